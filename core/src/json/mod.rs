@@ -1,0 +1,17 @@
+//! JSON as the engine sees it: numbers are doubles, -0 is 0, members keep their order and their names are unique.
+//!
+//! [`parse`] reads with `serde_json` and refuses what other replicas could read otherwise: duplicate names, lone
+//! surrogates, numbers beyond a double. [`write`] gives the compact text that is stored; [`canonical`] the RFC 8785 form
+//! that revisions are hashed over; [`collate`] the one total order of values.
+
+mod canonical;
+mod collation;
+mod parse;
+mod value;
+mod write;
+
+pub use canonical::canonical;
+pub use collation::{collate, type_rank};
+pub use parse::{JsonError, parse};
+pub use value::{Object, Value};
+pub use write::{write, write_string};
