@@ -27,6 +27,12 @@ pub trait Transport {
     /// Sends `request` and completes when the head of the response is there. Dropping the future, or the body that it
     /// returned, ends the request.
     async fn send(&self, request: Request) -> Result<Response<Self::Body>, TransportError>;
+
+    /// Asks the app for fresh credentials after the peer answered 401. `true` when there may be some, so that the request
+    /// should be sent once more.
+    async fn renew_credentials(&self) -> bool {
+        false
+    }
 }
 
 /// The body of a response, chunk by chunk.

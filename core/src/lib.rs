@@ -18,5 +18,9 @@ extern crate std;
 
 pub mod effects;
 pub mod error;
+pub mod index;
 pub mod json;
+pub mod path;
+pub mod query;
+pub mod revision;
 pub mod storage;

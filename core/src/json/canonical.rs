@@ -15,7 +15,8 @@ pub fn canonical(value: &Value, out: &mut Vec<u8>) {
     }
 }
 
-fn canonical_object(object: &Object, out: &mut Vec<u8>) {
+/// Appends the canonical form of `object`.
+pub fn canonical_object(object: &Object, out: &mut Vec<u8>) {
     let mut members: Vec<(&str, &Value)> = object.iter().collect();
     members.sort_unstable_by(|left, right| left.0.encode_utf16().cmp(right.0.encode_utf16()));
     write_list(members.into_iter(), [b'{', b'}'], out, |(name, member), out| {

@@ -10,7 +10,7 @@ mod parse;
 mod value;
 mod write;
 
-pub use canonical::canonical;
+pub use canonical::{canonical, canonical_object};
 pub use collation::{collate, type_rank};
 pub use parse::{JsonError, parse};
 pub use value::{Object, Value};

@@ -4,7 +4,6 @@
 //! sorting offsets over an arena does.
 
 use alloc::vec::Vec;
-use core::ops::Range;
 
 /// Puts and deletes that are to be committed as one.
 #[derive(Clone, Debug, Default)]
@@ -13,11 +12,42 @@ pub struct Batch {
     spans: Vec<Span>,
 }
 
-/// Where an operation's key and value stand in the arena.
-#[derive(Clone, Debug)]
-struct Span {
-    key: Range<usize>,
-    value: Option<Range<usize>>,
+/// Where an operation's key and value stand in an arena: the value right behind its key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    start: usize,
+    key_bytes: u32,
+    value_bytes: u32,
+}
+
+/// The length that marks a deletion.
+const TOMBSTONE: u32 = u32::MAX;
+
+impl Span {
+    /// Appends key and value to `arena`. A length that does not fit is cut to one that is far beyond every limit of the
+    /// store, so that no such batch is ever committed.
+    pub(super) fn append(arena: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>) -> Self {
+        let start = arena.len();
+        arena.extend_from_slice(key);
+        arena.extend_from_slice(value.unwrap_or_default());
+        let bytes = |part: &[u8]| u32::try_from(part.len()).unwrap_or(TOMBSTONE).min(TOMBSTONE - 1);
+        Self { start, key_bytes: bytes(key), value_bytes: value.map_or(TOMBSTONE, bytes) }
+    }
+
+    /// The key.
+    pub(super) fn key(self, arena: &[u8]) -> &[u8] {
+        slice(arena, self.start, self.key_bytes)
+    }
+
+    /// The value; `None` for a deletion.
+    pub(super) fn value(self, arena: &[u8]) -> Option<&[u8]> {
+        let start = self.start.saturating_add(self.key_bytes as usize);
+        (self.value_bytes != TOMBSTONE).then(|| slice(arena, start, self.value_bytes))
+    }
+}
+
+fn slice(arena: &[u8], start: usize, bytes: u32) -> &[u8] {
+    arena.get(start..start.saturating_add(bytes as usize)).unwrap_or_default()
 }
 
 /// One operation of a [`Batch`].
@@ -38,23 +68,19 @@ impl Batch {
 
     /// Puts `value` at `key`. Of several operations on one key the last counts.
     pub fn put(&mut self, key: &[u8], value: &[u8]) {
-        let key = self.append(key);
-        let value = Some(self.append(value));
-        self.spans.push(Span { key, value });
+        let span = Span::append(&mut self.arena, key, Some(value));
+        self.spans.push(span);
     }
 
     /// Deletes `key`, whether or not it exists.
     pub fn delete(&mut self, key: &[u8]) {
-        let key = self.append(key);
-        self.spans.push(Span { key, value: None });
+        let span = Span::append(&mut self.arena, key, None);
+        self.spans.push(span);
     }
 
     /// The operations in the order in which they were added.
     pub fn operations(&self) -> impl ExactSizeIterator<Item = Operation<'_>> {
-        self.spans.iter().map(|span| Operation {
-            key: self.slice(&span.key),
-            value: span.value.as_ref().map(|value| self.slice(value)),
-        })
+        self.spans.iter().map(|span| Operation { key: span.key(&self.arena), value: span.value(&self.arena) })
     }
 
     /// How many operations there are.
@@ -75,13 +101,8 @@ impl Batch {
         self.arena.len()
     }
 
-    fn append(&mut self, bytes: &[u8]) -> Range<usize> {
-        let start = self.arena.len();
-        self.arena.extend_from_slice(bytes);
-        start..self.arena.len()
-    }
-
-    fn slice(&self, range: &Range<usize>) -> &[u8] {
-        self.arena.get(range.clone()).unwrap_or_default()
+    /// The arena and the operations in it, in the order in which they were added.
+    pub(super) fn into_parts(self) -> (Vec<u8>, Vec<Span>) {
+        (self.arena, self.spans)
     }
 }

@@ -7,12 +7,37 @@
 //! **There is one writer**: the database serialises commits. Readers work on snapshots and are never blocked.
 
 mod batch;
+mod block;
 pub mod blocks;
+pub mod blocks_memory;
+mod bytes;
+mod cache;
+mod compaction;
+mod flush;
+mod frame;
+mod garbage;
+mod log;
+mod manifest;
+pub mod memory;
+mod merge;
+mod reader;
+mod recovery;
+mod run;
+mod segment;
+mod segment_writer;
+pub mod store;
+mod version;
 
 pub use batch::{Batch, Operation};
+pub use manifest::FORMAT_VERSION;
 
 use alloc::string::String;
 use alloc::vec::Vec;
+
+/// No key may be longer: an entry must fit into a block.
+pub const KEY_BYTES_MAX: usize = 16 * 1024;
+/// No value may be longer.
+pub const VALUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// How much a commit must survive before it is acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

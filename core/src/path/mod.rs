@@ -1,0 +1,12 @@
+//! Paths into documents and the order-preserving encoding of the values found there.
+//!
+//! [`Path`] is Mango's syntax: names joined by dots, a dot inside a name escaped by a backslash. [`encode_value`] turns a
+//! value into bytes that sort as [`crate::json::collate`] does; long values are cut, and whoever reads a cut one must
+//! look at the document.
+
+mod syntax;
+mod value_key;
+
+pub(crate) use syntax::position;
+pub use syntax::{Found, Path};
+pub use value_key::{Encoded, VALUE_BYTES_MAX, encode_value, type_prefix, value_length};

@@ -1,0 +1,144 @@
+//! The part of an index that a condition asks for.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::{Condition, TypeName};
+use crate::json::Value;
+use crate::path::{Encoded, encode_value, type_prefix};
+use crate::storage::after_prefix;
+
+/// A range of encoded values at one path, from `start`, included, to `end`, excluded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValueRange {
+    /// The first encoded value.
+    pub start: Vec<u8>,
+    /// The first encoded value past the range; `None` for no upper end.
+    pub end: Option<Vec<u8>>,
+}
+
+impl ValueRange {
+    /// Every value.
+    #[must_use]
+    pub fn all() -> Self {
+        Self { start: Vec::new(), end: None }
+    }
+
+    /// The values with this very encoding.
+    fn equal(value: &Value) -> Self {
+        let (start, _) = encoded(value);
+        Self { end: after_prefix(&start), start }
+    }
+
+    /// The values that lie in both ranges.
+    #[must_use]
+    pub fn intersect(&self, other: &Self) -> Self {
+        let end = match (&self.end, &other.end) {
+            (Some(left), Some(right)) => Some(left.min(right).clone()),
+            (end, None) | (None, end) => end.clone(),
+        };
+        Self { start: self.start.as_slice().max(&other.start).to_vec(), end }
+    }
+
+    /// Whether no value lies in the range.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.end.as_ref().is_some_and(|end| *end <= self.start)
+    }
+
+    /// The ranges in which every value lies for which `condition` holds at the path itself; `None` where the index
+    /// cannot narrow the search. A value in the ranges that was not cut meets the condition.
+    #[must_use]
+    pub fn of(condition: &Condition) -> Option<Vec<Self>> {
+        let range = match condition {
+            Condition::Equal(value) => Self::equal(value),
+            // A cut value may lie on either side of another that begins alike.
+            Condition::Less(value) => {
+                let (bound, whole) = encoded(value);
+                Self { start: Vec::new(), end: if whole { Some(bound) } else { after_prefix(&bound) } }
+            }
+            Condition::LessOrEqual(value) => Self { start: Vec::new(), end: Self::equal(value).end },
+            Condition::Greater(value) => {
+                let (bound, whole) = encoded(value);
+                Self { start: if whole { after_prefix(&bound)? } else { bound }, end: None }
+            }
+            Condition::GreaterOrEqual(value) => Self { start: encoded(value).0, end: None },
+            Condition::BeginsWith(prefix) => Self::of_prefix(prefix),
+            Condition::Exists(true) => Self::all(),
+            Condition::Type(name) => Self::of_type(*name)?,
+            Condition::Size(_) => Self::of_type(TypeName::Array)?,
+            Condition::Modulo(..) => Self::of_type(TypeName::Number)?,
+            // An array matches by its elements, so all arrays are looked at beside the values themselves.
+            Condition::In(values) => {
+                let mut ranges: Vec<Self> = values.iter().filter(|value| !is_array(value)).map(Self::equal).collect();
+                ranges.push(Self::of_type(TypeName::Array)?);
+                return Some(Self::disjoint(ranges));
+            }
+            Condition::All(_) | Condition::ElementMatch(_) | Condition::AllMatch(_) => Self::of_type(TypeName::Array)?,
+            Condition::KeyMatch(_) => Self::of_type(TypeName::Object)?,
+            // A negation holds for most values that are there: walking them all is no narrower than a scan.
+            Condition::NotEqual(_) | Condition::NotIn(_) | Condition::Exists(false) | Condition::Not(_) => return None,
+        };
+        Some(vec![range])
+    }
+
+    /// Whether every value in the ranges of `condition` that was not cut meets it.
+    #[must_use]
+    pub fn is_exact(condition: &Condition) -> bool {
+        matches!(
+            condition,
+            Condition::Equal(_)
+                | Condition::Less(_)
+                | Condition::LessOrEqual(_)
+                | Condition::Greater(_)
+                | Condition::GreaterOrEqual(_)
+                | Condition::BeginsWith(_)
+                | Condition::Exists(true)
+                | Condition::Type(_)
+        )
+    }
+
+    /// The same values in ranges that do not overlap, in ascending order.
+    #[must_use]
+    pub fn disjoint(mut ranges: Vec<Self>) -> Vec<Self> {
+        ranges.retain(|range| !range.is_empty());
+        ranges.sort_by(|left, right| left.start.cmp(&right.start));
+        let mut merged: Vec<Self> = Vec::with_capacity(ranges.len());
+        for range in ranges {
+            match merged.last_mut() {
+                Some(last) if last.end.as_ref().is_none_or(|end| *end >= range.start) => {
+                    last.end = match (last.end.take(), range.end) {
+                        (Some(left), Some(right)) => Some(left.max(right)),
+                        _ => None,
+                    };
+                }
+                _ => merged.push(range),
+            }
+        }
+        merged
+    }
+
+    fn of_type(name: TypeName) -> Option<Self> {
+        let (first, last) = type_prefix(name.name())?;
+        Some(Self { start: vec![first], end: after_prefix(&[last]) })
+    }
+
+    fn of_prefix(prefix: &str) -> Self {
+        let (mut start, whole) = encoded(&Value::from(prefix));
+        if whole {
+            // Without the byte that closes the string, whatever continues it lies in the range.
+            start.pop();
+        }
+        Self { end: after_prefix(&start), start }
+    }
+}
+
+fn is_array(value: &Value) -> bool {
+    matches!(value, Value::Array(_))
+}
+
+fn encoded(value: &Value) -> (Vec<u8>, bool) {
+    let mut bytes = Vec::new();
+    let whole = encode_value(value, &mut bytes) == Encoded::Whole;
+    (bytes, whole)
+}

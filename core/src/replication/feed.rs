@@ -1,0 +1,195 @@
+//! The peer's feed of changes, held against the database here and cut into steps of missing revisions.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use futures_util::stream::{Stream, try_unfold};
+
+use super::ReplicationError;
+use super::fetch::Fetch;
+use super::messages::{ChangesAnswer, Sequence, percent_encoded, strings_json};
+use super::options::Filter;
+use super::pipeline::Step;
+use super::status::{Denied, Observer};
+use crate::database::Database;
+use crate::effects::{Clock, Method, Random, Request, Transport};
+use crate::json;
+use crate::storage::Kv;
+
+/// A peer that answers a longpoll with nothing, at once, is asked again after this many milliseconds.
+const PACE_MS: u64 = 1_000;
+
+/// A revision that is missing here: the document's id and the revision.
+pub(super) type Wanted = (String, String);
+
+/// What remains of a page: a row's sequence and what is missing of its document.
+struct Row {
+    seq: Sequence,
+    id: String,
+    missing: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    CatchingUp,
+    Waiting,
+    Over,
+}
+
+/// The peer's feed from one sequence on.
+struct Feed<'f, 'a, K: Kv, T, C, R, O> {
+    database: &'f Database<K>,
+    fetch: &'f Fetch<'f, 'a, T, C, R, O>,
+    since: Sequence,
+    phase: Phase,
+    rows: VecDeque<Row>,
+    /// Set while a page is not fully handed out: the sequence that stands for the whole of it.
+    page_end: Option<Sequence>,
+}
+
+/// The revisions that are missing here, from `since` on; without an end if the replication is live.
+pub(super) fn steps<'f, K, T, C, R, O>(
+    database: &'f Database<K>,
+    fetch: &'f Fetch<'f, '_, T, C, R, O>,
+    since: Sequence,
+) -> impl Stream<Item = Result<Step<Vec<Wanted>>, ReplicationError>>
+where
+    K: Kv,
+    T: Transport,
+    C: Clock,
+    R: Random,
+    O: Observer,
+{
+    let phase = Phase::CatchingUp;
+    let feed = Feed { database, fetch, since, phase, rows: VecDeque::new(), page_end: None };
+    try_unfold(feed, async |mut feed| Ok(feed.next().await?.map(|step| (step, feed))))
+}
+
+impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C, R, O> {
+    async fn next(&mut self) -> Result<Option<Step<Vec<Wanted>>>, ReplicationError> {
+        loop {
+            if let Some(page_end) = self.page_end.take() {
+                let step = self.cut(page_end);
+                self.fetch.peer.monitor.step_begun();
+                return Ok(Some(step));
+            }
+            if self.phase == Phase::Over {
+                return Ok(None);
+            }
+            self.read_page().await?;
+        }
+    }
+
+    /// Takes a step of about a batch from the page.
+    fn cut(&mut self, page_end: Sequence) -> Step<Vec<Wanted>> {
+        let batch = self.fetch.batch_documents();
+        let mut step = Step { until: page_end.clone(), rows: 0, work: Vec::new() };
+        while let Some(row) = self.rows.pop_front() {
+            step.rows += 1;
+            step.until = row.seq;
+            step.work.extend(row.missing.into_iter().map(|rev| (row.id.clone(), rev)));
+            // Rows that want nothing cost nothing, so a step goes on past them.
+            let next_wants = self.rows.front().is_some_and(|next| !next.missing.is_empty());
+            if step.work.len() >= batch && next_wants {
+                self.page_end = Some(page_end);
+                return step;
+            }
+        }
+        step.until = page_end;
+        step
+    }
+
+    async fn read_page(&mut self) -> Result<(), ReplicationError> {
+        let peer = self.fetch.peer;
+        let waits = self.phase == Phase::Waiting;
+        let asked_at = peer.effects.clock.now_ms();
+        if waits {
+            peer.monitor.source_waits(true);
+        }
+        let reply = peer.call(&self.request(), |body| ChangesAnswer::read(&body)).await?;
+        let limits = &peer.options.limits;
+        let page = reply.done(limits.answer_bytes_max)?;
+        let advances = page.last_seq != self.since;
+        if page.rows() > 0 && !advances {
+            return Err(ReplicationError::Malformed("the changes feed gives rows and does not advance".into()));
+        }
+        if page.rows() > 0 {
+            peer.monitor.source_waits(false);
+        } else if waits {
+            let spent_ms = peer.effects.clock.now_ms().saturating_sub(asked_at);
+            peer.control().sleep(peer.effects.clock.sleep(PACE_MS.saturating_sub(spent_ms))).await?;
+        }
+        for reason in &page.malformed {
+            let (error, reason) = ("malformed".into(), reason.clone());
+            peer.monitor.denied(&Denied { id: String::new(), rev: None, error, reason });
+        }
+        if self.phase == Phase::CatchingUp {
+            let ended = match page.pending {
+                _ if page.rows() == 0 => true,
+                Some(pending) => pending == 0,
+                None => page.rows() < limits.page_rows,
+            };
+            self.phase = match (ended, peer.options.live) {
+                (false, _) => Phase::CatchingUp,
+                (true, true) => Phase::Waiting,
+                (true, false) => Phase::Over,
+            };
+        }
+        peer.monitor.page_read(page.changes.len() as u64, page.pending);
+        self.since = page.last_seq.clone();
+        if advances {
+            self.page_end = Some(page.last_seq.clone());
+        }
+        self.rows = self.missing(page).await?;
+        Ok(())
+    }
+
+    /// Holds the page against the database here.
+    async fn missing(&self, page: ChangesAnswer) -> Result<VecDeque<Row>, ReplicationError> {
+        let ids = match &self.fetch.peer.options.filter {
+            Filter::Ids(ids) => Some(ids),
+            _ => None,
+        };
+        // A peer that does not know the filter sends everything.
+        let wanted = |id: &String| ids.is_none_or(|ids| ids.contains(id));
+        let asked: Vec<(String, Vec<String>)> = (page.changes.iter())
+            .filter(|change| wanted(&change.id))
+            .map(|change| (change.id.clone(), change.revs.clone()))
+            .collect();
+        let lacking = self.database.revs_diff(&asked).await.map_err(|error| ReplicationError::Local(error.report()))?;
+        let mut lacking: BTreeMap<String, Vec<String>> = lacking.into_iter().map(|row| (row.id, row.missing)).collect();
+        let row = |change: super::messages::Change| {
+            let missing = lacking.remove(&change.id).unwrap_or_default();
+            Row { seq: change.seq, id: change.id, missing }
+        };
+        Ok(page.changes.into_iter().map(row).collect())
+    }
+
+    fn request(&self) -> Request {
+        let peer = self.fetch.peer;
+        let limits = &peer.options.limits;
+        let since = percent_encoded(&self.since.to_text());
+        let mut path = format!("_changes?style=all_docs&since={since}&limit={}", limits.page_rows);
+        if self.phase == Phase::Waiting {
+            path.push_str(&format!("&feed=longpoll&heartbeat={}", limits.heartbeat_ms));
+        }
+        let body = match &peer.options.filter {
+            Filter::Everything => None,
+            Filter::Ids(ids) => {
+                path.push_str("&filter=_doc_ids");
+                Some(format!("{{\"doc_ids\":{}}}", strings_json(ids)).into_bytes())
+            }
+            Filter::Selector(filter) => {
+                path.push_str("&filter=_selector");
+                let mut body = b"{\"selector\":".to_vec();
+                json::write(&filter.asked, &mut body);
+                body.push(b'}');
+                Some(body)
+            }
+        };
+        let method = if body.is_some() { Method::Post } else { Method::Get };
+        peer.request(method, path, body)
+    }
+}

@@ -1,0 +1,139 @@
+//! The changes here, held against what the peer has: what a push has to send.
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use futures_util::stream::{Stream, StreamExt, try_unfold};
+
+use super::ReplicationError;
+use super::messages::{Sequence, read_revs_diff, revs_diff_body};
+use super::options::Filter;
+use super::peer::Peer;
+use super::pipeline::Step;
+use super::status::Observer;
+use crate::database::{ChangesPage, ChangesQuery, Database, Since};
+use crate::effects::{Clock, Method, Random, Transport};
+use crate::query::Selector;
+use crate::storage::Kv;
+
+/// How many pages are held against the peer at once.
+const PAGES_IN_FLIGHT: usize = 2;
+
+/// A document's id and its revisions.
+pub(super) type Offered = (String, Vec<String>);
+
+/// The database's own feed from one sequence on.
+struct Feed<'f, 'a, K: Kv, T, C, R, O> {
+    database: &'f Database<K>,
+    peer: &'f Peer<'a, T, C, R, O>,
+    selector: Option<Selector>,
+    since: Sequence,
+    /// Whether the end of the feed was reached: what comes now is live.
+    caught_up: bool,
+    over: bool,
+}
+
+/// The revisions that the peer lacks, from `since` on; without an end if the replication is live.
+pub(super) fn steps<'f, K, T, C, R, O>(
+    database: &'f Database<K>,
+    peer: &'f Peer<'_, T, C, R, O>,
+    since: Sequence,
+) -> Result<impl Stream<Item = Result<Step<Vec<Offered>>, ReplicationError>>, ReplicationError>
+where
+    K: Kv,
+    T: Transport,
+    C: Clock,
+    R: Random,
+    O: Observer,
+{
+    let selector = match &peer.options.filter {
+        Filter::Selector(filter) => Some(Selector::parse(&filter.asked)?),
+        _ => None,
+    };
+    let feed = Feed { database, peer, selector, since, caught_up: false, over: false };
+    let pages = try_unfold(feed, async |mut feed| Ok(feed.next().await?.map(|step| (step, feed))));
+    let lacking = pages.map(async |step: Result<Step<Vec<Offered>>, ReplicationError>| {
+        let Step { until, rows, work } = step?;
+        Ok(Step { until, rows, work: lacking(peer, work).await? })
+    });
+    Ok(lacking.buffered(PAGES_IN_FLIGHT))
+}
+
+impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C, R, O> {
+    async fn next(&mut self) -> Result<Option<Step<Vec<Offered>>>, ReplicationError> {
+        let monitor = &self.peer.monitor;
+        while !self.over {
+            if self.peer.control().is_cancelled() {
+                return Err(ReplicationError::Cancelled);
+            }
+            if self.caught_up {
+                // What is written while a step is under way goes together in the next one.
+                self.peer.control().race(monitor.until_settled()).await?;
+            }
+            // Listening comes before reading, so that a change between the two is not missed.
+            let changed = self.database.changed();
+            let page = self.read_page().await?;
+            let live = self.peer.options.live;
+            let until = Sequence::from_string(&page.last_seq);
+            let nothing_new = page.rows.is_empty() && until == self.since;
+            self.caught_up = nothing_new || page.pending == 0;
+            self.over = self.caught_up && !live;
+            monitor.source_waits(page.rows.is_empty() && live);
+            if nothing_new {
+                if live {
+                    self.peer.control().race(changed).await?;
+                }
+                continue;
+            }
+            self.since = until.clone();
+            let rows = page.rows.len() as u64;
+            monitor.page_read(rows, Some(page.pending));
+            monitor.step_begun();
+            let work = page.rows.into_iter().map(|row| (row.id, row.revs)).collect();
+            return Ok(Some(Step { until, rows, work }));
+        }
+        Ok(None)
+    }
+
+    async fn read_page(&self) -> Result<ChangesPage, ReplicationError> {
+        let since = match self.since.to_text() {
+            start if start == "0" => Since::Start,
+            token => Since::Token(token),
+        };
+        let doc_ids = match &self.peer.options.filter {
+            Filter::Ids(ids) => Some(ids.iter().cloned().collect()),
+            _ => None,
+        };
+        let query = ChangesQuery {
+            since,
+            limit: Some(self.peer.options.limits.page_rows),
+            all_leaves: true,
+            doc_ids,
+            selector: self.selector.clone(),
+            ..ChangesQuery::default()
+        };
+        self.database.changes(&query).await.map_err(|error| ReplicationError::Local(error.report()))
+    }
+}
+
+/// Asks the peer which of the revisions it lacks.
+async fn lacking<T: Transport, C: Clock, R: Random, O: Observer>(
+    peer: &Peer<'_, T, C, R, O>,
+    offered: Vec<Offered>,
+) -> Result<Vec<Offered>, ReplicationError> {
+    if offered.is_empty() {
+        return Ok(offered);
+    }
+    let body = revs_diff_body(offered.iter().map(|(id, revs)| (id, revs)));
+    let request = peer.request(Method::Post, "_revs_diff", Some(body));
+    let reply = peer.call(&request, |body| read_revs_diff(&body)).await?;
+    let mut lacking: BTreeMap<String, Vec<String>> = reply.done(peer.options.limits.answer_bytes_max)?;
+    // Only what was offered is sent, whatever the peer asks for.
+    let still = |(id, revs): Offered| {
+        let asked = lacking.remove(&id)?;
+        let revs: Vec<String> = revs.into_iter().filter(|rev| asked.contains(rev)).collect();
+        Some((id.to_string(), revs))
+    };
+    Ok(offered.into_iter().filter_map(still).collect())
+}

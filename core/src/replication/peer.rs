@@ -1,0 +1,213 @@
+//! The peer at the other end of the transport: one request at a time, with its retries.
+//!
+//! A request that failed for a passing reason (the network, 429, 5xx, an answer cut short) is sent again after a back-off, as
+//! long as the options ask for that. A 401 asks the app for fresh credentials, once for each request. All requests of the
+//! protocol may be repeated without harm.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cell::Cell;
+
+use async_lock::Mutex;
+
+use super::backoff;
+use super::control::Control;
+use super::messages::{ErrorAnswer, read_info};
+use super::options::Options;
+use super::status::{Monitor, Observer};
+use super::{Effects, ReplicationError};
+use crate::effects::{Clock, Method, Random, Request, Response, ResponseBody, Transport, TransportError};
+
+/// So many answers in a row that make no sense are taken for cut short on the way; one more ends the replication.
+const MALFORMED_MAX: u32 = 5;
+
+/// The peer of one replication.
+pub(super) struct Peer<'a, T, C, R, O> {
+    pub(super) effects: &'a Effects<'a, T, C, R, O>,
+    pub(super) options: &'a Options,
+    pub(super) monitor: Monitor<'a, O>,
+    /// How often credentials were renewed. Requests that failed with the same ones share one renewal.
+    renewals: Cell<u64>,
+    renewing: Mutex<()>,
+}
+
+/// What a request came to.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Reply<P> {
+    /// A status of 2xx, and the body as it was read.
+    Done(P),
+    /// Any other status that waiting does not change.
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// What the body says.
+        answer: ErrorAnswer,
+    },
+    /// The answer was longer than the options allow.
+    TooLong,
+}
+
+impl<P> Reply<P> {
+    /// The body, or the refusal as an error.
+    pub(super) fn done(self, limit: usize) -> Result<P, ReplicationError> {
+        match self {
+            Self::Done(parsed) => Ok(parsed),
+            Self::Refused { status, answer } => Err(refusal(status, answer)),
+            Self::TooLong => Err(ReplicationError::AnswerTooLong { limit }),
+        }
+    }
+}
+
+/// A refusal as the error that ends a replication.
+pub(super) fn refusal(status: u16, answer: ErrorAnswer) -> ReplicationError {
+    match status {
+        401 => ReplicationError::Unauthorized(answer.reason),
+        403 => ReplicationError::Forbidden(answer.reason),
+        _ => ReplicationError::Refused { status, error: answer.error, reason: answer.reason },
+    }
+}
+
+/// What one attempt came to, when it was not the end.
+struct Setback {
+    error: ReplicationError,
+    retry_after_ms: Option<u64>,
+}
+
+enum Attempt<P> {
+    Over(Reply<P>),
+    Again(Setback),
+    Unauthorized(ErrorAnswer),
+}
+
+impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
+    pub(super) fn new(effects: &'a Effects<'a, T, C, R, O>, options: &'a Options) -> Self {
+        let monitor = Monitor::new(effects.observer);
+        Self { effects, options, monitor, renewals: Cell::new(0), renewing: Mutex::new(()) }
+    }
+
+    pub(super) fn control(&self) -> &Control {
+        self.effects.control
+    }
+
+    /// A request with the usual timeout.
+    pub(super) fn request(&self, method: Method, path: impl Into<String>, body: Option<Vec<u8>>) -> Request {
+        Request { method, path: path.into(), body, idle_timeout_ms: self.options.limits.idle_timeout_ms }
+    }
+
+    /// Holds what answers at the URL against what a database answers.
+    pub(super) async fn verify(&self) -> Result<(), ReplicationError> {
+        let reply = match self.call(&self.request(Method::Get, "", None), |body| read_info(&body)).await {
+            Err(ReplicationError::Malformed(reason)) => return Err(ReplicationError::NoServer(reason)),
+            reply => reply?,
+        };
+        match reply {
+            Reply::Refused { status: 404, answer } if answer.error == "not_found" => Err(ReplicationError::NoDatabase),
+            Reply::Refused { status, answer } if answer.error == "unknown" && !matches!(status, 401 | 403) => {
+                Err(ReplicationError::NoServer(alloc::format!("status {status} and no JSON")))
+            }
+            reply => reply.done(self.options.limits.answer_bytes_max),
+        }
+    }
+
+    /// Sends `request` until there is an answer that stands, and reads the body of one of 2xx with `read`.
+    pub(super) async fn call<P>(
+        &self,
+        request: &Request,
+        read: impl Fn(Vec<u8>) -> Result<P, ReplicationError>,
+    ) -> Result<Reply<P>, ReplicationError> {
+        let (mut failures, mut malformed, mut renewed) = (0, 0, false);
+        loop {
+            let renewals = self.renewals.get();
+            let attempt = self.control().race(self.attempt(request, &read)).await??;
+            let setback = match attempt {
+                Attempt::Over(reply) => {
+                    self.monitor.answered();
+                    return Ok(reply);
+                }
+                Attempt::Unauthorized(answer) => {
+                    if renewed || !self.renew_credentials(renewals).await? {
+                        return Ok(Reply::Refused { status: 401, answer });
+                    }
+                    renewed = true;
+                    continue;
+                }
+                Attempt::Again(setback) => setback,
+            };
+            if matches!(setback.error, ReplicationError::Malformed(_)) {
+                malformed += 1;
+            }
+            if !self.options.retry || malformed > MALFORMED_MAX {
+                return Err(setback.error);
+            }
+            failures += 1;
+            let max_ms = self.options.limits.backoff_ms_max;
+            let delay_ms = backoff::delay_ms(failures, setback.retry_after_ms, max_ms, self.effects.random);
+            self.monitor.backs_off(setback.error.report(), delay_ms);
+            let slept = self.control().sleep(self.effects.clock.sleep(delay_ms)).await;
+            self.monitor.tries_again();
+            slept?;
+        }
+    }
+
+    /// Sends `request` once.
+    async fn attempt<P>(
+        &self,
+        request: &Request,
+        read: impl Fn(Vec<u8>) -> Result<P, ReplicationError>,
+    ) -> Result<Attempt<P>, ReplicationError> {
+        let again = |error, retry_after_ms| Ok(Attempt::Again(Setback { error, retry_after_ms }));
+        self.monitor.update(|status| status.bytes_written += request.body.as_ref().map_or(0, Vec::len) as u64);
+        let mut response = match self.effects.transport.send(request.clone()).await {
+            Ok(response) => response,
+            Err(error @ TransportError::BadUrl(_)) => return Err(error.into()),
+            Err(error) => return again(error.into(), None),
+        };
+        let body = match self.body(&mut response).await {
+            Ok(Some(body)) => body,
+            Ok(None) => return Ok(Attempt::Over(Reply::TooLong)),
+            Err(error) => return again(error.into(), None),
+        };
+        match response.status {
+            200..=299 => match read(body) {
+                Ok(parsed) => Ok(Attempt::Over(Reply::Done(parsed))),
+                Err(error @ ReplicationError::Malformed(_)) => again(error, None),
+                Err(error) => Err(error),
+            },
+            401 => Ok(Attempt::Unauthorized(ErrorAnswer::read(&body))),
+            status @ (408 | 425 | 429 | 500 | 502..=504) => {
+                again(refusal(status, ErrorAnswer::read(&body)), response.retry_after_ms)
+            }
+            status => Ok(Attempt::Over(Reply::Refused { status, answer: ErrorAnswer::read(&body) })),
+        }
+    }
+
+    /// The whole body; `None` when it is longer than the options allow.
+    async fn body(&self, response: &mut Response<T::Body>) -> Result<Option<Vec<u8>>, TransportError> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.body.chunk().await? {
+            self.monitor.update(|status| status.bytes_read += chunk.len() as u64);
+            if body.len() + chunk.len() > self.options.limits.answer_bytes_max {
+                return Ok(None);
+            }
+            if body.is_empty() {
+                body = chunk;
+            } else {
+                body.extend_from_slice(&chunk);
+            }
+        }
+        Ok(Some(body))
+    }
+
+    /// Asks the app for other credentials than those that `renewals` renewals had brought; `false` when it has none.
+    async fn renew_credentials(&self, renewals: u64) -> Result<bool, ReplicationError> {
+        let _guard = self.control().race(self.renewing.lock()).await?;
+        if self.renewals.get() != renewals {
+            return Ok(true);
+        }
+        let renewed = self.control().race(self.effects.transport.renew_credentials()).await?;
+        if renewed {
+            self.renewals.set(renewals + 1);
+        }
+        Ok(renewed)
+    }
+}

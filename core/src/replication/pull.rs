@@ -1,0 +1,157 @@
+//! Pulling: the peer's changes are brought here.
+
+use alloc::collections::BTreeSet;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use futures_util::stream::StreamExt;
+
+use super::checkpoint::{Checkpoints, Direction};
+use super::feed;
+use super::fetch::{Batch, Fetch};
+use super::messages::Fetched;
+use super::options::{Filter, Options, SelectorFilter};
+use super::peer::Peer;
+use super::pipeline::{self, Step};
+use super::status::{Denied, Monitor, Observer, Status};
+use super::{Effects, ReplicationError};
+use crate::database::{Database, GetOptions, WriteOptions};
+use crate::effects::{Clock, Random, Transport};
+use crate::error::ErrorReport;
+use crate::json;
+use crate::storage::Kv;
+
+/// Brings the changes of the peer's database into `database`: all leaves of every document with their ancestry. Returns
+/// when all is here or, if live, when cancelled; a replication that was cancelled is no error.
+///
+/// # Errors
+/// What ended it. What was written until then stays, and the next pull goes on from the latest checkpoint.
+pub async fn pull<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
+    database: &Database<K>,
+    effects: &Effects<'_, T, C, R, O>,
+    options: &Options,
+) -> Result<Status, ReplicationError> {
+    let peer = Peer::new(effects, options);
+    let result = run(database, &peer).await;
+    pipeline::conclude(&peer, result)
+}
+
+async fn run<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
+    database: &Database<K>,
+    peer: &Peer<'_, T, C, R, O>,
+) -> Result<Status, ReplicationError> {
+    peer.verify().await?;
+    let checkpoints = Checkpoints::load(database, peer, Direction::Pull).await?;
+    let fetch = Fetch::new(peer);
+    let steps = feed::steps(database, &fetch, checkpoints.done().clone())
+        .map(async |step| {
+            let Step { until, rows, work } = step?;
+            Ok(Step { until, rows, work: fetch.fetch(work).await? })
+        })
+        .buffered(peer.options.limits.batches_in_flight.max(1));
+    let write = async |batch| write(database, peer, batch).await;
+    pipeline::run(peer, checkpoints, steps, write).await
+}
+
+/// A document on its way in.
+#[derive(Clone, Copy)]
+struct Arrival<'b> {
+    head: &'b Fetched,
+    text: &'b [u8],
+}
+
+/// Writes a batch and returns how many revisions were taken.
+async fn write<K: Kv, T, C, R, O: Observer>(
+    database: &Database<K>,
+    peer: &Peer<'_, T, C, R, O>,
+    batch: Batch,
+) -> Result<u64, ReplicationError> {
+    for failure in &batch.failures {
+        peer.monitor.denied(failure);
+    }
+    let arrivals = batch.answers.iter().flat_map(|(body, documents)| {
+        let arrival = |head| Some(Arrival { head, text: body.get(head.at.clone())? });
+        documents.found.iter().filter_map(move |head: &Fetched| arrival(head))
+    });
+    let mut arrivals: Vec<Arrival<'_>> = arrivals.collect();
+    peer.monitor.update(|status| status.docs_read += arrivals.len() as u64);
+    if let Filter::Selector(filter) = &peer.options.filter {
+        arrivals = admitted(database, filter, arrivals).await?;
+    }
+    let taken = store(database, &peer.monitor, &arrivals).await?;
+    peer.monitor.update(|status| status.docs_written += taken);
+    Ok(taken)
+}
+
+/// Stores documents with the revisions that they have. A document that is refused is reported and passed over, be it by
+/// itself or because it spoils the whole write.
+async fn store<K: Kv, O: Observer>(
+    database: &Database<K>,
+    monitor: &Monitor<'_, O>,
+    arrivals: &[Arrival<'_>],
+) -> Result<u64, ReplicationError> {
+    let mut taken = 0;
+    let mut parts = Vec::new();
+    if !arrivals.is_empty() {
+        parts.push(arrivals);
+    }
+    while let Some(part) = parts.pop() {
+        let texts: Vec<&[u8]> = part.iter().map(|arrival| arrival.text).collect();
+        match database.bulk_docs(&texts, false, &WriteOptions::default()).await {
+            Ok(rows) => {
+                for row in rows {
+                    match row {
+                        Ok(_) => taken += 1,
+                        Err(refused) => monitor.denied(&denied(refused.id, refused.rev, refused.error)),
+                    }
+                }
+            }
+            Err(error) if !(400..500).contains(&error.report().status) => {
+                return Err(ReplicationError::Local(error.report()));
+            }
+            Err(error) => match part {
+                [single] => {
+                    let (id, rev) = (single.head.id.clone(), single.head.rev.clone());
+                    monitor.denied(&denied(id, Some(rev), error.report()));
+                }
+                part => {
+                    let (left, right) = part.split_at(part.len() / 2);
+                    parts.extend([right, left]);
+                }
+            },
+        }
+    }
+    Ok(taken)
+}
+
+fn denied(id: String, rev: Option<String>, report: ErrorReport) -> Denied {
+    Denied { id, rev, error: report.name.to_string(), reason: report.reason }
+}
+
+/// Leaves out what the selector does not ask for: documents that neither match nor are here, and tombstones of documents
+/// that are not here. Of a document that takes part every leaf does, or its conflicts would be hidden.
+///
+/// This is decided when a batch is written, not when it is listed: an earlier batch may just have brought the document.
+async fn admitted<'b, K: Kv>(
+    database: &Database<K>,
+    filter: &SelectorFilter,
+    arrivals: Vec<Arrival<'b>>,
+) -> Result<Vec<Arrival<'b>>, ReplicationError> {
+    let mut taking_part: BTreeSet<&str> = BTreeSet::new();
+    for Arrival { head, text } in &arrivals {
+        let matches = !head.deleted && json::parse(text).is_ok_and(|document| filter.selector.matches(&document));
+        if matches || is_here(database, &head.id).await? {
+            taking_part.insert(&head.id);
+        }
+    }
+    Ok(arrivals.into_iter().filter(|arrival| taking_part.contains(arrival.head.id.as_str())).collect())
+}
+
+/// Whether the database holds any revision of the document, be it a tombstone.
+async fn is_here<K: Kv>(database: &Database<K>, id: &str) -> Result<bool, ReplicationError> {
+    match database.get(id, &GetOptions::default()).await.map_err(|error| error.report()) {
+        Ok(_) => Ok(true),
+        Err(report) if report.status == 404 => Ok(report.reason == "deleted"),
+        Err(report) => Err(ReplicationError::Local(report)),
+    }
+}

@@ -1,0 +1,60 @@
+//! Segments that no longer count, until their blocks are deleted.
+//!
+//! A segment that was merged away is deleted only when no snapshot reads it any more, a few blocks with each commit. The
+//! manifest names those that are left, so that the next one to open the store goes on with it.
+
+use alloc::collections::VecDeque;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+
+use super::blocks::BlockKey;
+use super::frame::{segment_block, segment_of};
+use super::segment::Segment;
+
+/// What is to be deleted.
+#[derive(Debug, Default)]
+pub(super) struct Garbage {
+    /// Segments that a snapshot may still read.
+    retired: Vec<Rc<Segment>>,
+    /// Blocks that nobody reads.
+    doomed: VecDeque<BlockKey>,
+}
+
+impl Garbage {
+    /// Deletes a segment as soon as this is the last to hold it.
+    pub(super) fn retire(&mut self, segment: Rc<Segment>) {
+        self.retired.push(segment);
+    }
+
+    /// Deletes blocks of segments that nobody reads.
+    pub(super) fn doom(&mut self, blocks: impl IntoIterator<Item = BlockKey>) {
+        self.doomed.extend(blocks);
+    }
+
+    /// Up to `count` blocks to delete with the next commit.
+    pub(super) fn next(&mut self, count: usize) -> Vec<BlockKey> {
+        let Self { retired, doomed } = self;
+        retired.retain(|segment| {
+            let is_held = Rc::strong_count(segment) > 1;
+            if !is_held {
+                doomed.extend((0..segment.blocks).map(|block| segment_block(segment.number, block)));
+            }
+            is_held
+        });
+        doomed.iter().take(count).copied().collect()
+    }
+
+    /// The first `count` of the blocks that [`Self::next`] gave out are deleted.
+    pub(super) fn deleted(&mut self, count: usize) {
+        self.doomed.drain(..count.min(self.doomed.len()));
+    }
+
+    /// The numbers of all segments that are not wholly deleted.
+    pub(super) fn segments(&self) -> Vec<u64> {
+        let mut numbers: Vec<u64> = self.doomed.iter().map(|key| segment_of(*key)).collect();
+        numbers.extend(self.retired.iter().map(|segment| segment.number));
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+}

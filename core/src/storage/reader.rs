@@ -1,0 +1,84 @@
+//! Reads blocks through the cache and checks them.
+
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::cell::RefCell;
+
+use super::StorageError;
+use super::blocks::{BlockKey, Blocks};
+use super::cache::BlockCache;
+use super::frame::{self, BlockKind, CONTENT_BYTES_MAX, corrupt, segment_block};
+use super::merge::LargeValue;
+
+/// How many blocks of a large value are read at once.
+const PARTS_AT_ONCE: u32 = 16;
+
+/// Blocks, with a cache before them.
+#[derive(Debug)]
+pub(super) struct BlockReader<B> {
+    pub(super) blocks: B,
+    /// What the epoch block holds for as long as this store may write.
+    pub(super) epoch: Vec<u8>,
+    cache: RefCell<BlockCache>,
+}
+
+impl<B: Blocks> BlockReader<B> {
+    /// A reader of `blocks` that caches at most `cache_bytes`.
+    pub(super) fn new(blocks: B, epoch: Vec<u8>, cache_bytes: usize) -> Self {
+        Self { blocks, epoch, cache: RefCell::new(BlockCache::new(cache_bytes)) }
+    }
+
+    /// A data or index block, checked. It is kept in the cache if `cached`.
+    pub(super) async fn block(&self, key: BlockKey, kind: BlockKind, cached: bool) -> Result<Rc<[u8]>, StorageError> {
+        let found = self.cache.borrow_mut().get(key);
+        if let Some(block) = found {
+            return Ok(block);
+        }
+        let Some(block) = self.blocks.read(&[key]).await?.pop().flatten() else { return Err(self.missing(key).await) };
+        frame::unseal(key, kind, &block)?;
+        let block: Rc<[u8]> = block.into();
+        if cached {
+            self.cache.borrow_mut().insert(key, Rc::clone(&block));
+        }
+        Ok(block)
+    }
+
+    /// Puts a block that was just written into the cache.
+    pub(super) fn remember(&self, key: BlockKey, block: &[u8]) {
+        self.cache.borrow_mut().insert(key, block.into());
+    }
+
+    /// A value that stands in blocks of its own.
+    pub(super) async fn large_value(&self, value: LargeValue) -> Result<Vec<u8>, StorageError> {
+        let bytes = value.bytes as usize;
+        let parts = bytes.div_ceil(CONTENT_BYTES_MAX) as u32;
+        let mut whole = Vec::new();
+        for first in (0..parts).step_by(PARTS_AT_ONCE as usize) {
+            let keys: Vec<BlockKey> = (first..parts.min(first + PARTS_AT_ONCE))
+                .map(|part| segment_block(value.segment, value.first_block.saturating_add(part)))
+                .collect();
+            let blocks = self.blocks.read(&keys).await?;
+            for (index, key) in keys.into_iter().enumerate() {
+                let Some(block) = blocks.get(index).and_then(Option::as_deref) else {
+                    return Err(self.missing(key).await);
+                };
+                let content = frame::unseal(key, BlockKind::Value, block)?;
+                if content.len() != (bytes - whole.len()).min(CONTENT_BYTES_MAX) {
+                    return Err(corrupt(key, "is not as long as the value needs"));
+                }
+                whole.extend_from_slice(content);
+            }
+        }
+        Ok(whole)
+    }
+
+    /// Why a block that should be there is not: either this store was taken over, and its successor has cleared the
+    /// segments that old snapshots still read, or the block is lost.
+    pub(super) async fn missing(&self, key: BlockKey) -> StorageError {
+        match self.blocks.read(&[BlockKey::epoch()]).await {
+            Ok(found) if found.first().and_then(Option::as_ref) == Some(&self.epoch) => corrupt(key, "is missing"),
+            Ok(_) => StorageError::Fenced,
+            Err(error) => error,
+        }
+    }
+}

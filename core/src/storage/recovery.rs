@@ -1,0 +1,82 @@
+//! Opens a store: takes it over, and reads the manifest and the tail of the log.
+
+use alloc::vec::Vec;
+
+use super::blocks::{BlockBatch, BlockKey, Blocks};
+use super::flush::Writer;
+use super::frame::{SEGMENT_BLOCKS_MAX, SEGMENTS_MAX, corrupt, segment_block, segment_of};
+use super::manifest::Manifest;
+use super::reader::BlockReader;
+use super::version::Version;
+use super::{Durability, StorageError, log};
+
+/// The state that the blocks hold.
+pub(super) async fn recover<B: Blocks>(reader: &BlockReader<B>) -> Result<(Version, Writer), StorageError> {
+    // A store that this build cannot read is left to who can: it is not taken over.
+    read_manifest(reader).await?;
+    let epoch = (BlockKey::epoch(), reader.epoch.clone());
+    let takeover = BlockBatch { puts: Vec::from([epoch]), ..BlockBatch::default() };
+    reader.blocks.commit(takeover, Durability::Relaxed).await?;
+    // From here on nobody else changes anything.
+    let manifest = match read_manifest(reader).await? {
+        Some(manifest) => manifest,
+        None => create(reader).await?,
+    };
+    let recovered = log::recover(reader, manifest.first_log).await?;
+    if !recovered.torn.is_empty() {
+        // Their numbers are about to be used again.
+        write(reader, BlockBatch { deletes: recovered.torn, ..BlockBatch::default() }).await?;
+    }
+    let mut writer = Writer {
+        next_segment: manifest.next_segment,
+        first_log: manifest.first_log,
+        next_log: recovered.next,
+        log_bytes: recovered.bytes,
+        ..Writer::default()
+    };
+    collect_orphans(reader, &manifest, &mut writer).await?;
+    Ok((Version { memtable: recovered.memtable, segments: manifest.segments.into() }, writer))
+}
+
+async fn read_manifest<B: Blocks>(reader: &BlockReader<B>) -> Result<Option<Manifest>, StorageError> {
+    let block = reader.blocks.read(&[BlockKey::MANIFEST]).await?.pop().flatten();
+    block.map(|block| Manifest::decode(&block)).transpose()
+}
+
+/// Makes an empty store. A store gets its manifest before anything else, so where there are other blocks it is lost.
+async fn create<B: Blocks>(reader: &BlockReader<B>) -> Result<Manifest, StorageError> {
+    let last = segment_block(SEGMENTS_MAX - 1, SEGMENT_BLOCKS_MAX - 1);
+    if !reader.blocks.keys(BlockKey::log(0), last).await?.is_empty() {
+        return Err(corrupt(BlockKey::MANIFEST, "is missing"));
+    }
+    let manifest = Manifest::default();
+    let puts = Vec::from([(BlockKey::MANIFEST, manifest.encode()?)]);
+    write(reader, BlockBatch { puts, ..BlockBatch::default() }).await?;
+    Ok(manifest)
+}
+
+/// Finds the blocks that nothing refers to: those of segments that were merged away, and those of a segment that was not
+/// finished. They are deleted bit by bit with later commits.
+async fn collect_orphans<B: Blocks>(
+    reader: &BlockReader<B>,
+    manifest: &Manifest,
+    writer: &mut Writer,
+) -> Result<(), StorageError> {
+    for segment in &manifest.retired {
+        let (first, last) = (segment_block(*segment, 0), segment_block(*segment, SEGMENT_BLOCKS_MAX - 1));
+        writer.garbage.doom(reader.blocks.keys(first, last).await?);
+    }
+    let last = segment_block(SEGMENTS_MAX - 1, SEGMENT_BLOCKS_MAX - 1);
+    let unfinished = reader.blocks.keys(segment_block(manifest.next_segment, 0), last).await?;
+    if let Some(last) = unfinished.last() {
+        // Their numbers are not used again, lest a block be deleted that counts.
+        writer.next_segment = segment_of(*last) + 1;
+    }
+    writer.garbage.doom(unfinished);
+    Ok(())
+}
+
+async fn write<B: Blocks>(reader: &BlockReader<B>, mut batch: BlockBatch) -> Result<(), StorageError> {
+    batch.guard = Some((BlockKey::epoch(), reader.epoch.clone()));
+    reader.blocks.commit(batch, Durability::Relaxed).await
+}

@@ -1,0 +1,176 @@
+//! A segment: sorted entries in immutable blocks, with a tree of index blocks over them.
+//!
+//! The writer fills data blocks; where one begins is noted in an index block, and where an index block begins in one of
+//! the next level, until a single block, the root, stands over all. So a segment opens without reading anything, and a
+//! search reads one block of each level.
+
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+
+use super::block::BlockCursor;
+use super::blocks::{BlockKey, Blocks};
+use super::bytes::StoredValue;
+use super::frame::{BlockKind, segment_block};
+use super::merge::{LargeValue, Source, Step, Value};
+use super::reader::BlockReader;
+use super::{Direction, KeyRange, StorageError};
+
+/// What the manifest says of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Segment {
+    /// Its number; no two segments of a store ever have the same.
+    pub(super) number: u64,
+    /// The block that a search begins with.
+    pub(super) root: u32,
+    /// How many blocks a search reads; 1 if the root holds the entries.
+    pub(super) height: u32,
+    /// How many blocks it has, large values included.
+    pub(super) blocks: u32,
+    /// The bytes of all its blocks.
+    pub(super) bytes: u64,
+}
+
+impl Segment {
+    fn block(&self, block: u32) -> BlockKey {
+        segment_block(self.number, block)
+    }
+
+    /// The kind of the blocks at this depth; the root's depth is 0.
+    fn kind_at(&self, depth: usize) -> BlockKind {
+        if depth + 1 == self.height as usize { BlockKind::Data } else { BlockKind::Index }
+    }
+
+    fn large(&self, first_block: u32, bytes: u32) -> LargeValue {
+        LargeValue { segment: self.number, first_block, bytes }
+    }
+
+    /// What the segment says of `key`: nothing, that it is deleted (`Some(None)`), or its value.
+    pub(super) async fn get<B: Blocks>(
+        &self,
+        reader: &BlockReader<B>,
+        key: &[u8],
+    ) -> Result<Option<Option<Vec<u8>>>, StorageError> {
+        let mut block = self.root;
+        for depth in 0..self.height as usize {
+            let (name, kind) = (self.block(block), self.kind_at(depth));
+            let mut cursor = BlockCursor::new(name, kind, reader.block(name, kind, true).await?)?;
+            if kind == BlockKind::Index {
+                if !cursor.seek_before(key, true)? {
+                    return Ok(None);
+                }
+                block = cursor.child()?;
+            } else if cursor.seek(key)? && cursor.key() == key {
+                return Ok(Some(match *cursor.value() {
+                    StoredValue::Tombstone => None,
+                    StoredValue::Inline(_) => Some(cursor.inline().to_vec()),
+                    StoredValue::Large(first, bytes) => Some(reader.large_value(self.large(first, bytes)).await?),
+                }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Walks a range of a segment.
+#[derive(Debug)]
+pub(super) struct SegmentCursor<B> {
+    reader: Rc<BlockReader<B>>,
+    segment: Rc<Segment>,
+    range: Rc<KeyRange>,
+    direction: Direction,
+    /// Whether the blocks that it reads stay in the cache.
+    cached: bool,
+    /// From the root down to the data block.
+    path: Vec<BlockCursor>,
+    /// The block to go on with.
+    wanted: Option<u32>,
+    /// Whether the last block of the path already stands on the entry to go on with.
+    arrived: bool,
+    /// Whether the way still leads down to the beginning of the range.
+    seeking: bool,
+}
+
+impl<B: Blocks> SegmentCursor<B> {
+    /// A cursor before the first entry of `range` in `direction`.
+    pub(super) fn new(
+        reader: Rc<BlockReader<B>>,
+        segment: Rc<Segment>,
+        range: Rc<KeyRange>,
+        direction: Direction,
+        cached: bool,
+    ) -> Self {
+        let wanted = Some(segment.root);
+        Self { reader, segment, range, direction, cached, path: Vec::new(), wanted, arrived: false, seeking: true }
+    }
+
+    /// Puts a block that was just loaded on its first entry in the walk.
+    fn place(&self, cursor: &mut BlockCursor, kind: BlockKind) -> Result<bool, StorageError> {
+        let start = self.range.start.as_slice();
+        match (self.direction, self.range.end.as_deref()) {
+            (Direction::Forward, _) if !self.seeking => cursor.first(),
+            (Direction::Forward, _) if kind == BlockKind::Data => cursor.seek(start),
+            // The range may begin before the first block does.
+            (Direction::Forward, _) => Ok(cursor.seek_before(start, true)? || cursor.first()?),
+            (Direction::Backward, Some(end)) if self.seeking => cursor.seek_before(end, false),
+            (Direction::Backward, _) => cursor.last(),
+        }
+    }
+
+    fn is_past_range(&self, key: &[u8]) -> bool {
+        match self.direction {
+            Direction::Forward => self.range.end.as_deref().is_some_and(|end| key >= end),
+            Direction::Backward => key < self.range.start.as_slice(),
+        }
+    }
+}
+
+impl<B: Blocks> Source for SegmentCursor<B> {
+    fn step(&mut self) -> Result<Step, StorageError> {
+        loop {
+            if self.wanted.is_some() {
+                return Ok(Step::Load);
+            }
+            let is_data = self.path.len() == self.segment.height as usize;
+            let Some(block) = self.path.last_mut() else { return Ok(Step::End) };
+            let found = core::mem::take(&mut self.arrived)
+                || match self.direction {
+                    Direction::Forward => block.next()?,
+                    Direction::Backward => block.previous()?,
+                };
+            if !found {
+                self.path.pop();
+                self.seeking = false;
+            } else if !is_data {
+                self.wanted = Some(block.child()?);
+            } else if self.path.last().is_some_and(|block| self.is_past_range(block.key())) {
+                self.path.clear();
+            } else {
+                return Ok(Step::Entry);
+            }
+        }
+    }
+
+    async fn load(&mut self) -> Result<(), StorageError> {
+        let Some(block) = self.wanted else { return Ok(()) };
+        let (name, kind) = (self.segment.block(block), self.segment.kind_at(self.path.len()));
+        let block = self.reader.block(name, kind, self.cached).await?;
+        let mut cursor = BlockCursor::new(name, kind, block)?;
+        self.arrived = self.place(&mut cursor, kind)?;
+        self.path.push(cursor);
+        self.wanted = None;
+        Ok(())
+    }
+
+    fn key(&self) -> &[u8] {
+        self.path.last().map_or(&[], BlockCursor::key)
+    }
+
+    fn value(&self) -> Value<'_> {
+        let Some(block) = self.path.last() else { return Value::Tombstone };
+        match *block.value() {
+            StoredValue::Tombstone => Value::Tombstone,
+            StoredValue::Inline(_) => Value::Inline(block.inline()),
+            StoredValue::Large(first, bytes) => Value::Large(self.segment.large(first, bytes)),
+        }
+    }
+}

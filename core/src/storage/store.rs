@@ -1,0 +1,242 @@
+//! The log-structured store: an ordered [`Kv`] over [`Blocks`].
+//!
+//! A small commit is one log record and a run in the memtable. Once the memtable is full, or for a large commit, all of it
+//! is written to a segment, together with older segments if they have become many ([`super::compaction`]). The segment's
+//! blocks are written first; nothing refers to them until one last step writes the manifest and deletes the log records
+//! that it covers. What is in memory changes only after the platform has acknowledged that step.
+//!
+//! **Who opens the store takes it over**: it writes a fresh epoch, and every commit of whoever had it before is refused by
+//! the platform. A commit that is dropped while it runs leaves its effect unknown, and the store takes no more.
+
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+
+use async_lock::Mutex;
+
+use super::blocks::{BlockBatch, BlockKey, Blocks};
+use super::flush::Writer;
+use super::merge::{LargeValue, Merge, Value};
+use super::reader::BlockReader;
+use super::run::Run;
+use super::version::{StoreSource, Version};
+use super::{Batch, Cursor, Direction, Durability, KeyRange, Kv, Snapshot, StorageError, log, recovery};
+
+/// How many blocks of old segments a small commit deletes.
+const DELETES_PER_COMMIT: usize = 16;
+/// How many blocks of old segments are deleted when the store is closed.
+const DELETES_AT_CLOSE: usize = 1024;
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// Names this opening. Must differ from every other: random bytes.
+    pub epoch: [u8; 16],
+    /// How many bytes of blocks are kept in memory.
+    pub cache_bytes: usize,
+    /// The memtable is written to a segment before it holds more bytes than this, or the log more than twice as many (of
+    /// entries that were replaced since). The log is what the next open reads again.
+    pub memtable_bytes_max: usize,
+    /// A batch of more bytes goes straight to a segment, so that it is not written twice.
+    pub logged_batch_bytes_max: usize,
+    /// The memtable is written to a segment before the log has more blocks than this.
+    pub log_blocks_max: usize,
+    /// About how many bytes of a segment are written in one step of the platform.
+    pub step_bytes: usize,
+}
+
+impl StoreOptions {
+    /// The usual options.
+    #[must_use]
+    pub fn new(epoch: [u8; 16]) -> Self {
+        Self {
+            epoch,
+            cache_bytes: 32 * 1024 * 1024,
+            memtable_bytes_max: 1024 * 1024,
+            logged_batch_bytes_max: 256 * 1024,
+            log_blocks_max: 1024,
+            step_bytes: 512 * 1024,
+        }
+    }
+}
+
+/// A log-structured store over `B`.
+#[derive(Debug)]
+pub struct LogStore<B> {
+    pub(super) reader: Rc<BlockReader<B>>,
+    pub(super) options: StoreOptions,
+    pub(super) version: RefCell<Version>,
+    writer: Mutex<Writer>,
+    /// A commit is running, or was dropped while it ran.
+    is_unsettled: Cell<bool>,
+    is_closed: Cell<bool>,
+}
+
+impl<B: Blocks> LogStore<B> {
+    /// Opens the store in `blocks`, which may be empty, and takes it over from whoever had it open. Reads the manifest and
+    /// the tail of the log.
+    pub async fn open(blocks: B, options: StoreOptions) -> Result<Self, StorageError> {
+        let reader = BlockReader::new(blocks, options.epoch.to_vec(), options.cache_bytes);
+        let (version, writer) = recovery::recover(&reader).await?;
+        Ok(Self {
+            reader: Rc::new(reader),
+            options,
+            version: RefCell::new(version),
+            writer: Mutex::new(writer),
+            is_unsettled: Cell::new(false),
+            is_closed: Cell::new(false),
+        })
+    }
+
+    /// The place that the store was opened over.
+    pub fn blocks(&self) -> &B {
+        &self.reader.blocks
+    }
+
+    /// Waits for a running commit and ends the store: it gives out no more snapshots and takes no more commits. Snapshots
+    /// that are held stay readable for as long as the blocks are.
+    pub async fn close(&self) {
+        let mut writer = self.writer.lock().await;
+        if !self.is_closed.replace(true) && !self.is_unsettled.get() {
+            let deletes = writer.garbage.next(DELETES_AT_CLOSE);
+            if !deletes.is_empty() {
+                // What stays is found at the next open.
+                let _ = self.write(BlockBatch { deletes, ..BlockBatch::default() }, Durability::Relaxed).await;
+            }
+        }
+    }
+
+    /// One step of the platform, refused if the store was taken over.
+    pub(super) async fn write(&self, mut batch: BlockBatch, durability: Durability) -> Result<(), StorageError> {
+        batch.guard = Some((BlockKey::epoch(), self.reader.epoch.clone()));
+        self.reader.blocks.commit(batch, durability).await
+    }
+
+    async fn apply(
+        &self,
+        writer: &mut Writer,
+        run: Run,
+        batch_bytes: usize,
+        durability: Durability,
+    ) -> Result<(), StorageError> {
+        let version = self.version.borrow().clone();
+        let is_full = batch_bytes > self.options.logged_batch_bytes_max
+            || version.memtable.bytes() + run.bytes() > self.options.memtable_bytes_max
+            || writer.log_bytes.saturating_add(batch_bytes) > self.options.memtable_bytes_max.saturating_mul(2)
+            || writer.log_blocks() >= self.options.log_blocks_max;
+        if is_full {
+            return self.flush(writer, version, run, durability).await;
+        }
+        let puts = log::encode(&run, writer.next_log);
+        let blocks = puts.len() as u64;
+        let bytes: usize = puts.iter().map(|(_, block)| block.len()).sum();
+        let memtable = version.memtable.with(run, true)?;
+        let deletes = writer.garbage.next(DELETES_PER_COMMIT);
+        let deleted = deletes.len();
+        self.write(BlockBatch { puts, deletes, guard: None }, durability).await?;
+        writer.next_log += blocks;
+        writer.log_bytes += bytes;
+        writer.garbage.deleted(deleted);
+        self.version.replace(Version { memtable, segments: version.segments });
+        Ok(())
+    }
+}
+
+impl<B: Blocks> Kv for LogStore<B> {
+    type Snapshot = LogSnapshot<B>;
+
+    fn snapshot(&self) -> Result<LogSnapshot<B>, StorageError> {
+        if self.is_closed.get() {
+            return Err(StorageError::Closed);
+        }
+        Ok(LogSnapshot { reader: Rc::clone(&self.reader), version: self.version.borrow().clone() })
+    }
+
+    async fn commit(&self, batch: Batch, durability: Durability) -> Result<(), StorageError> {
+        let mut writer = self.writer.lock().await;
+        if self.is_closed.get() || self.is_unsettled.get() {
+            return Err(StorageError::Closed);
+        }
+        // An empty batch has nothing to store, but a strict one still makes what came before it durable.
+        if batch.is_empty() && durability == Durability::Relaxed {
+            return Ok(());
+        }
+        let batch_bytes = batch.bytes();
+        let run = Run::from_batch(batch)?;
+        self.is_unsettled.set(true);
+        let result = self.apply(&mut writer, run, batch_bytes, durability).await;
+        self.is_unsettled.set(false);
+        if result == Err(StorageError::Closed) {
+            self.is_closed.set(true);
+        }
+        result
+    }
+}
+
+/// A view of a [`LogStore`].
+#[derive(Debug)]
+pub struct LogSnapshot<B> {
+    reader: Rc<BlockReader<B>>,
+    version: Version,
+}
+
+impl<B> Clone for LogSnapshot<B> {
+    fn clone(&self) -> Self {
+        Self { reader: Rc::clone(&self.reader), version: self.version.clone() }
+    }
+}
+
+impl<B: Blocks> Snapshot for LogSnapshot<B> {
+    type Cursor = LogCursor<B>;
+
+    async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        self.version.get(&self.reader, key).await
+    }
+
+    fn range(&self, range: KeyRange, direction: Direction) -> Result<LogCursor<B>, StorageError> {
+        let sources = self.version.sources(&self.reader, usize::MAX, range, direction, true);
+        let merge = Merge::new(sources, direction, false);
+        Ok(LogCursor { reader: Rc::clone(&self.reader), merge, unloaded: None, large: None })
+    }
+}
+
+/// Walks a range of a [`LogSnapshot`].
+#[derive(Debug)]
+pub struct LogCursor<B> {
+    reader: Rc<BlockReader<B>>,
+    merge: Merge<StoreSource<B>>,
+    /// The value of the current entry, if it stands in blocks of its own and they are still to be read.
+    unloaded: Option<LargeValue>,
+    large: Option<Vec<u8>>,
+}
+
+impl<B: Blocks> Cursor for LogCursor<B> {
+    async fn advance(&mut self) -> Result<bool, StorageError> {
+        // After an error, or if the last call was dropped, the entry whose value is missing is still to be served.
+        if self.unloaded.is_none() {
+            self.large = None;
+            if !self.merge.advance().await? {
+                return Ok(false);
+            }
+            if let Value::Large(value) = self.merge.value() {
+                self.unloaded = Some(value);
+            }
+        }
+        if let Some(value) = self.unloaded {
+            self.large = Some(self.reader.large_value(value).await?);
+            self.unloaded = None;
+        }
+        Ok(true)
+    }
+
+    fn key(&self) -> &[u8] {
+        self.merge.key()
+    }
+
+    fn value(&self) -> &[u8] {
+        match self.merge.value() {
+            Value::Inline(value) => value,
+            Value::Tombstone | Value::Large(_) => self.large.as_deref().unwrap_or_default(),
+        }
+    }
+}

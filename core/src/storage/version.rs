@@ -1,0 +1,92 @@
+//! One state of the log-structured store: a memtable over segments. A clone is a snapshot.
+
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+
+use super::blocks::Blocks;
+use super::merge::{Source, Step, Value};
+use super::reader::BlockReader;
+use super::run::{Memtable, RunCursor};
+use super::segment::{Segment, SegmentCursor};
+use super::{Direction, KeyRange, StorageError};
+
+/// A memtable and, below it, the segments, newest first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Version {
+    pub(super) memtable: Memtable,
+    pub(super) segments: Rc<[Rc<Segment>]>,
+}
+
+impl Version {
+    /// The value at `key`.
+    pub(super) async fn get<B: Blocks>(
+        &self,
+        reader: &BlockReader<B>,
+        key: &[u8],
+    ) -> Result<Option<Vec<u8>>, StorageError> {
+        if let Some(found) = self.memtable.get(key) {
+            return Ok(found.map(<[u8]>::to_vec));
+        }
+        for segment in self.segments.iter() {
+            if let Some(found) = segment.get(reader, key).await? {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Cursors over the memtable and the newest `segments`, newest first.
+    pub(super) fn sources<B: Blocks>(
+        &self,
+        reader: &Rc<BlockReader<B>>,
+        segments: usize,
+        range: KeyRange,
+        direction: Direction,
+        cached: bool,
+    ) -> Vec<StoreSource<B>> {
+        let mut sources: Vec<StoreSource<B>> = self.memtable.cursors(&range, direction).map(StoreSource::Run).collect();
+        let range = Rc::new(range);
+        sources.extend(self.segments.iter().take(segments).map(|segment| {
+            let (reader, segment, range) = (Rc::clone(reader), Rc::clone(segment), Rc::clone(&range));
+            StoreSource::Segment(SegmentCursor::new(reader, segment, range, direction, cached))
+        }));
+        sources
+    }
+}
+
+/// A part of a [`Version`].
+#[derive(Debug)]
+pub(super) enum StoreSource<B> {
+    Run(RunCursor),
+    Segment(SegmentCursor<B>),
+}
+
+impl<B: Blocks> Source for StoreSource<B> {
+    fn step(&mut self) -> Result<Step, StorageError> {
+        match self {
+            Self::Run(run) => run.step(),
+            Self::Segment(segment) => segment.step(),
+        }
+    }
+
+    async fn load(&mut self) -> Result<(), StorageError> {
+        match self {
+            Self::Run(run) => run.load().await,
+            Self::Segment(segment) => segment.load().await,
+        }
+    }
+
+    fn key(&self) -> &[u8] {
+        match self {
+            Self::Run(run) => run.key(),
+            Self::Segment(segment) => segment.key(),
+        }
+    }
+
+    fn value(&self) -> Value<'_> {
+        match self {
+            Self::Run(run) => run.value(),
+            Self::Segment(segment) => segment.value(),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! A disk for blocks that fails on purpose: it dies between two steps, loses what was not synced with the power, refuses
+//! steps, and lets futures hang so that they can be dropped midway. Everything follows from a seed.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::{Future, pending, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use firkin_core::storage::blocks::{BLOCK_BYTES_MAX, BlockBatch, BlockKey, Blocks};
+use firkin_core::storage::{Durability, StorageError};
+
+/// Random numbers from a seed (SplitMix64).
+#[derive(Clone, Debug)]
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below `below`.
+    pub fn below(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % below
+    }
+
+    /// `true` once in `times`.
+    pub fn once_in(&mut self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+}
+
+/// What goes wrong, each once in so many times; 0 for never.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    pub crash: u64,
+    pub refused_step: u64,
+    pub unknown_step: u64,
+    pub failed_read: u64,
+    pub hang: u64,
+}
+
+#[derive(Debug)]
+struct State {
+    dice: Dice,
+    faults: Faults,
+    is_dead: bool,
+    /// What is there as long as the power is.
+    current: BTreeMap<BlockKey, Vec<u8>>,
+    /// What survives without power for certain.
+    synced: BTreeMap<BlockKey, Vec<u8>>,
+    unsynced: Vec<BlockBatch>,
+}
+
+/// Blocks on such a disk. Clones share it.
+#[derive(Clone, Debug)]
+pub struct FaultyBlocks(Rc<RefCell<State>>);
+
+fn apply(blocks: &mut BTreeMap<BlockKey, Vec<u8>>, batch: &BlockBatch) {
+    for key in &batch.deletes {
+        blocks.remove(key);
+    }
+    blocks.extend(batch.puts.iter().cloned());
+}
+
+impl State {
+    fn strikes(&mut self, odds: u64) -> bool {
+        odds > 0 && self.dice.once_in(odds)
+    }
+
+    fn take(&mut self, batch: &BlockBatch, durability: Durability) {
+        apply(&mut self.current, batch);
+        self.unsynced.push(batch.clone());
+        if durability == Durability::Strict {
+            self.unsynced.clear();
+            self.synced = self.current.clone();
+        }
+    }
+}
+
+impl FaultyBlocks {
+    pub fn new(seed: u64) -> Self {
+        let (dice, faults) = (Dice::new(seed), Faults::default());
+        let (current, synced, unsynced) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        Self(Rc::new(RefCell::new(State { dice, faults, is_dead: false, current, synced, unsynced })))
+    }
+
+    pub fn set_faults(&self, faults: Faults) {
+        self.0.borrow_mut().faults = faults;
+    }
+
+    pub fn is_dead(&self) -> bool {
+        self.0.borrow().is_dead
+    }
+
+    /// Starts the machine again. If the power was lost, so is a suffix of what was not synced.
+    pub fn restart(&self, power_lost: bool) {
+        let mut state = self.0.borrow_mut();
+        if power_lost {
+            let steps = state.unsynced.len() as u64;
+            let kept = state.dice.below(steps + 1) as usize;
+            let mut current = state.synced.clone();
+            state.unsynced.iter().take(kept).for_each(|batch| apply(&mut current, batch));
+            state.synced = current.clone();
+            state.current = current;
+            state.unsynced.clear();
+        }
+        state.is_dead = false;
+    }
+
+    /// Runs a future until it is done; `None` if the machine dies, or if the future hangs and `drops_hanging`.
+    pub fn drive<T>(&self, drops_hanging: bool, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = pin!(future);
+        loop {
+            match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(output) => return Some(output),
+                Poll::Pending if self.is_dead() || drops_hanging => return None,
+                Poll::Pending => {}
+            }
+        }
+    }
+
+    async fn maybe_hang(&self) {
+        let mut hangs = {
+            let mut state = self.0.borrow_mut();
+            let odds = state.faults.hang;
+            state.strikes(odds)
+        };
+        poll_fn(|_| if std::mem::take(&mut hangs) { Poll::Pending } else { Poll::Ready(()) }).await;
+    }
+}
+
+impl Blocks for FaultyBlocks {
+    async fn read(&self, keys: &[BlockKey]) -> Result<Vec<Option<Vec<u8>>>, StorageError> {
+        self.maybe_hang().await;
+        let mut state = self.0.borrow_mut();
+        let odds = state.faults.failed_read;
+        if state.strikes(odds) {
+            return Err(StorageError::Failed("the disk would not read".into()));
+        }
+        Ok(keys.iter().map(|key| state.current.get(key).cloned()).collect())
+    }
+
+    async fn keys(&self, first: BlockKey, last: BlockKey) -> Result<Vec<BlockKey>, StorageError> {
+        Ok(self.0.borrow().current.range(first..=last).map(|(key, _)| *key).collect())
+    }
+
+    async fn commit(&self, batch: BlockBatch, durability: Durability) -> Result<(), StorageError> {
+        assert!(batch.puts.iter().all(|(_, block)| block.len() <= BLOCK_BYTES_MAX));
+        self.maybe_hang().await;
+        {
+            let mut state = self.0.borrow_mut();
+            let faults = state.faults;
+            if state.is_dead || state.strikes(faults.crash) {
+                let lands = !state.is_dead && state.dice.once_in(2);
+                if lands && batch.guard.as_ref().is_none_or(|(key, bytes)| state.current.get(key) == Some(bytes)) {
+                    state.take(&batch, Durability::Relaxed);
+                }
+                state.is_dead = true;
+            } else if batch.guard.as_ref().is_some_and(|(key, bytes)| state.current.get(key) != Some(bytes)) {
+                return Err(StorageError::Fenced);
+            } else if state.strikes(faults.refused_step) {
+                return Err(StorageError::QuotaExceeded);
+            } else if state.strikes(faults.unknown_step) {
+                if state.dice.once_in(2) {
+                    state.take(&batch, durability);
+                }
+                return Err(StorageError::Closed);
+            } else {
+                state.take(&batch, durability);
+            }
+        }
+        if self.is_dead() {
+            pending::<()>().await;
+        }
+        self.maybe_hang().await;
+        Ok(())
+    }
+}
