@@ -14,4 +14,4 @@ pub use canonical::{canonical, canonical_object};
 pub use collation::{collate, type_rank};
 pub use parse::{JsonError, parse};
 pub use value::{Object, Value};
-pub use write::{write, write_string};
+pub use write::{write, write_object, write_string};

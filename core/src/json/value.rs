@@ -52,6 +52,11 @@ impl Object {
         }
     }
 
+    /// Adds the members of `other`, none of which may be here already.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.members.append(&mut other.members);
+    }
+
     /// Takes the member called `name` out.
     pub fn remove(&mut self, name: &str) -> Option<Value> {
         let at = self.members.iter().position(|(member, _)| member == name)?;

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::Value;
+use super::{Object, Value};
 
 /// Appends `value` as compact JSON, members in their own order, numbers as ECMAScript prints them.
 pub fn write(value: &Value, out: &mut Vec<u8>) {
@@ -13,12 +13,17 @@ pub fn write(value: &Value, out: &mut Vec<u8>) {
         Value::Number(number) => write_number(*number, out),
         Value::String(string) => write_string(string, out),
         Value::Array(elements) => write_list(elements.iter(), [b'[', b']'], out, write),
-        Value::Object(object) => write_list(object.iter(), [b'{', b'}'], out, |(name, member), out| {
-            write_string(name, out);
-            out.push(b':');
-            write(member, out);
-        }),
+        Value::Object(object) => write_object(object, out),
     }
+}
+
+/// Appends `object` as compact JSON, members in their own order.
+pub fn write_object(object: &Object, out: &mut Vec<u8>) {
+    write_list(object.iter(), [b'{', b'}'], out, |(name, member), out| {
+        write_string(name, out);
+        out.push(b':');
+        write(member, out);
+    });
 }
 
 /// Appends `items` between `brackets`, separated by commas.

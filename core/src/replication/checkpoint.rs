@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::ReplicationError;
-use super::messages::Sequence;
+use super::messages::{SEQUENCE_BYTES_MAX, Sequence};
 use super::options::Filter;
 use super::peer::{Peer, Reply};
 use super::status::{Event, Observer, Status};
@@ -27,6 +27,8 @@ use crate::storage::Kv;
 
 /// How many sessions a checkpoint remembers.
 const HISTORY_MAX: usize = 20;
+/// How many bytes an entry of the peer's may have, lest it fill our side with what it likes.
+const ENTRY_BYTES_MAX: usize = 4 * SEQUENCE_BYTES_MAX;
 
 /// Which way documents go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +93,9 @@ impl Log {
             return Self::default();
         };
         let entry = |raw: &RawValue| {
+            if raw.get().len() > ENTRY_BYTES_MAX {
+                return None;
+            }
             let entry: EntryText<'_> = serde_json::from_str(raw.get()).ok()?;
             Some(Entry {
                 session_id: entry.session_id,

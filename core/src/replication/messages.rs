@@ -17,8 +17,10 @@ use super::ReplicationError;
 use crate::json::write_string;
 use crate::revision::Rev;
 
-/// A longer id, or sequence, than this is malformed.
-const TEXT_BYTES_MAX: usize = 64 << 10;
+/// A longer id than this is malformed.
+const ID_BYTES_MAX: usize = 64 << 10;
+/// A longer sequence than this is malformed; those of a large cluster come to some hundred bytes.
+pub(super) const SEQUENCE_BYTES_MAX: usize = 8 << 10;
 
 fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, ReplicationError> {
     serde_json::from_slice(text).map_err(|error| ReplicationError::Malformed(error.to_string()))
@@ -47,7 +49,7 @@ impl Sequence {
     }
 
     fn read(raw: &RawValue) -> Result<Self, ReplicationError> {
-        if raw.get().len() > TEXT_BYTES_MAX || raw.get() == "null" {
+        if raw.get().len() > SEQUENCE_BYTES_MAX || raw.get() == "null" {
             return Err(ReplicationError::Malformed("a sequence is missing or too long".into()));
         }
         Ok(Self(raw.get().into()))
@@ -177,7 +179,7 @@ fn read_change(row: &RawValue) -> Result<Change, ReplicationError> {
     }
     let row: Row<'_> = read(row.get().as_bytes())?;
     // A document of the peer's must never land among our own checkpoints.
-    if row.id.is_empty() || row.id.len() > TEXT_BYTES_MAX || row.id.starts_with("_local/") {
+    if row.id.is_empty() || row.id.len() > ID_BYTES_MAX || row.id.starts_with("_local/") {
         return Err(ReplicationError::Malformed(format!("the id {:?}", row.id.chars().take(64).collect::<String>())));
     }
     let rev = |rev: RowRev<'_>| match Rev::parse(&rev.rev) {

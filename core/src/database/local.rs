@@ -1,0 +1,56 @@
+//! Local documents: they never leave this replica and have no history. Checkpoints of replications are kept in them.
+//!
+//! A record is the count of its `_rev` (`0-count`), 8 bytes, then the body as JSON.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::text::document_text;
+use super::{Database, ReadError, WriteError, WriteOptions, Written};
+use crate::document::{Document, keys};
+use crate::storage::{Batch, Kv, Snapshot, StorageError};
+
+impl<K: Kv> Database<K> {
+    /// Writes a local document over whatever is there: the last writer wins, as in CouchDB.
+    ///
+    /// # Errors
+    /// A [`WriteError`]; nothing was written.
+    pub async fn put_local(&self, document: &[u8]) -> Result<Written, WriteError> {
+        let document = Document::parse(document, self.options.document_bytes_max)?;
+        self.write_local(document, &WriteOptions::default()).await
+    }
+
+    /// Removes a local document.
+    ///
+    /// # Errors
+    /// [`WriteError::NotFound`] if there is none.
+    pub async fn remove_local(&self, id: &str) -> Result<Written, WriteError> {
+        let _writer = self.writer.lock().await;
+        if self.kv.snapshot()?.get(&keys::local(id)).await?.is_none() {
+            return Err(WriteError::NotFound);
+        }
+        let mut batch = Batch::new();
+        batch.delete(&keys::local(id));
+        self.kv.commit(batch, self.options.durability).await?;
+        Ok(Written { id: id.into(), rev: "0-0".into() })
+    }
+
+    pub(super) async fn write_local(&self, document: Document, write: &WriteOptions) -> Result<Written, WriteError> {
+        if document.deleted {
+            return self.remove_local(&document.id).await;
+        }
+        let _writer = self.writer.lock().await;
+        let count = document.local_count.saturating_add(1);
+        let mut batch = Batch::new();
+        batch.put(&keys::local(&document.id), &[count.to_be_bytes().as_slice(), &document.body_text()].concat());
+        self.kv.commit(batch, write.durability.unwrap_or(self.options.durability)).await?;
+        Ok(Written { id: document.id, rev: format!("0-{count}") })
+    }
+
+    pub(super) async fn read_local(&self, id: &str) -> Result<Vec<u8>, ReadError> {
+        let record = self.kv.snapshot()?.get(&keys::local(id)).await?.ok_or(ReadError::Missing)?;
+        let damaged = || StorageError::Corrupt(format!("the local document {id:?}"));
+        let (count, body) = record.split_first_chunk().ok_or_else(damaged)?;
+        Ok(document_text(id, &format!("0-{}", u64::from_be_bytes(*count)), false, body, &[]))
+    }
+}

@@ -1,0 +1,120 @@
+//! The database: documents, revision trees, path index and changes, composed over one [`Kv`].
+//!
+//! Writes are serialised by a lock and land in one commit each: bodies, revision nodes, heads, the changes feed and the
+//! difference of the index together, so that **whatever a snapshot shows is consistent**. Reads work on snapshots and wait
+//! for nobody.
+
+mod all_docs;
+mod changes;
+mod edit;
+mod error;
+mod find;
+mod local;
+mod read;
+mod revs_diff;
+mod state;
+mod text;
+mod walk;
+mod write;
+
+pub use all_docs::AllDocsQuery;
+pub use changes::{ChangesPage, ChangesQuery, ChangesRow, Since};
+pub use error::{ReadError, WriteError};
+pub use find::{FindPage, FindStats};
+pub use read::{GetOptions, OpenRev, OpenRevs};
+pub use revs_diff::RevsDiffRow;
+pub use write::{BulkRow, Refused, WriteOptions, Written};
+
+use alloc::string::String;
+use core::cell::RefCell;
+
+use async_lock::Mutex;
+use event_listener::{Event, EventListener};
+
+use crate::effects::Random;
+use crate::index::Dictionary;
+use crate::storage::{Durability, Kv, StorageError};
+use state::State;
+
+/// How a database behaves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many revisions of each branch are remembered.
+    pub revs_limit: u32,
+    /// How many bytes the JSON text of a document may have.
+    pub document_bytes_max: usize,
+    /// The durability of writes that name none.
+    pub durability: Durability,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { revs_limit: 1000, document_bytes_max: 8 * 1024 * 1024, durability: Durability::default() }
+    }
+}
+
+/// What a database tells of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// How many documents there are.
+    pub doc_count: u64,
+    /// How many documents are deleted.
+    pub doc_del_count: u64,
+    /// The latest sequence.
+    pub update_seq: String,
+    /// The identity of this replica: 32 hex digits, made when the database was.
+    pub identity: String,
+}
+
+/// A database over `K`.
+pub struct Database<K> {
+    kv: K,
+    options: Options,
+    dictionary: Dictionary,
+    /// What the latest commit left; a writer holds `writer` while it makes the next.
+    state: RefCell<State>,
+    writer: Mutex<()>,
+    changed: Event,
+}
+
+impl<K: Kv> Database<K> {
+    /// Opens the database that `kv` holds, or makes one there.
+    ///
+    /// # Errors
+    /// What the storage reports, and [`StorageError::Corrupt`] where its records are not this library's.
+    pub async fn open(kv: K, random: &impl Random, options: Options) -> Result<Self, StorageError> {
+        let state = State::open(&kv, random).await?;
+        Ok(Self {
+            kv,
+            options,
+            dictionary: Dictionary::default(),
+            state: RefCell::new(state),
+            writer: Mutex::new(()),
+            changed: Event::new(),
+        })
+    }
+
+    /// Completes after the next commit that changes a document. Take it before reading what may have changed already.
+    pub fn changed(&self) -> EventListener {
+        self.changed.listen()
+    }
+
+    /// Counts, latest sequence and identity.
+    ///
+    /// # Errors
+    /// None yet; what the storage reports.
+    pub async fn info(&self) -> Result<Info, StorageError> {
+        let state = self.state.borrow();
+        Ok(Info {
+            doc_count: state.doc_count,
+            doc_del_count: state.doc_del_count,
+            update_seq: state.token(state.seq),
+            identity: state.identity(),
+        })
+    }
+
+    /// The storage below.
+    pub fn kv(&self) -> &K {
+        &self.kv
+    }
+}

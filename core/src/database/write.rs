@@ -1,0 +1,291 @@
+//! Writing documents: local edits and revisions of replicas.
+//!
+//! A write reads what it needs, edits each document on its own, and commits everything as one batch. The postings of a
+//! document change only by the difference between its winner before and after.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use hashbrown::HashMap;
+
+use super::edit::Edit;
+use super::error::damaged_body;
+use super::{Database, WriteError};
+use crate::document::{Document, DocumentError, Head, check_id, keys};
+use crate::error::ErrorReport;
+use crate::index::{Interner, Postings, post_document};
+use crate::json::{self, Object, Value};
+use crate::revision::{Outcome, Rev, Revisions};
+use crate::storage::{Batch, Durability, Kv, Snapshot, StorageError};
+
+/// How a write is done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WriteOptions {
+    /// The durability; the database's own if there is none.
+    pub durability: Option<Durability>,
+    /// The winner is taken as the parent, whatever `_rev` says.
+    pub force: bool,
+}
+
+/// A revision that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The document's id.
+    pub id: String,
+    /// The new revision.
+    pub rev: String,
+}
+
+/// A document of a batch that was not written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The document's id.
+    pub id: String,
+    /// The revision that the document named.
+    pub rev: Option<String>,
+    /// Why.
+    pub error: ErrorReport,
+}
+
+/// What became of one document of a batch.
+pub type BulkRow = Result<Written, Refused>;
+
+impl<K: Kv> Database<K> {
+    /// Writes a new revision of a document, a child of the leaf that its `_rev` names.
+    ///
+    /// # Errors
+    /// A [`WriteError`]; nothing was written.
+    pub async fn put(&self, document: &[u8], write: &WriteOptions) -> Result<Written, WriteError> {
+        let document = Document::parse(document, self.options.document_bytes_max)?;
+        if document.is_local() {
+            return self.write_local(document, write).await;
+        }
+        self.write_one(document, write).await
+    }
+
+    /// Writes a tombstone as the child of the leaf `rev`.
+    ///
+    /// # Errors
+    /// A [`WriteError`]; nothing was written.
+    pub async fn remove(&self, id: &str, rev: &str, write: &WriteOptions) -> Result<Written, WriteError> {
+        check_id(id)?;
+        if self.kv.snapshot()?.get(&keys::head(id)).await?.is_none() {
+            return Err(WriteError::NotFound);
+        }
+        let rev = Some(Rev::parse(rev)?);
+        let (id, body) = (String::from(id), Object::new());
+        let tombstone = Document { id, rev, local_count: 0, revisions: None, deleted: true, body };
+        self.write_one(tombstone, write).await
+    }
+
+    /// Writes several documents as one commit. With `new_edits` each is a new edit of its own; without, each is a
+    /// revision of a replica, with its `_rev` and `_revisions`, and is added to its tree as it is.
+    ///
+    /// # Errors
+    /// A document that is none fails the whole call, as in CouchDB; a conflict only its row.
+    pub async fn bulk_docs(
+        &self,
+        documents: &[&[u8]],
+        new_edits: bool,
+        write: &WriteOptions,
+    ) -> Result<Vec<BulkRow>, WriteError> {
+        let parse = |text: &&[u8]| {
+            let document = Document::parse(text, self.options.document_bytes_max)?;
+            if document.is_local() { Err(DocumentError::ReservedId) } else { Ok(document) }
+        };
+        let documents: Vec<Document> = documents.iter().map(parse).collect::<Result<_, _>>()?;
+        if !new_edits && documents.iter().any(|document| document.rev.is_none()) {
+            return Err(WriteError::NoRev);
+        }
+        self.write_documents(documents, new_edits, write).await
+    }
+
+    async fn write_one(&self, document: Document, write: &WriteOptions) -> Result<Written, WriteError> {
+        let row = self.write_documents(Vec::from([document]), true, write).await?.pop();
+        // The only row error of a new edit is a conflict.
+        row.and_then(Result::ok).ok_or(WriteError::Conflict)
+    }
+
+    async fn write_documents(
+        &self,
+        documents: Vec<Document>,
+        new_edits: bool,
+        write: &WriteOptions,
+    ) -> Result<Vec<BulkRow>, WriteError> {
+        let _writer = self.writer.lock().await;
+        let snapshot = self.kv.snapshot()?;
+        let mut edits = Edits::default();
+        let mut rows = Vec::with_capacity(documents.len());
+        for document in documents {
+            let id = document.id.clone();
+            let named = document.rev.as_ref().map(ToString::to_string);
+            let edit = edits.of(&snapshot, &id).await?;
+            let added = if new_edits {
+                add_new_edit(edit, &snapshot, document, write.force).await
+            } else {
+                add_replicated(edit, &snapshot, document).await
+            };
+            rows.push(match added {
+                Ok(rev) => Ok(Written { id, rev: rev.to_string() }),
+                Err(WriteError::Storage(error)) => return Err(error.into()),
+                Err(error) => Err(Refused { id, rev: named, error: error.report() }),
+            });
+        }
+        self.commit_edits(&snapshot, edits, write).await?;
+        Ok(rows)
+    }
+
+    async fn commit_edits(
+        &self,
+        snapshot: &K::Snapshot,
+        edits: Edits,
+        write: &WriteOptions,
+    ) -> Result<(), StorageError> {
+        let mut state = self.state.borrow().clone();
+        let first_seq = state.seq + 1;
+        let mut batch = Batch::new();
+        let mut interner = Interner::new(&self.dictionary, snapshot);
+        for mut edit in edits.edits.into_iter().filter(|edit| !edit.bodies.is_empty()) {
+            state.seq += 1;
+            let leaves = edit.stage(snapshot, self.options.revs_limit, &mut batch).await?;
+            let head = Head { seq: state.seq, leaves };
+            stage_postings(snapshot, &edit, &head, &mut interner, &mut batch).await?;
+            stage_head(&edit, &head, &mut batch);
+            match edit.stored.as_ref().map(Head::is_deleted) {
+                Some(true) => state.doc_del_count = state.doc_del_count.saturating_sub(1),
+                Some(false) => state.doc_count = state.doc_count.saturating_sub(1),
+                None => {}
+            }
+            let count = if head.is_deleted() { &mut state.doc_del_count } else { &mut state.doc_count };
+            *count += 1;
+        }
+        if state.seq < first_seq {
+            return Ok(());
+        }
+        state.stage(first_seq, &mut batch);
+        let paths = interner.stage(&mut batch);
+        self.kv.commit(batch, write.durability.unwrap_or(self.options.durability)).await?;
+        self.dictionary.adopt(paths);
+        self.state.replace(state);
+        self.changed.notify(usize::MAX);
+        Ok(())
+    }
+}
+
+/// The documents of one write in the order in which they came first.
+#[derive(Default)]
+struct Edits {
+    edits: Vec<Edit>,
+    places: HashMap<String, usize>,
+}
+
+impl Edits {
+    async fn of<S: Snapshot>(&mut self, snapshot: &S, id: &str) -> Result<&mut Edit, StorageError> {
+        let place = match self.places.get(id) {
+            Some(place) => *place,
+            None => {
+                self.edits.push(Edit::begin(snapshot, id).await?);
+                self.places.insert(id.into(), self.edits.len() - 1);
+                self.edits.len() - 1
+            }
+        };
+        self.edits.get_mut(place).ok_or(StorageError::Closed)
+    }
+}
+
+async fn add_new_edit<S: Snapshot>(
+    edit: &mut Edit,
+    snapshot: &S,
+    document: Document,
+    force: bool,
+) -> Result<Rev, WriteError> {
+    let parent = match (&document.rev, edit.winner()) {
+        (_, Some((winner, _))) if force => Some(winner.clone()),
+        (_, None) if force => None,
+        (Some(parent), _) if edit.is_leaf(parent) => Some(parent.clone()),
+        (None, None) => None,
+        // A deleted document may be written anew: as the child of its tombstone, so that the new one wins everywhere.
+        (None, Some((tombstone, true))) => Some(tombstone.clone()),
+        _ => return Err(WriteError::Conflict),
+    };
+    let rev = Rev::of_edit(parent.as_ref(), document.deleted, &document.body, &Object::new())?;
+    let path = Revisions::of_edit(&rev, parent.as_ref());
+    edit.add(snapshot, &path, document.deleted, document.body_text()).await?;
+    Ok(rev)
+}
+
+async fn add_replicated<S: Snapshot>(edit: &mut Edit, snapshot: &S, document: Document) -> Result<Rev, WriteError> {
+    let rev = document.rev.clone().ok_or(WriteError::NoRev)?;
+    let path = match &document.revisions {
+        Some(path) if path.iter().next().as_ref() == Some(&rev) => path.clone(),
+        Some(_) => return Err(DocumentError::BadMember("_revisions").into()),
+        None => Revisions::of_edit(&rev, None),
+    };
+    let text = document.body_text();
+    if edit.add(snapshot, &path, document.deleted, text.clone()).await? == Outcome::Known {
+        let here = snapshot.get(&keys::body(&edit.id, &rev)).await?;
+        if here.is_some_and(|here| !is_same_body(&here, &text)) {
+            return Err(WriteError::OtherBody);
+        }
+    }
+    Ok(rev)
+}
+
+/// Whether two texts are one value: the order of members says nothing.
+fn is_same_body(left: &[u8], right: &[u8]) -> bool {
+    let canonical = |text: &[u8]| {
+        let mut out = Vec::new();
+        json::canonical(&json::parse(text).ok()?, &mut out);
+        Some(out)
+    };
+    left == right || canonical(left) == canonical(right)
+}
+
+fn stage_head(edit: &Edit, head: &Head, batch: &mut Batch) {
+    let mut record = Vec::with_capacity(48);
+    head.encode(&mut record);
+    batch.put(&keys::head(&edit.id), &record);
+    let length = u32::try_from(edit.id.len()).unwrap_or(u32::MAX).to_be_bytes();
+    batch.put(&keys::change(head.seq), &[length.as_slice(), edit.id.as_bytes(), &record].concat());
+    if let Some(stored) = &edit.stored {
+        batch.delete(&keys::change(stored.seq));
+    }
+}
+
+async fn stage_postings<S: Snapshot>(
+    snapshot: &S,
+    edit: &Edit,
+    head: &Head,
+    interner: &mut Interner<'_, S>,
+    batch: &mut Batch,
+) -> Result<(), StorageError> {
+    // Design documents are not found by queries, as in CouchDB.
+    if edit.id.starts_with('_') {
+        return Ok(());
+    }
+    let alive = |head: &Head| head.winner().filter(|leaf| !leaf.deleted).map(|leaf| leaf.rev.clone());
+    let (before, after) = (edit.stored.as_ref().and_then(alive), alive(head));
+    if before == after {
+        return Ok(());
+    }
+    let mut postings = [Postings::default(), Postings::default()];
+    for (rev, postings) in [before, after].iter().zip(&mut postings) {
+        if let Some(rev) = rev {
+            *postings = post_document(&winner_body(snapshot, edit, rev).await?, interner).await?;
+        }
+    }
+    let [before, after] = postings;
+    Postings::stage_difference(&before, &after, &edit.id, batch);
+    Ok(())
+}
+
+async fn winner_body<S: Snapshot>(snapshot: &S, edit: &Edit, rev: &Rev) -> Result<Object, StorageError> {
+    let text = match edit.bodies.iter().find(|(new, _)| new == rev) {
+        Some((_, text)) => text.clone(),
+        None => snapshot.get(&keys::body(&edit.id, rev)).await?.unwrap_or_else(|| b"{}".to_vec()),
+    };
+    match json::parse(&text).map_err(|error| damaged_body(&edit.id, &error))? {
+        Value::Object(body) => Ok(body),
+        _ => Ok(Object::new()),
+    }
+}

@@ -1,0 +1,101 @@
+//! The keys of the database's records.
+//!
+//! ```text
+//! d id                   -> head: the leaves, winner first
+//! r id 0 rev             -> node of the revision tree
+//! b id 0 rev             -> body, as JSON
+//! s seq                  -> id and head: what the changes feed tells
+//! l id                   -> local document
+//! m name                 -> what concerns the whole database
+//! ```
+//! An id that other bytes follow is escaped: 00 is written 00 ff, and 00 closes it.
+
+use alloc::vec::Vec;
+
+use crate::revision::Rev;
+
+const HEAD: u8 = b'd';
+const NODE: u8 = b'r';
+const BODY: u8 = b'b';
+const CHANGE: u8 = b's';
+const LOCAL: u8 = b'l';
+
+/// The record of counters, identity and epochs.
+pub const STATE: &[u8] = b"mstate";
+
+/// The key of a document's head.
+#[must_use]
+pub fn head(id: &str) -> Vec<u8> {
+    [&[HEAD], id.as_bytes()].concat()
+}
+
+/// The id in the key of a head.
+#[must_use]
+pub fn head_id(key: &[u8]) -> Option<&str> {
+    core::str::from_utf8(key.strip_prefix(&[HEAD])?).ok()
+}
+
+/// What the keys of all heads start with.
+#[must_use]
+pub fn heads() -> &'static [u8] {
+    &[HEAD]
+}
+
+/// What the keys of all nodes of one document's tree start with.
+#[must_use]
+pub fn nodes(id: &str) -> Vec<u8> {
+    of_document(NODE, id)
+}
+
+/// The key of a node.
+#[must_use]
+pub fn node(id: &str, rev: &Rev) -> Vec<u8> {
+    let mut key = nodes(id);
+    rev.encode(&mut key);
+    key
+}
+
+/// The key of a body.
+#[must_use]
+pub fn body(id: &str, rev: &Rev) -> Vec<u8> {
+    let mut key = of_document(BODY, id);
+    rev.encode(&mut key);
+    key
+}
+
+/// The key of a change.
+#[must_use]
+pub fn change(seq: u64) -> Vec<u8> {
+    [[CHANGE].as_slice(), &seq.to_be_bytes()].concat()
+}
+
+/// The sequence number in the key of a change.
+#[must_use]
+pub fn change_seq(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.strip_prefix(&[CHANGE])?.try_into().ok()?))
+}
+
+/// What the keys of all changes start with.
+#[must_use]
+pub fn changes() -> &'static [u8] {
+    &[CHANGE]
+}
+
+/// The key of a local document.
+#[must_use]
+pub fn local(id: &str) -> Vec<u8> {
+    [&[LOCAL], id.as_bytes()].concat()
+}
+
+fn of_document(kind: u8, id: &str) -> Vec<u8> {
+    let mut key = Vec::with_capacity(id.len() + 32);
+    key.push(kind);
+    for byte in id.bytes() {
+        key.push(byte);
+        if byte == 0 {
+            key.push(0xff);
+        }
+    }
+    key.push(0);
+    key
+}
