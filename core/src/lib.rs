@@ -16,11 +16,14 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod database;
+pub mod document;
 pub mod effects;
 pub mod error;
 pub mod index;
 pub mod json;
 pub mod path;
 pub mod query;
+pub mod replication;
 pub mod revision;
 pub mod storage;

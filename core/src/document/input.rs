@@ -77,7 +77,8 @@ impl Document {
         for (name, value) in self.body.iter().filter(|(name, _)| name.starts_with('_')) {
             match name {
                 "_rev" if is_local => {
-                    let count = value.as_str().and_then(|rev| rev.strip_prefix("0-")).and_then(|count| count.parse().ok());
+                    let count =
+                        value.as_str().and_then(|rev| rev.strip_prefix("0-")).and_then(|count| count.parse().ok());
                     self.local_count = count.ok_or(DocumentError::Revision(RevError::Format))?;
                 }
                 "_rev" => {

@@ -72,14 +72,6 @@ impl FindQuery {
         Ok(query)
     }
 
-    /// The bookmark of a page that ends with `document`: its sort values and its id.
-    #[must_use]
-    pub fn bookmark_after(&self, document: &Value) -> String {
-        let mut out = Vec::new();
-        json::write(&Value::Array(self.place_of(document).unwrap_or_default()), &mut out);
-        String::from_utf8(out).unwrap_or_default()
-    }
-
     /// Where `document` stands in this query's order: its sort values, then its id; `None` if it lacks a sort path.
     #[must_use]
     pub fn place_of(&self, document: &Value) -> Option<Vec<Value>> {

@@ -1,0 +1,155 @@
+//! What the tests of replication share: a simulated world in one thread, and a double of a server.
+//!
+//! Time is simulated: it moves only when nothing else can. [`FakeServer`] answers the endpoints of the protocol from a
+//! database of the engine, and does so late, wrongly or not at all, as a seed says. It is a double for injecting faults;
+//! real servers are met in the end-to-end tests.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+pub mod server;
+pub mod time;
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use firkin_core::database::{
+    ChangesQuery, Database, GetOptions, OpenRev, OpenRevs, Options as DatabaseOptions, WriteOptions,
+};
+use firkin_core::effects::Random;
+use firkin_core::replication::{Control, Effects, Event, Options, ReplicationError, Status, pull, push};
+use firkin_core::storage::memory::MemoryKv;
+use serde_json::Value;
+use server::FakeServer;
+use time::SimulatedClock;
+
+/// A seeded generator (SplitMix64).
+pub struct Seeded(pub Cell<u64>);
+
+impl Seeded {
+    pub fn new(seed: u64) -> Self {
+        Self(Cell::new(seed))
+    }
+
+    pub fn next(&self) -> u64 {
+        self.0.set(self.0.get().wrapping_add(0x9e37_79b9_7f4a_7c15));
+        let mut mixed = self.0.get();
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub fn below(&self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
+
+impl Random for Seeded {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
+        }
+    }
+}
+
+pub type Memory = Database<MemoryKv>;
+
+pub async fn database(seed: u64) -> Memory {
+    Database::open(MemoryKv::new(), &Seeded::new(seed), DatabaseOptions::default()).await.unwrap()
+}
+
+pub async fn put(database: &Memory, document: &str) -> String {
+    database.put(document.as_bytes(), &WriteOptions::default()).await.unwrap().rev
+}
+
+/// The winning revision, with its conflicts.
+pub async fn get(database: &Memory, id: &str) -> Value {
+    let options = GetOptions { conflicts: true, ..GetOptions::default() };
+    serde_json::from_slice(&database.get(id, &options).await.unwrap()).unwrap()
+}
+
+/// Every leaf of every document with its whole path and body, the winner first: what two replicas must agree on.
+pub async fn content(database: &Memory) -> BTreeMap<String, Vec<Value>> {
+    let query = ChangesQuery { all_leaves: true, ..ChangesQuery::default() };
+    let mut content = BTreeMap::new();
+    for row in database.changes(&query).await.unwrap().rows {
+        let leaves = database.open_revs(&row.id, OpenRevs::These(row.revs.clone()), false, true).await.unwrap();
+        let leaf = |leaf| match leaf {
+            OpenRev::Ok(text) => serde_json::from_slice::<Value>(&text).unwrap(),
+            OpenRev::Missing(rev) => panic!("the leaf {rev} of {} has no body", row.id),
+        };
+        content.insert(row.id.clone(), leaves.into_iter().map(leaf).collect());
+    }
+    content
+}
+
+/// Something that a replication told, without its borrows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Told {
+    Active,
+    Paused,
+    BackingOff(u64),
+    Change(u64),
+    Denied(String, String),
+    Checkpoint,
+}
+
+pub fn told(event: Event<'_>) -> Told {
+    match event {
+        Event::Active => Told::Active,
+        Event::Paused => Told::Paused,
+        Event::BackingOff { delay_ms } => Told::BackingOff(delay_ms),
+        Event::Change { documents } => Told::Change(documents),
+        Event::Denied(denied) => Told::Denied(denied.id.clone(), denied.error.clone()),
+        Event::Checkpoint => Told::Checkpoint,
+    }
+}
+
+/// One replica's side of replications with a server: its seed names its sessions.
+pub struct Client<'a> {
+    pub database: &'a Memory,
+    pub clock: &'a SimulatedClock,
+    pub random: Seeded,
+    pub control: Control,
+    pub told: std::cell::RefCell<Vec<Told>>,
+}
+
+impl<'a> Client<'a> {
+    pub fn new(database: &'a Memory, clock: &'a SimulatedClock, seed: u64) -> Self {
+        let told = std::cell::RefCell::default();
+        Self { database, clock, random: Seeded::new(seed), control: Control::new(), told }
+    }
+
+    pub async fn pull(&self, server: &FakeServer<'_>, options: &Options) -> Result<Status, ReplicationError> {
+        self.run(server, async |effects| pull(self.database, effects, options).await).await
+    }
+
+    pub async fn push(&self, server: &FakeServer<'_>, options: &Options) -> Result<Status, ReplicationError> {
+        self.run(server, async |effects| push(self.database, effects, options).await).await
+    }
+
+    async fn run<'s, 'd: 's>(
+        &self,
+        server: &'s FakeServer<'d>,
+        replicate: impl AsyncFn(
+            &Effects<'_, FakeServer<'d>, SimulatedClock, Seeded, &dyn Fn(Event<'_>, &Status)>,
+        ) -> Result<Status, ReplicationError>,
+    ) -> Result<Status, ReplicationError> {
+        let observer: &dyn Fn(Event<'_>, &Status) = &|event, _| self.told.borrow_mut().push(told(event));
+        let effects = Effects {
+            transport: server,
+            clock: self.clock,
+            random: &self.random,
+            observer: &observer,
+            control: &self.control,
+        };
+        replicate(&effects).await
+    }
+
+    pub fn told(&self) -> Vec<Told> {
+        self.told.borrow().clone()
+    }
+}
+
+/// Options for a server that is called `name`.
+pub fn options(name: &str) -> Options {
+    Options { peer: name.into(), ..Options::default() }
+}
