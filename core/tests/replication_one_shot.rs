@@ -182,7 +182,8 @@ fn peer_set_back_to_a_backup_is_read_from_the_older_checkpoint() {
         fill(&backup, 50, 53).await;
         let server = FakeServer::new(&backup, &clock, 5);
         client.pull(&server, &options).await.unwrap();
-        assert_eq!(server.requests_of("since=5&"), 1, "{:?}", server.requests);
+        let since = format!("since={}&", checkpoints[0]["source_last_seq"].as_str().unwrap());
+        assert_eq!(server.requests_of(&since), 1, "{:?}", server.requests);
         assert_eq!(content(&here).await.len(), 13);
     });
 }

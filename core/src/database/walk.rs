@@ -112,9 +112,10 @@ impl<'snapshot, S: Snapshot> PostingCursor<'snapshot, S> {
     pub(super) async fn next(&mut self) -> Result<Option<Posting>, StorageError> {
         loop {
             if let Some(cursor) = &mut self.cursor
-                && cursor.advance().await? {
-                    return read_posting(cursor.key(), cursor.value()).map(Some);
-                }
+                && cursor.advance().await?
+            {
+                return read_posting(cursor.key(), cursor.value()).map(Some);
+            }
             match self.ranges.pop() {
                 Some(range) => self.cursor = Some(self.snapshot.range(range, self.direction)?),
                 None => return Ok(None),

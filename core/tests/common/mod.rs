@@ -51,3 +51,31 @@ pub fn golden(name: &str) -> serde_json::Value {
 pub fn value(value: &serde_json::Value) -> Value {
     json::parse(value.to_string().as_bytes()).unwrap()
 }
+
+/// Randomness from a seed, the same in each run.
+pub struct Seeded(pub std::cell::Cell<u64>);
+
+impl Seeded {
+    /// A source that starts at `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self(std::cell::Cell::new(seed))
+    }
+
+    /// The next number below `bound`.
+    pub fn below(&self, bound: usize) -> usize {
+        // SplitMix64, by Steele, Lea and Flood: one step from each state, well mixed.
+        let state = self.0.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.0.set(state);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % bound as u64) as usize
+    }
+}
+
+impl firkin_core::effects::Random for Seeded {
+    fn fill(&self, bytes: &mut [u8]) {
+        for byte in bytes {
+            *byte = self.below(256) as u8;
+        }
+    }
+}

@@ -71,12 +71,13 @@ pub async fn content(database: &Memory) -> BTreeMap<String, Vec<Value>> {
     let query = ChangesQuery { all_leaves: true, ..ChangesQuery::default() };
     let mut content = BTreeMap::new();
     for row in database.changes(&query).await.unwrap().rows {
-        let leaves = database.open_revs(&row.id, OpenRevs::These(row.revs.clone()), false, true).await.unwrap();
-        let leaf = |leaf| match leaf {
-            OpenRev::Ok(text) => serde_json::from_slice::<Value>(&text).unwrap(),
-            OpenRev::Missing(rev) => panic!("the leaf {rev} of {} has no body", row.id),
-        };
-        content.insert(row.id.clone(), leaves.into_iter().map(leaf).collect());
+        let mut leaves = Vec::new();
+        for rev in row.revs {
+            let opened = database.open_revs(&row.id, OpenRevs::These(vec![rev.clone()]), false, true).await.unwrap();
+            let [OpenRev::Ok(text)] = opened.as_slice() else { panic!("the leaf {rev} of {} has no body", row.id) };
+            leaves.push(serde_json::from_slice(text).unwrap());
+        }
+        content.insert(row.id, leaves);
     }
     content
 }
