@@ -103,7 +103,7 @@ async fn agrees_with_a_map(options: StoreOptions, actions: Vec<Action>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(120) })]
     #[test]
     fn the_store_agrees_with_a_map(options in options(), actions in vec(action(), 0..40)) {
         block_on(agrees_with_a_map(options, actions));
@@ -138,7 +138,7 @@ fn space_of_superseded_and_deleted_data_comes_back() {
                 store.blocks().bytes()
             );
         }
-        for round in 0..200 {
+        for round in 0..500 {
             commit_numbers(&store, (0..100).skip(round % 2), None).await;
         }
         commit_numbers(&store, 0..100, None).await;

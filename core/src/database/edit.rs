@@ -72,7 +72,8 @@ impl Edit {
         let mut revs = path.iter();
         let (Some(rev), parent) = (revs.next(), revs.next()) else { return Ok(Outcome::Known) };
         if let Tree::Branch { leaf, added } = &mut self.tree {
-            if parent.as_ref() == Some(&leaf.rev) {
+            // A longer path may tell of ancestors that are not known yet.
+            if parent.as_ref() == Some(&leaf.rev) && path.ids().len() == 2 {
                 let node = Node { parent: Some(leaf.rev.hash().clone()), deleted, available: true, superseded: false };
                 added.push((rev.clone(), node));
                 *leaf = Leaf { rev: rev.clone(), deleted, oldest: leaf.oldest };
