@@ -1,1 +1,16 @@
-//! The browser.
+//! Firkin in the browser: the only code that knows one.
+#![cfg(target_arch = "wasm32")]
+#![allow(async_fn_in_trait)]
+
+pub mod address;
+mod blocks;
+mod calls;
+mod cancellation;
+pub mod clock;
+mod failure;
+pub mod headers;
+pub mod host;
+pub mod indexeddb;
+mod js;
+pub mod random;
+pub mod transport;

@@ -1,0 +1,239 @@
+// The page's side of the line to the engine: calls with their answers, events, and the engine's questions.
+//
+// Nothing is kept here but calls that wait. **Every call settles**: with its answer, with the caller's abort, or with a 503
+// `closed` once the connection has ended.
+
+import { deferred } from './deferred.js'
+import { Emitter } from './emitter.js'
+import { decode, encode } from './encode.js'
+import { type AbortError, aborted, closed, type ErrorReport, FirkinError, reportOf, storageFailed } from './errors.js'
+import type { Call, EngineOptions, FromPage, Question, ToPage } from './messages.js'
+import { type Port, portPair, threadPort } from './port.js'
+import type { EngineProgress } from './progress.js'
+import { serve } from './serve.js'
+import type { DatabaseOptions } from './types.js'
+
+type PagePort = Port<FromPage, ToPage>
+
+interface ConnectionEvents {
+  changed: { last_seq: string }
+  leader: { leading: boolean }
+  closed: { reason: string }
+  replication: EngineProgress
+}
+
+interface CallOptions {
+  signal?: AbortSignal | undefined
+  /** The number of the replication that the call begins or cancels. */
+  replication?: number
+  /** It must not run twice: it is a write. */
+  once?: boolean
+}
+
+/** Answers what the engine asks for a replication. */
+export type Answering = (name: string, detail: { [member: string]: unknown }) => unknown
+
+interface Waiting {
+  resolve(answer: unknown): void
+  reject(error: FirkinError | AbortError): void
+}
+
+let wasmUrl: string | undefined
+
+/** Has `firkin.wasm` fetched from another place from now on. */
+export function setWasm(url: URL | string): void {
+  wasmUrl = new URL(url, globalThis.location?.href).href
+}
+
+const wasmMember = () => (wasmUrl === undefined ? {} : { wasm: wasmUrl })
+
+/** Opens the database `name`. */
+export function connect(name: string, options: DatabaseOptions): Connection {
+  const { durability, revsLimit, documentBytesMax, signal } = options
+  const storage = options.storage ?? (typeof indexedDB === 'undefined' ? 'memory' : 'indexeddb')
+  const asked = { storage, durability, revsLimit, documentBytesMax }
+  const engineOptions = JSON.parse(JSON.stringify(asked)) as EngineOptions
+  const connection = new Connection((fail) => start(options.worker ?? typeof Worker === 'function', fail))
+  connection.open(name, engineOptions)
+  if (signal?.aborted) void connection.close()
+  else signal?.addEventListener('abort', () => void connection.close(), { once: true })
+  return connection
+}
+
+/** The names of this origin's databases. */
+export async function listDatabases(): Promise<string[]> {
+  if (typeof indexedDB === 'undefined') return []
+  const { promise, resolve, reject } = deferred<string[]>()
+  const port = start(typeof Worker === 'function', (error) => reject(error))
+  port.receive = (message) => {
+    if (message.type === 'listed') resolve(message.names)
+    else if (message.type === 'failed') reject(new FirkinError(message.error))
+  }
+  port.post({ type: 'list', ...wasmMember() })
+  return promise.finally(() => port.close())
+}
+
+/** Starts what serves a page, in a worker or here. */
+function start(inWorker: boolean, fail: (error: FirkinError) => void): PagePort {
+  if (!inWorker) {
+    const [page, member] = portPair<FromPage, ToPage>()
+    serve(member)
+    return page
+  }
+  const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'firkin' })
+  worker.onerror = (event) => {
+    // A script that cannot be loaded is told by a bare event; anything else is an error in a script that runs.
+    if (!(event instanceof ErrorEvent)) fail(storageFailed('the worker of the database could not be loaded'))
+  }
+  return threadPort<FromPage, ToPage>(worker, () => worker.terminate())
+}
+
+/** The line to one database. */
+export class Connection extends Emitter<ConnectionEvents> {
+  /** Settles once the database is open, or cannot be. */
+  readonly opened: Promise<void>
+  readonly #opening = deferred<void>()
+  readonly #port: PagePort
+  readonly #waiting = new Map<number, Waiting>()
+  readonly #answering = new Map<number, Answering>()
+  readonly #left = deferred<void>()
+  #calls = 0
+  #failure: FirkinError | undefined
+  #closing: Promise<void> | undefined
+  #ended = false
+
+  constructor(start: (fail: (error: FirkinError) => void) => PagePort) {
+    super()
+    this.opened = this.#opening.promise
+    this.opened.catch(() => {})
+    this.#port = start((error) => {
+      this.#fail(error)
+      this.#left.resolve()
+    })
+    this.#port.receive = (message) => this.#receive(message)
+  }
+
+  open(name: string, options: EngineOptions): void {
+    this.#port.post({ type: 'open', name, options, ...wasmMember() })
+  }
+
+  /** Runs a method of the engine. What `payload` holds is taken down before this returns. */
+  async call(method: string, payload: unknown, options: CallOptions = {}): Promise<unknown> {
+    const { signal, replication, once } = options
+    if (signal?.aborted) throw aborted(signal)
+    if (this.#closing !== undefined) throw closed('the database is closed')
+    if (this.#failure !== undefined && method !== 'destroy') throw this.#failure
+    const bytes = encode(payload)
+    this.#calls += 1
+    const call: Call = { type: 'call', id: this.#calls, method, payload: bytes }
+    if (replication !== undefined) call.replication = replication
+    if (once) call.once = true
+    const { promise, resolve, reject } = deferred<unknown>()
+    const abort = () => {
+      this.#waiting.delete(call.id)
+      reject(aborted(signal as AbortSignal))
+    }
+    this.#waiting.set(call.id, { resolve, reject })
+    signal?.addEventListener('abort', abort)
+    this.#port.post(call, [bytes.buffer])
+    return promise.finally(() => signal?.removeEventListener('abort', abort))
+  }
+
+  /** Has `answer` asked what the engine asks for the replication of this number; the function returned ends that. */
+  onQuestions(replication: number, answer: Answering): () => void {
+    this.#answering.set(replication, answer)
+    return () => this.#answering.delete(replication)
+  }
+
+  /** Ends the connection once what was begun is done. */
+  close(): Promise<void> {
+    this.#closing ??= this.#leave()
+    return this.#closing
+  }
+
+  /** Deletes the database, and ends the connection. */
+  async destroy(): Promise<{ ok: true }> {
+    await this.call('destroy', {})
+    this.#end('the database was destroyed')
+    return { ok: true }
+  }
+
+  async #leave(): Promise<void> {
+    this.#port.post({ type: 'close' })
+    await this.#left.promise
+    this.#end('the database is closed')
+  }
+
+  #receive(message: ToPage): void {
+    switch (message.type) {
+      case 'result':
+        this.#settle(message.id, (waiting) => waiting.resolve(decode(message.payload)))
+        break
+      case 'refused':
+        this.#settle(message.id, (waiting) => waiting.reject(errorOf(message.error)))
+        break
+      case 'event':
+        this.#happened(message.name, JSON.parse(message.json) as never)
+        break
+      case 'ask':
+        void this.#answer(message)
+        break
+      case 'opened':
+        this.#opening.resolve()
+        break
+      case 'failed':
+        this.#fail(new FirkinError(message.error))
+        break
+      case 'left':
+        this.#left.resolve()
+    }
+  }
+
+  #settle(id: number, settle: (waiting: Waiting) => void): void {
+    const waiting = this.#waiting.get(id)
+    if (waiting === undefined) return
+    this.#waiting.delete(id)
+    settle(waiting)
+  }
+
+  #happened(name: string, detail: never): void {
+    // The last that the member says: the database was destroyed by another tab, or lost.
+    if (name === 'closed') this.#end((detail as ConnectionEvents['closed']).reason)
+    else this.emit(name as keyof ConnectionEvents, detail)
+  }
+
+  async #answer({ id, name, json }: Question): Promise<void> {
+    try {
+      const detail = JSON.parse(json) as { [member: string]: unknown }
+      const answer = this.#answering.get(Number(detail.replication))
+      if (answer === undefined) throw closed('the replication has ended')
+      this.#port.post({ type: 'answer', id, json: JSON.stringify((await answer(name, detail)) ?? {}) })
+    } catch (error) {
+      this.#port.post({ type: 'answer', id, error: reportOf(error) })
+    }
+  }
+
+  #fail(error: FirkinError): void {
+    this.#failure ??= error
+    this.#opening.reject(error)
+    this.#refuseAll(error)
+  }
+
+  #end(reason: string): void {
+    this.#closing ??= Promise.resolve()
+    if (this.#ended) return
+    this.#ended = true
+    this.#fail(closed(reason))
+    this.#port.close()
+    this.emit('closed', { reason })
+  }
+
+  #refuseAll(error: FirkinError): void {
+    for (const { reject } of this.#waiting.values()) reject(error)
+    this.#waiting.clear()
+  }
+}
+
+function errorOf(report: ErrorReport): FirkinError | AbortError {
+  return report.name === 'aborted' ? aborted(AbortSignal.abort()) : new FirkinError(report)
+}

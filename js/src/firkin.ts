@@ -1,0 +1,246 @@
+// The database as an app holds it.
+//
+// An instance says what is asked, as JSON, to the engine; it holds no documents. It can be used at once: calls wait until
+// the database is open, in this tab or in another that leads.
+
+import { ChangesFeed } from './changes.js'
+import { type Connection, connect, listDatabases, setWasm } from './connection.js'
+import { identified, named, withAttribution } from './document.js'
+import { Emitter } from './emitter.js'
+import { badRequest, FirkinError } from './errors.js'
+import { Replication } from './replication.js'
+import type { Direction, Peer, ReplicationOptions } from './replication-types.js'
+import { openReview, openReviews, type Review } from './reviews.js'
+import { Sync } from './sync.js'
+import type {
+  AbsentRow,
+  AllDocsQuery,
+  AllDocsResult,
+  AllDocsRow,
+  AnyDocument,
+  BulkDocsOptions,
+  BulkGetQuery,
+  BulkGetResult,
+  ChangesQuery,
+  DatabaseOptions,
+  Existing,
+  Explanation,
+  FindQuery,
+  FindResult,
+  GetOptions,
+  IndexDefinition,
+  IndexList,
+  Info,
+  InitOptions,
+  OpenRev,
+  OpenRevsOptions,
+  PutOptions,
+  Refused,
+  RemoveOptions,
+  RevsDiff,
+  Tombstone,
+  Unnamed,
+  Writable,
+  Written,
+} from './types.js'
+
+export interface DatabaseEvents {
+  /** Documents have changed, by this tab, another or a replication. */
+  changed: { last_seq: string }
+  /** This instance runs the engine from now on (`leading`), or another does. */
+  leader: { leading: boolean }
+  /** The database can no longer be used: it was closed, destroyed or lost. */
+  closed: { reason: string }
+}
+
+/** A database of documents whose own members are those of `Doc`. */
+export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEvents> {
+  readonly name: string
+  /** Settles once the database is open, or cannot be opened. */
+  readonly ready: Promise<void>
+  /** One-way replication; the promise-like handle settles when it ends. */
+  readonly replicate: {
+    to(target: Peer, options?: ReplicationOptions): Replication
+    from(source: Peer, options?: ReplicationOptions): Replication
+  }
+  readonly #connection: Connection
+
+  /** Opens the database `name`, and creates it where there is none. Returns at once. */
+  constructor(name: string, options: DatabaseOptions = {}) {
+    super()
+    if (typeof name !== 'string' || name === '') throw badRequest('a database has a name, which is a string')
+    this.name = name
+    this.#connection = connect(name, options)
+    this.ready = this.#connection.opened
+    this.#connection.on('changed', (detail) => this.emit('changed', detail))
+    this.#connection.on('leader', (detail) => this.emit('leader', detail))
+    this.#connection.on('closed', (detail) => this.emit('closed', detail))
+    const replicate = (direction: Direction) => (peer: Peer, asked?: ReplicationOptions) =>
+      new Replication(this.#connection, direction, peer, asked)
+    this.replicate = { to: replicate('push'), from: replicate('pull') }
+  }
+
+  /** The names of all databases of this origin. */
+  static list(): Promise<string[]> {
+    return listDatabases()
+  }
+
+  /** Settings for all databases that are opened from now on. */
+  static init(options: InitOptions): void {
+    if (options.wasm !== undefined) setWasm(options.wasm)
+  }
+
+  /** Writes a document: a new one without `_rev`, else the next revision of the one that `_rev` names. */
+  async put(doc: Writable<Doc> | Tombstone, options: PutOptions = {}): Promise<Written> {
+    const { signal, author, message, new_edits, durability, force } = options
+    const written = withAttribution(identified(doc), author, message)
+    if (new_edits !== false) {
+      return this.#write('put', { doc: written, options: { durability, force } }, signal)
+    }
+    const payload = { docs: [written], new_edits, options: { durability } }
+    const [row] = await this.#call<(Written | Refused)[]>('bulkDocs', payload, signal)
+    if (row !== undefined && 'error' in row) throw new FirkinError({ ...row, name: row.error })
+    return { ok: true, id: String(written._id), rev: String(written._rev) }
+  }
+
+  /** Writes a new document under a random id, or under its own where it has one. */
+  async post(doc: Unnamed<Doc>, options: PutOptions = {}): Promise<Written> {
+    return this.put(named(doc) as Writable<Doc>, options)
+  }
+
+  /** Removes the document: writes a tombstone on top of the revision. */
+  remove(doc: { _id: string; _rev: string }, options?: RemoveOptions): Promise<Written>
+  remove(id: string, rev: string, options?: RemoveOptions): Promise<Written>
+  async remove(
+    target: string | { _id: string; _rev: string },
+    second?: string | RemoveOptions,
+    third?: RemoveOptions,
+  ): Promise<Written> {
+    const byId = typeof target === 'string'
+    const { _id: id, _rev: rev } = byId ? { _id: target, _rev: second } : identified(target)
+    const { signal, durability } = (byId ? third : (second as RemoveOptions | undefined)) ?? {}
+    return this.#write('remove', { id, rev, options: { durability } }, signal)
+  }
+
+  /** The document `id`: its winning revision, or the one that `rev` names. */
+  get<Shape extends object = Doc>(id: string, options?: GetOptions): Promise<Existing<Shape>>
+  get<Shape extends object = Doc>(id: string, options: OpenRevsOptions): Promise<OpenRev<Shape>[]>
+  async get(id: string, options: GetOptions | OpenRevsOptions = {}): Promise<unknown> {
+    if (typeof id !== 'string') throw badRequest('the id of a document is a string')
+    const { signal, ...asked } = options
+    if (!('open_revs' in asked)) return this.#call('get', { id, options: asked }, signal)
+    const { open_revs, revs, latest } = asked
+    return this.#call('openRevs', { id, revs: open_revs, latest, with_revisions: revs }, signal)
+  }
+
+  /**
+   * Writes many documents in one step; those without an id get a random one. A document that is refused, as for a conflict,
+   * has a row that says so, and does not keep the others from being written. Documents that are malformed reject the call.
+   */
+  async bulkDocs(
+    docs: readonly (Writable<Doc> | Unnamed<Doc> | Tombstone)[],
+    options: BulkDocsOptions = {},
+  ): Promise<(Written | Refused)[]> {
+    const { signal, new_edits, durability } = options
+    if (!Array.isArray(docs)) throw badRequest('bulkDocs takes an array of documents')
+    const payload = { docs: docs.map(named), new_edits, options: { durability } }
+    return new_edits === false ? this.#call('bulkDocs', payload, signal) : this.#write('bulkDocs', payload, signal)
+  }
+
+  /** Many documents, or revisions of documents, at once. */
+  async bulkGet<Shape extends object = Doc>(query: BulkGetQuery): Promise<BulkGetResult<Shape>> {
+    const { signal, ...asked } = query
+    return this.#call('bulkGet', asked, signal)
+  }
+
+  /** Documents in the order of their ids. */
+  allDocs<Shape extends object = Doc>(
+    query: AllDocsQuery & { keys: string[] },
+  ): Promise<AllDocsResult<AllDocsRow<Shape> | AbsentRow>>
+  allDocs<Shape extends object = Doc>(query?: AllDocsQuery): Promise<AllDocsResult<AllDocsRow<Shape>>>
+  async allDocs(query: AllDocsQuery = {}): Promise<unknown> {
+    const { signal, key, ...asked } = query
+    return this.#call('allDocs', key === undefined ? asked : { ...asked, startkey: key, endkey: key }, signal)
+  }
+
+  /** The documents that a selector matches. Every path is indexed: there is no index to create. */
+  async find<Shape extends object = Doc>(query: FindQuery): Promise<FindResult<Shape>> {
+    const { signal, ...asked } = query
+    return this.#call('find', asked, signal)
+  }
+
+  /** How `find` would answer the query. */
+  async explain(query: FindQuery): Promise<Explanation> {
+    const { signal, ...asked } = query
+    return this.#call('explain', asked, signal)
+  }
+
+  /** Accepted for PouchDB's sake: every path is indexed already. */
+  async createIndex(definition: IndexDefinition): Promise<{ result: 'exists'; id: string; name: string }> {
+    const name = definition.name ?? definition.index.fields.map((field) => JSON.stringify(field)).join()
+    return { result: 'exists', id: `_design/${definition.ddoc ?? name}`, name }
+  }
+
+  /** Accepted for PouchDB's sake; lists the one index that CouchDB has without being asked. */
+  async getIndexes(): Promise<IndexList> {
+    const all = { ddoc: null, name: '_all_docs', type: 'special', def: { fields: [{ _id: 'asc' as const }] } }
+    return { total_rows: 1, indexes: [all] }
+  }
+
+  /** Accepted for PouchDB's sake: there is nothing to delete. */
+  async deleteIndex(_index?: unknown): Promise<{ ok: true }> {
+    return { ok: true }
+  }
+
+  /** What has changed, in the order in which it did; with `live`, what changes from now on as well. */
+  changes<Shape extends object = Doc>(query: ChangesQuery = {}): ChangesFeed<Shape> {
+    return new ChangesFeed(this.#connection, query)
+  }
+
+  async info(): Promise<Info> {
+    return this.#call('info', {})
+  }
+
+  /** Which of these revisions are not here. */
+  async revsDiff(revisions: { [id: string]: string[] }): Promise<RevsDiff> {
+    return this.#call('revsDiff', revisions)
+  }
+
+  /** Replication both ways. */
+  sync(peer: Peer, options: ReplicationOptions = {}): Sync {
+    return new Sync(this.replicate.to(peer, options), this.replicate.from(peer, options))
+  }
+
+  /** The document's branches and what they share, and how to close them. 404 where there is no such document. */
+  review(id: string): Promise<Review<Doc>> {
+    return openReview(this, id)
+  }
+
+  /** The documents that have more than one branch. */
+  reviews(): AsyncIterableIterator<Review<Doc>> {
+    return openReviews(this)
+  }
+
+  /** Ends this instance: what was begun completes, replications are cancelled, later calls fail with 503 `closed`. */
+  close(): Promise<void> {
+    return this.#connection.close()
+  }
+
+  /** Deletes the database and closes it, in all tabs. */
+  destroy(): Promise<{ ok: true }> {
+    return this.#connection.destroy()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** As `#call`, for what would do something else if it ran twice. */
+  #write<Answer>(method: string, payload: unknown, signal?: AbortSignal): Promise<Answer> {
+    return this.#connection.call(method, payload, { signal, once: true }) as Promise<Answer>
+  }
+
+  #call<Answer>(method: string, payload: unknown, signal?: AbortSignal): Promise<Answer> {
+    return this.#connection.call(method, payload, { signal }) as Promise<Answer>
+  }
+}

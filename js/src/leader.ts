@@ -1,0 +1,147 @@
+// The one who runs the engine, and serves all members of the database's tabs with it, its own page among them.
+//
+// Of each client it knows the replications that it began and the questions put to it, so that both end when the client does.
+
+import { encode } from './encode.js'
+import { loadEngine } from './engine.js'
+import { closed, FirkinError, reportOf } from './errors.js'
+import type { Answer, Call, EngineOptions, EventMessage, Outcome, Request, Response } from './messages.js'
+import type { Engine } from './wasm-glue/engine.js'
+
+/** What a leader needs of those around it. */
+export interface Surroundings {
+  /** Sends to one client. */
+  send(client: string, response: Response): void
+  /** Tells all clients. */
+  tell(event: EventMessage): void
+  /** The database is deleted, and closed. */
+  destroyed(): void
+  /** The platform took the storage away; the engine is of no more use. */
+  lost(reason: string): void
+}
+
+interface Asked {
+  client: string
+  resolve(json: string): void
+  reject(error: FirkinError): void
+}
+
+export class Leader {
+  readonly #name: string
+  readonly #options: EngineOptions
+  readonly #wasm: string | undefined
+  readonly #around: Surroundings
+  readonly #replications = new Map<number, string>()
+  readonly #asked = new Map<number, Asked>()
+  // An answer to another leader's question must not be taken for one to ours.
+  #questions = Math.floor(Math.random() * 2 ** 48)
+  #engine: Engine | undefined
+  #leaving = false
+
+  constructor(name: string, options: EngineOptions, wasm: string | undefined, around: Surroundings) {
+    this.#name = name
+    this.#options = options
+    this.#wasm = wasm
+    this.#around = around
+  }
+
+  async open(): Promise<void> {
+    const { Engine } = await loadEngine(this.#wasm)
+    this.#engine = await Engine.open(this.#name, JSON.stringify(this.#options), {
+      event: (name, json) => this.#happened(name, json),
+      ask: (name, json) => this.#ask(name, json),
+    })
+  }
+
+  receive(client: string, request: Request): void {
+    if (request.type === 'call') void this.#serve(client, request)
+    else this.#answered(request)
+  }
+
+  /** The client is gone: what it began that has no end of its own is ended. */
+  forget(client: string): void {
+    for (const [replication, owner] of this.#replications) {
+      if (owner === client) void this.#engine?.call('cancelReplication', encode({ id: replication })).catch(() => {})
+    }
+    for (const [id, asked] of this.#asked) {
+      if (asked.client !== client) continue
+      this.#asked.delete(id)
+      asked.reject(closed('the page that was asked is gone'))
+    }
+  }
+
+  /** Completes once all calls under way have been answered; what is not served any more goes to the next leader. */
+  async leave(): Promise<void> {
+    this.#leaving = true
+    await this.#engine?.close()
+  }
+
+  async #serve(client: string, call: Call): Promise<void> {
+    const { id, method, replication } = call
+    if (this.#leaving) return this.#around.send(client, { type: 'unserved', id })
+    if (method === 'destroy') return this.#destroy(client, id)
+    const begins = method === 'replicate' && replication !== undefined
+    if (begins) this.#replications.set(replication, client)
+    this.#around.send(client, await this.#run(call))
+    if (begins) this.#replications.delete(replication)
+  }
+
+  async #run({ id, method, payload }: Call): Promise<Outcome> {
+    try {
+      if (this.#engine === undefined) throw closed('the database is closed')
+      return { type: 'result', id, payload: await this.#engine.call(method, payload) }
+    } catch (error) {
+      const ended = this.#leaving && method === 'replicate'
+      return ended ? { type: 'unserved', id } : { type: 'refused', id, error: reportOf(error) }
+    }
+  }
+
+  async #destroy(client: string, id: number): Promise<void> {
+    try {
+      await this.leave()
+      await destroyDatabase(this.#name, this.#options, this.#wasm)
+      this.#around.send(client, { type: 'result', id, payload: new Uint8Array() })
+      this.#around.destroyed()
+    } catch (error) {
+      this.#around.send(client, { type: 'refused', id, error: reportOf(error) })
+      this.#around.lost('the database could not be destroyed')
+    }
+  }
+
+  #happened(name: string, json: string): void {
+    const event: EventMessage = { type: 'event', name, json }
+    if (name === 'closed') {
+      this.#around.lost((JSON.parse(json) as { reason: string }).reason)
+    } else if (name === 'replication') {
+      const client = this.#replications.get((JSON.parse(json) as { id: number }).id)
+      if (client !== undefined) this.#around.send(client, event)
+    } else {
+      this.#around.tell(event)
+    }
+  }
+
+  #ask(name: string, json: string): Promise<string> {
+    const client = this.#replications.get((JSON.parse(json) as { replication: number }).replication)
+    if (client === undefined) return Promise.reject(closed('the replication has ended'))
+    this.#questions += 1
+    const id = this.#questions
+    return new Promise((resolve, reject) => {
+      this.#asked.set(id, { client, resolve, reject })
+      this.#around.send(client, { type: 'ask', id, name, json })
+    })
+  }
+
+  #answered(answer: Answer): void {
+    const asked = this.#asked.get(answer.id)
+    this.#asked.delete(answer.id)
+    if ('json' in answer) asked?.resolve(answer.json)
+    else asked?.reject(new FirkinError(answer.error))
+  }
+}
+
+/** Deletes what is stored of a database that is closed. */
+export async function destroyDatabase(name: string, options: EngineOptions, wasm: string | undefined): Promise<void> {
+  if (options.storage === 'memory') return
+  const { destroy } = await loadEngine(wasm)
+  await destroy(name)
+}

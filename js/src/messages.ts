@@ -1,0 +1,67 @@
+// What page, worker and tabs say to each other. Documents cross as UTF-8 JSON.
+//
+// A page talks to the member of its database's tabs that works for it (in its worker); that member talks to the engine, or
+// to the member that leads. The same messages go the whole way.
+
+import type { ErrorReport } from './errors.js'
+import type { DatabaseOptions } from './types.js'
+
+/** The options that the engine is opened with. */
+export type EngineOptions = Pick<DatabaseOptions, 'storage' | 'durability' | 'revsLimit' | 'documentBytesMax'>
+
+/** A method is to be run. Ids are the page's. */
+export interface Call {
+  type: 'call'
+  id: number
+  method: string
+  payload: Uint8Array<ArrayBuffer>
+  /** Of a call that begins or cancels a replication: its number, of which events and questions speak. */
+  replication?: number
+  /** It must not run twice: it is a write. */
+  once?: true
+}
+
+/** What the page says to a question. */
+export type Answer = { type: 'answer'; id: number } & ({ json: string } | { error: ErrorReport })
+
+/** From the page, or from a follower for its page, to where the engine is. */
+export type Request = Call | Answer
+
+/** How a call ended. One that is `unserved` was not begun, or ended with its leader: it can be sent to the next. */
+export type Outcome =
+  | { type: 'result'; id: number; payload: Uint8Array }
+  | { type: 'refused'; id: number; error: ErrorReport }
+  | { type: 'unserved'; id: number }
+
+/** Something happened. */
+export interface EventMessage {
+  type: 'event'
+  name: string
+  json: string
+}
+
+/** The engine needs to know something. Ids are the engine's side's. */
+export interface Question {
+  type: 'ask'
+  id: number
+  name: string
+  json: string
+}
+
+/** From where the engine is, to a page. */
+export type Response = Outcome | EventMessage | Question
+
+/** What a page says to its member. `open` comes first. */
+export type FromPage =
+  | Request
+  | { type: 'open'; name: string; options: EngineOptions; wasm?: string }
+  | { type: 'close' }
+  | { type: 'list'; wasm?: string }
+
+/** What a member says to its page. */
+export type ToPage =
+  | Exclude<Response, { type: 'unserved' }>
+  | { type: 'opened' }
+  | { type: 'failed'; error: ErrorReport }
+  | { type: 'left' }
+  | { type: 'listed'; names: string[] }

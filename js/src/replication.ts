@@ -1,0 +1,208 @@
+// A one-way replication as the app holds it. The work is done by the engine, wherever it runs.
+//
+// A handle is awaited for the end, iterated for the batches on the way, or listened to. One that was cancelled completes,
+// with `ok: false`; one that failed rejects, unless nobody asks: then `status.error` says why.
+
+import type { Connection } from './connection.js'
+import { Emitter } from './emitter.js'
+import { badRequest, type FirkinError } from './errors.js'
+import { type EngineProgress, type EngineStatus, Progress } from './progress.js'
+import { Queue } from './queue.js'
+import type {
+  Direction,
+  Peer,
+  ReplicationChange,
+  ReplicationEvents,
+  ReplicationOptions,
+  ReplicationResult,
+  ReplicationStatus,
+} from './replication-types.js'
+
+export class Replication
+  extends Emitter<ReplicationEvents>
+  implements PromiseLike<ReplicationResult>, AsyncIterable<ReplicationChange>
+{
+  readonly direction: Direction
+  readonly #connection: Connection
+  readonly #options: ReplicationOptions
+  readonly #id = randomNumber()
+  readonly #progress = new Progress()
+  readonly #queues = new Set<Queue<ReplicationChange>>()
+  readonly #end: Promise<ReplicationResult>
+  #cancelled = false
+  #ended = false
+
+  /** Begins at once. */
+  constructor(connection: Connection, direction: Direction, peer: Peer, options: ReplicationOptions = {}) {
+    super()
+    this.#connection = connection
+    this.direction = direction
+    this.#options = options
+    this.#end = this.#run(peer)
+    this.#end.catch(() => {})
+    const { signal } = options
+    if (signal?.aborted) this.cancel()
+    else signal?.addEventListener('abort', () => this.cancel())
+  }
+
+  /** How far it has come. */
+  get status(): ReplicationStatus {
+    return this.#progress.status
+  }
+
+  /** Ends it, once the batch that is being written is written. */
+  cancel(): void {
+    if (this.#cancelled || this.#ended) return
+    this.#cancelled = true
+    this.#connection.call('cancelReplication', { id: this.#id }, { replication: this.#id }).catch(() => {})
+  }
+
+  /** Completes once all that either side knew when this was called has moved; rejects if the replication fails first. */
+  async settled(): Promise<void> {
+    while (!this.#ended) {
+      // Listening comes before looking, so that a pause between the two is not missed.
+      const pause = this.#nextPause()
+      if (await this.#upToDate()) break
+      await pause
+    }
+    const { state, error } = this.status
+    if (state === 'error') throw error
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: a handle can be awaited, as PouchDB's can.
+  then<Fulfilled = ReplicationResult, Rejected = never>(
+    onFulfilled?: ((result: ReplicationResult) => Fulfilled | PromiseLike<Fulfilled>) | null,
+    onRejected?: ((error: unknown) => Rejected | PromiseLike<Rejected>) | null,
+  ): Promise<Fulfilled | Rejected> {
+    return this.#end.then(onFulfilled, onRejected)
+  }
+
+  catch<Rejected = never>(
+    onRejected?: ((error: unknown) => Rejected | PromiseLike<Rejected>) | null,
+  ): Promise<ReplicationResult | Rejected> {
+    return this.#end.catch(onRejected)
+  }
+
+  finally(onSettled?: (() => void) | null): Promise<ReplicationResult> {
+    return this.#end.finally(onSettled)
+  }
+
+  /** The batches that are written from now on. Leaving the loop does not end the replication. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<ReplicationChange> {
+    const queue: Queue<ReplicationChange> = new Queue(() => this.#queues.delete(queue))
+    this.#queues.add(queue)
+    this.#end.then(
+      () => queue.end(),
+      (error) => queue.fail(error),
+    )
+    return queue
+  }
+
+  async #run(peer: Peer): Promise<ReplicationResult> {
+    const hear = (progress: EngineProgress) => {
+      if (progress.id === this.#id) this.#happened(progress)
+    }
+    this.#connection.on('replication', hear)
+    const endQuestions = this.#connection.onQuestions(this.#id, (name, { unauthorized }) => {
+      if (name !== 'headers') throw badRequest(`there is no answer to the question ${name}`)
+      return this.#headers(unauthorized === true)
+    })
+    try {
+      // Listeners are added before anything happens.
+      await undefined
+      if (this.#cancelled) return this.#finish('cancelled')
+      const status = await this.#connection.call('replicate', this.#request(peer), { replication: this.#id })
+      this.#progress.update(status as EngineStatus)
+      return this.#finish('complete')
+    } catch (error) {
+      if (this.#cancelled || (error as Error).name === 'AbortError') return this.#finish('cancelled')
+      this.#ended = true
+      this.#progress.finish('error', error as FirkinError)
+      this.emit('error', error as FirkinError)
+      throw error
+    } finally {
+      endQuestions()
+      this.#connection.off('replication', hear)
+    }
+  }
+
+  #finish(state: 'complete' | 'cancelled'): ReplicationResult {
+    this.#ended = true
+    this.#progress.finish(state)
+    const { result } = this.#progress
+    this.emit('complete', result)
+    return result
+  }
+
+  #request(peer: Peer): object {
+    if (typeof peer !== 'string' && !(peer instanceof URL)) throw badRequest('a peer is the URL of a database')
+    const { live, retry, selector, doc_ids, since, credentials, batchBytes } = this.#options
+    const id = this.#id
+    const url = String(peer)
+    const { direction } = this
+    return { id, direction, url, live, retry, selector, doc_ids, since, credentials, batch_bytes: batchBytes }
+  }
+
+  async #headers(unauthorized: boolean): Promise<unknown> {
+    const { headers, onUnauthorized } = this.#options
+    const fresh = unauthorized ? await onUnauthorized?.() : undefined
+    return fresh ?? (typeof headers === 'function' ? headers() : headers)
+  }
+
+  #happened(progress: EngineProgress): void {
+    const { direction } = this
+    this.#progress.update(progress)
+    switch (progress.type) {
+      case 'change':
+        this.#arrived({ ...this.#progress.result, direction, documents: progress.documents ?? 0 })
+        break
+      case 'denied':
+        if (progress.denied !== undefined) this.emit('denied', { direction, ...progress.denied })
+        break
+      case 'checkpoint':
+        this.emit('checkpoint', { direction, last_seq: progress.last_seq })
+        break
+      case 'active':
+        this.emit('active', undefined)
+        break
+      case 'paused':
+        this.emit('paused', undefined)
+        break
+      case 'error':
+        this.emit('paused', this.status.error)
+    }
+  }
+
+  #arrived(change: ReplicationChange): void {
+    for (const queue of this.#queues) queue.push(change)
+    this.emit('change', change)
+  }
+
+  /** Whether the engine waits for something new, and nothing new is here. */
+  async #upToDate(): Promise<boolean> {
+    const { state, lastSeq } = this.status
+    if (state !== 'idle') return false
+    if (this.direction === 'pull') return true
+    const { doc_ids, selector } = this.#options
+    const since = lastSeq ?? 0
+    const page = await this.#connection.call('changes', { since, limit: 1, doc_ids, selector })
+    return (page as { results: unknown[] }).results.length === 0
+  }
+
+  #nextPause(): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        this.off('paused', done).off('checkpoint', done)
+        resolve()
+      }
+      this.on('paused', done).on('checkpoint', done)
+      this.#end.then(done, done)
+    })
+  }
+}
+
+/** One that no other tab uses for a replication of its own. */
+function randomNumber(): number {
+  const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2))
+  return (high % 2 ** 20) * 2 ** 32 + low + 1
+}

@@ -1,0 +1,27 @@
+// The far end of a page's line: what a worker runs, or the page itself with `worker: false`.
+
+import { loadEngine } from './engine.js'
+import { reportOf } from './errors.js'
+import { Member } from './member.js'
+import type { FromPage, ToPage } from './messages.js'
+import type { Port } from './port.js'
+
+/** Serves the page at the other end of `page`: opens the one database that it names, or lists all. */
+export function serve(page: Port<ToPage, FromPage>): void {
+  page.receive = (message) => {
+    if (message.type === 'list') void list(page, message.wasm)
+    if (message.type !== 'open') return
+    const member = new Member(page, message.name, message.options, message.wasm)
+    page.receive = (next) => member.receive(next)
+    void member.join()
+  }
+}
+
+async function list(page: Port<ToPage, FromPage>, wasm: string | undefined): Promise<void> {
+  try {
+    const engine = await loadEngine(wasm)
+    page.post({ type: 'listed', names: await engine.list() })
+  } catch (error) {
+    page.post({ type: 'failed', error: reportOf(error) })
+  }
+}

@@ -1,0 +1,316 @@
+// The shapes that go in and out: documents as CouchDB writes them, and the options and answers of the calls.
+//
+// A type parameter `Doc` stands for the app's own part of a document; the members that start with an underscore, and
+// `firkin`, are added here.
+
+/** Who wrote a revision, when and why: the one member at the top of a document that is not the app's. */
+export interface Attribution {
+  author?: string
+  message?: string
+  /** ISO 8601, in UTC. */
+  time?: string
+  /** The revisions that a merge closed. */
+  merged?: string[]
+  /** The policy that merged by itself. */
+  policy?: string
+}
+
+/** The members of a stored document that the app did not write. */
+export interface Stored {
+  _id: string
+  _rev: string
+  _deleted?: true
+  /** The losing branches; only with `conflicts`. */
+  _conflicts?: string[]
+  /** The history, newest first; only with `revs`. */
+  _revisions?: { start: number; ids: string[] }
+  /** The history with what is kept of it; only with `revs_info`. */
+  _revs_info?: { rev: string; status: 'available' | 'missing' | 'deleted' }[]
+  firkin?: Attribution
+}
+
+/** A document as it is read. */
+export type Existing<Doc> = Doc & Stored
+
+/** A document as it is written: new without `_rev`, else the next revision of the one that `_rev` names. */
+export type Writable<Doc> = Doc & {
+  _id: string
+  _rev?: string | undefined
+  _deleted?: boolean
+  _revisions?: { start: number; ids: string[] }
+}
+
+/** A document that may still lack its id; it is given a random one. */
+export type Unnamed<Doc> = (Doc extends unknown ? Omit<Doc, '_id'> : never) & {
+  _id?: string
+  _rev?: string | undefined
+  _deleted?: boolean
+  _revisions?: { start: number; ids: string[] }
+}
+
+/** What removes a document. It may keep members, such as those that filters ask for. */
+export interface Tombstone {
+  _id: string
+  _rev?: string | undefined
+  _deleted: true
+  [member: string]: unknown
+}
+
+/** Any document. */
+export interface AnyDocument {
+  // biome-ignore lint/suspicious/noExplicitAny: the app knows what its documents hold; who wants it checked names a type.
+  [member: string]: any
+}
+
+export type Durability = 'relaxed' | 'strict'
+
+export interface DatabaseOptions {
+  /** Default `indexeddb` in browsers, `memory` elsewhere. A memory database is its instance's own and ends with it. */
+  storage?: 'indexeddb' | 'memory'
+  /** What an acknowledged write survives: the death of the browser's process (`relaxed`, the default), or loss of power. */
+  durability?: Durability
+  /** How many revisions of a document's history are kept; default 1,000. */
+  revsLimit?: number
+  /** The largest document that is taken, in bytes of JSON; default 8 MiB. */
+  documentBytesMax?: number
+  /** `false` runs the engine where the instance is, for service workers and tests. */
+  worker?: boolean
+  /** Closes the database when it aborts. */
+  signal?: AbortSignal
+}
+
+/** Ends the waiting for an answer. What was sent may still take effect. */
+export interface Abortable {
+  signal?: AbortSignal | undefined
+}
+
+export interface PutOptions extends Abortable {
+  durability?: Durability
+  /** Written into the document's `firkin` member, with the time. */
+  author?: string
+  /** Written into the document's `firkin` member, with the time. */
+  message?: string
+  /** Writes a branch of its own where `_rev` is not a current revision, rather than refuse. */
+  force?: boolean
+  /** `false` stores the revision as it is, with the history that `_revisions` tells: what replicators do. */
+  new_edits?: boolean
+}
+
+export interface RemoveOptions extends Abortable {
+  durability?: Durability
+}
+
+/** What a write answers. */
+export interface Written {
+  ok: true
+  id: string
+  rev: string
+}
+
+/** A row of `bulkDocs` for a document that was refused. */
+export interface Refused {
+  id: string
+  rev?: string
+  /** The error's name, such as `conflict`. */
+  error: string
+  status: number
+  reason: string
+}
+
+export interface BulkDocsOptions extends Abortable {
+  new_edits?: boolean
+  durability?: Durability
+}
+
+export interface GetOptions extends Abortable {
+  rev?: string
+  /** Adds `_revisions`. */
+  revs?: boolean
+  /** Adds `_revs_info`. */
+  revs_info?: boolean
+  /** Adds `_conflicts`. */
+  conflicts?: boolean
+  /** With `rev`: the leaf that `rev` led to. */
+  latest?: boolean
+}
+
+export interface OpenRevsOptions extends Abortable {
+  open_revs: 'all' | string[]
+  revs?: boolean
+  latest?: boolean
+}
+
+/** A row of `get` with `open_revs`. */
+export type OpenRev<Doc> = { ok: Existing<Doc> } | { missing: string }
+
+export interface BulkGetQuery extends Abortable {
+  docs: { id: string; rev?: string }[]
+  revs?: boolean
+  latest?: boolean
+}
+
+export interface BulkGetResult<Doc> {
+  results: {
+    id: string
+    docs: ({ ok: Existing<Doc> } | { error: { id: string; rev: string; error: string; reason: string } })[]
+  }[]
+}
+
+export interface AllDocsQuery extends Abortable {
+  include_docs?: boolean
+  /** Adds `_conflicts` to the documents, which `include_docs` asks for. */
+  conflicts?: boolean
+  startkey?: string
+  endkey?: string
+  inclusive_end?: boolean
+  key?: string
+  keys?: string[]
+  limit?: number
+  skip?: number
+  descending?: boolean
+}
+
+export interface AllDocsRow<Doc> {
+  id: string
+  key: string
+  value: { rev: string; deleted?: true }
+  doc?: Existing<Doc> | null
+}
+
+/** A row of `allDocs` with `keys` for a key that no document has. */
+export interface AbsentRow {
+  key: string
+  error: 'not_found'
+}
+
+export interface AllDocsResult<Row> {
+  total_rows: number
+  offset: number | null
+  rows: Row[]
+}
+
+/** What a path is compared with: a value, or operators. */
+export type Condition =
+  | null
+  | boolean
+  | number
+  | string
+  | Condition[]
+  | {
+      $eq?: unknown
+      $ne?: unknown
+      $lt?: unknown
+      $lte?: unknown
+      $gt?: unknown
+      $gte?: unknown
+      $exists?: boolean
+      $type?: 'null' | 'boolean' | 'number' | 'string' | 'array' | 'object'
+      $in?: unknown[]
+      $nin?: unknown[]
+      $all?: unknown[]
+      $size?: number
+      $mod?: [divisor: number, remainder: number]
+      $regex?: string
+      $beginsWith?: string
+      $elemMatch?: Condition
+      $allMatch?: Condition
+      $keyMapMatch?: Condition
+      $not?: Condition
+      $and?: Condition[]
+      $or?: Condition[]
+      $nor?: Condition[]
+      [path: string]: unknown
+    }
+
+/** A Mango selector: paths (`address.city`) with what is asked of them. */
+export interface Selector {
+  $and?: Selector[]
+  $or?: Selector[]
+  $nor?: Selector[]
+  $not?: Selector
+  [path: string]: Condition | Selector | Selector[] | undefined
+}
+
+export type Sort = (string | { [path: string]: 'asc' | 'desc' })[]
+
+export interface FindQuery extends Abortable {
+  selector: Selector
+  /** The paths to answer with; all without it. */
+  fields?: string[]
+  /** Documents that lack a path of the sort are left out. Default: by `_id`. */
+  sort?: Sort
+  /** Default: no limit. */
+  limit?: number
+  skip?: number
+  /** Of an earlier answer: goes on after its last document, whatever was written since. */
+  bookmark?: string
+}
+
+export interface FindResult<Doc> {
+  docs: Existing<Doc>[]
+  bookmark: string
+}
+
+export interface ChangesQuery extends Abortable {
+  /** A `seq` of an earlier change, 0 for all (the default), or `now`. */
+  since?: string | number
+  /** Goes on with every change to come, until it is cancelled. */
+  live?: boolean
+  limit?: number
+  descending?: boolean
+  include_docs?: boolean
+  conflicts?: boolean
+  /** `all_docs` names every leaf, `main_only` (the default) the winning revision. */
+  style?: 'main_only' | 'all_docs'
+  selector?: Selector
+  doc_ids?: string[]
+  /** How many changes are read at a time; default 250. */
+  batch_size?: number
+}
+
+export interface Change<Doc> {
+  seq: string
+  id: string
+  changes: { rev: string }[]
+  deleted?: true
+  doc?: Existing<Doc>
+}
+
+export interface ChangesResult<Doc> {
+  results: Change<Doc>[]
+  last_seq: string
+}
+
+export interface Info {
+  db_name: string
+  doc_count: number
+  doc_del_count: number
+  update_seq: string
+}
+
+/** For each document, the revisions that are not here, and those that could be their parents. */
+export interface RevsDiff {
+  [id: string]: { missing: string[]; possible_ancestors?: string[] }
+}
+
+export interface IndexDefinition {
+  index: { fields: Sort }
+  name?: string
+  ddoc?: string
+  type?: 'json'
+}
+
+export interface IndexList {
+  total_rows: number
+  indexes: { ddoc: string | null; name: string; type: string; def: { fields: { [path: string]: 'asc' | 'desc' }[] } }[]
+}
+
+/** How a query would be answered: the plan, and what it costs. */
+export interface Explanation {
+  [member: string]: unknown
+}
+
+export interface InitOptions {
+  /** Where `firkin.wasm` is served, if it is not beside the package. */
+  wasm?: URL | string
+}

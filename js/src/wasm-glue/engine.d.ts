@@ -1,0 +1,18 @@
+// What the package uses of the glue that the build generates beside the wasm module, in dist/wasm-glue.
+
+export interface Host {
+  event(name: string, json: string): void
+  ask(name: string, json: string): Promise<string>
+}
+
+export class Engine {
+  private constructor()
+  static open(name: string, options: string, host: Host): Promise<Engine>
+  call(method: string, payload: Uint8Array): Promise<Uint8Array>
+  close(): Promise<void>
+}
+
+export function destroy(name: string): Promise<void>
+export function list(): Promise<string[]>
+
+export default function init(source: { module_or_path: URL | string | BufferSource }): Promise<unknown>

@@ -1,0 +1,9 @@
+// The worker that a page starts for a database.
+
+import type { FromPage, ToPage } from './messages.js'
+import { threadPort } from './port.js'
+import { serve } from './serve.js'
+
+const scope = globalThis as unknown as Parameters<typeof threadPort>[0]
+
+serve(threadPort<ToPage, FromPage>(scope, () => {}))

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Backlog } from '../dist/backlog.js'
+
+/** A backlog that notes what it sends, to which leader, and how calls end. */
+function backlogWithNotes() {
+  const sent = []
+  const settled = []
+  let leader
+  const backlog = new Backlog(
+    (call) => sent.push([leader, call.id]),
+    (outcome) => settled.push([outcome.id, outcome.type === 'refused' ? outcome.error.name : outcome.type]),
+  )
+  const follow = (next) => {
+    leader = next
+    backlog.follow(next)
+  }
+  return { backlog, sent, settled, follow }
+}
+
+const call = (id, more = {}) => ({ type: 'call', id, method: 'get', payload: new Uint8Array(), ...more })
+const write = (id) => call(id, { method: 'put', once: true })
+const replicate = (id, replication) => call(id, { method: 'replicate', replication })
+const cancel = (id, replication) => call(id, { method: 'cancelReplication', replication })
+const result = (id) => ({ type: 'result', id, payload: new Uint8Array() })
+
+test('calls wait for a leader and are sent in their order', () => {
+  const { backlog, sent, follow } = backlogWithNotes()
+  backlog.add(write(1))
+  backlog.add(call(2))
+  assert.deepEqual(sent, [])
+  follow('a')
+  backlog.add(write(3))
+  assert.deepEqual(sent, [['a', 1], ['a', 2], ['a', 3]]) // biome-ignore format: one line reads better
+})
+
+test('a read goes to the next leader when its leader ends', () => {
+  const { backlog, sent, settled, follow } = backlogWithNotes()
+  follow('a')
+  backlog.add(call(1))
+  follow('b')
+  backlog.outcome(result(1))
+  assert.deepEqual([sent, settled], [[['a', 1], ['b', 1]], [[1, 'result']]]) // biome-ignore format: one line reads better
+})
+
+test('a write that was sent is refused and never sent again when its leader ends', () => {
+  const { backlog, sent, settled, follow } = backlogWithNotes()
+  follow('a')
+  backlog.add(write(1))
+  follow('b')
+  assert.deepEqual([sent, settled], [[['a', 1]], [[1, 'closed']]])
+})
+
+test('a write that the leader did not serve goes to the next', () => {
+  const { backlog, sent, settled, follow } = backlogWithNotes()
+  follow('a')
+  backlog.add(write(1))
+  backlog.outcome({ type: 'unserved', id: 1 })
+  follow(undefined)
+  follow('b')
+  assert.deepEqual([sent, settled], [[['a', 1], ['b', 1]], []]) // biome-ignore format: one line reads better
+})
+
+test('a write whose outcome arrives before the next leader is settled once', () => {
+  const { backlog, sent, settled, follow } = backlogWithNotes()
+  follow('a')
+  backlog.add(write(1))
+  follow(undefined)
+  backlog.outcome(result(1))
+  follow('b')
+  backlog.outcome(result(1))
+  assert.deepEqual([sent, settled], [[['a', 1]], [[1, 'result']]])
+})
+
+test('a replication begins again with the next leader, unless it was cancelled', () => {
+  const { backlog, sent, settled, follow } = backlogWithNotes()
+  follow('a')
+  backlog.add(replicate(1, 70))
+  backlog.add(replicate(2, 71))
+  backlog.add(cancel(3, 71))
+  follow('b')
+  assert.deepEqual(sent, [['a', 1], ['a', 2], ['a', 3], ['b', 1], ['b', 3]]) // biome-ignore format: one line reads better
+  assert.deepEqual(settled, [[2, 'aborted']])
+  assert.deepEqual(
+    backlog.replications().map(({ id }) => id),
+    [1],
+  )
+})
+
+test('a replication that is cancelled before there is a leader is never sent', () => {
+  const { backlog, sent, settled, follow } = backlogWithNotes()
+  backlog.add(replicate(1, 70))
+  backlog.add(cancel(2, 70))
+  follow('a')
+  assert.deepEqual([sent, settled], [[], [[1, 'aborted'], [2, 'result']]]) // biome-ignore format: one line reads better
+})
+
+test('it is empty once every call has ended', async () => {
+  const { backlog, follow } = backlogWithNotes()
+  follow('a')
+  backlog.add(call(1))
+  let empty = false
+  const waiting = backlog.empty().then(() => {
+    empty = true
+  })
+  await new Promise(setImmediate)
+  assert.equal(empty, false)
+  backlog.outcome(result(1))
+  await waiting
+  await backlog.empty()
+})

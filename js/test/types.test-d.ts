@@ -1,0 +1,98 @@
+// Types that callers rely on; checked by tsc, never run. A line after @ts-expect-error must not compile.
+
+import { type AnyDocument, type Existing, Firkin, type FirkinError, type Selector, type Written } from '../src/index.js'
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+const holds = <Claim extends true>(_claim?: Claim): void => {}
+
+interface Note {
+  title: string
+  stars?: number
+}
+
+export async function documents(): Promise<void> {
+  await using db = new Firkin<Note>('notes', { durability: 'strict' })
+  const written = await db.put({ _id: 'a', title: 'one' }, { author: 'Alice', message: 'first' })
+  holds<Equal<typeof written, Written>>()
+  const note = await db.get('a')
+  holds<Equal<typeof note, Existing<Note>>>()
+  await db.put({ ...note, stars: 3 })
+  await db.put({ _id: 'a', _rev: note._rev, _deleted: true, kept: 'for filters' })
+  await db.post({ title: 'two' })
+  await db.remove(note)
+  await db.remove('a', note._rev)
+  const leaves = await db.get('a', { open_revs: 'all' })
+  for (const leaf of leaves) if ('ok' in leaf) leaf.ok.title.trim()
+
+  // @ts-expect-error: a document has an id
+  await db.put({ title: 'nameless' })
+  // @ts-expect-error: a note has a title
+  await db.put({ _id: 'b' })
+  // @ts-expect-error: a title is a string
+  await db.post({ title: 3 })
+  // @ts-expect-error: a rev is needed beside an id
+  await db.remove('a')
+  // @ts-expect-error: no such durability
+  new Firkin('x', { durability: 'lax' })
+}
+
+export async function queries(db: Firkin<Note>): Promise<void> {
+  const { docs } = await db.find({ selector: { stars: { $gte: 2 } }, sort: [{ stars: 'desc' }, 'title'], limit: 3 })
+  holds<Equal<typeof docs, Existing<Note>[]>>()
+  const { docs: titles } = await db.find<{ title: string }>({ selector: {}, fields: ['title'] })
+  titles[0]?.title.trim()
+  const selector: Selector = { $or: [{ 'a.b': 1 }, { tags: { $elemMatch: { $eq: 'x' } } }], $not: { c: null } }
+  await db.explain({ selector })
+  // @ts-expect-error: only up or down
+  await db.find({ selector: {}, sort: [{ stars: 'up' }] })
+
+  const all = await db.allDocs({ include_docs: true })
+  all.rows[0]?.doc?.title.trim()
+  const some = await db.allDocs({ keys: ['a'] })
+  for (const row of some.rows) if (!('error' in row)) row.value.rev.trim()
+  for (const row of await db.bulkDocs([{ _id: 'a', title: 'x' }, { title: 'y' }])) {
+    if ('error' in row) row.reason.trim()
+    else row.rev.trim()
+  }
+}
+
+export async function feeds(db: Firkin<Note>): Promise<void> {
+  for await (const change of db.changes({ live: true, since: 'now', include_docs: true })) {
+    holds<Equal<typeof change.doc, Existing<Note> | undefined>>()
+  }
+  const { results } = await db.changes()
+  results[0]?.changes[0]?.rev.trim()
+  const feed = db.changes().on('change', ({ id }) => id.trim())
+  feed.on('error', (error: FirkinError) => error.reason).cancel()
+  // @ts-expect-error: there is no such event
+  feed.on('chnage', () => {})
+}
+
+export async function replications(db: Firkin<Note>): Promise<void> {
+  const sync = db.sync(new URL('https://example.org/notes'), { live: true, retry: true, headers: () => ({ a: 'b' }) })
+  sync.on('denied', ({ direction, id }) => [direction, id]).on('paused', (error) => error?.status)
+  await sync.settled()
+  const { push, pull } = await sync
+  holds<Equal<typeof push.docs_read, number>>()
+  holds<Equal<typeof pull.ok, boolean>>()
+  const { docs_written } = await db.replicate.from('https://example.org/notes', { doc_ids: ['a'] })
+  docs_written.toFixed()
+  // @ts-expect-error: a peer is a URL
+  db.sync(42)
+}
+
+export async function reviews(db: Firkin<Note>): Promise<void> {
+  for await (const review of db.reviews()) {
+    review.base?.title.trim()
+    await review.merge({ title: review.branches.map(({ doc }) => doc.title).join() }, { author: 'Bob' })
+    await review.merge('2-a')
+    // @ts-expect-error: a merged note has a title
+    await review.merge({ stars: 1 })
+  }
+}
+
+export async function untyped(db: Firkin): Promise<void> {
+  const doc = await db.get('a')
+  holds<Equal<typeof doc, Existing<AnyDocument>>>()
+  await db.put({ _id: 'a', anything: [1, { b: null }] })
+}

@@ -1,0 +1,168 @@
+//! CouchDB's HTTP API: which path and method leads to which handler, and what stands around all of them.
+//!
+//! From the outside in: CORS, slow bodies cut off, gzip both ways, the body's limit, the check of who is asking, the
+//! handler.
+
+mod all_docs;
+mod answer;
+mod bulk;
+mod changes;
+mod database;
+mod document;
+mod feed;
+mod find;
+mod guard;
+mod query;
+mod request;
+mod root;
+mod session;
+mod stream;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Extensions, HeaderMap, HeaderName, Method, StatusCode, Version, header};
+use axum::middleware;
+use axum::routing::{MethodRouter, get, post, put};
+use tokio::sync::{Semaphore, watch};
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::decompression::RequestDecompressionLayer;
+use tower_http::timeout::RequestBodyTimeoutLayer;
+
+use crate::auth::Sessions;
+use crate::config::{Access, Limits, Origins};
+use crate::databases::Databases;
+use answer::{Failure, Trickles, method_not_allowed};
+
+/// What all handlers share.
+#[derive(Debug)]
+pub struct App {
+    /// The databases of the data folder.
+    pub databases: Databases,
+    /// Who may read and write.
+    pub access: Access,
+    /// The open sessions.
+    pub sessions: Sessions,
+    /// Room for feeds.
+    pub feeds: Arc<Semaphore>,
+    /// Turns `true` when the server stops: feeds end.
+    pub stopping: watch::Receiver<bool>,
+}
+
+/// Adds the answer for methods that a resource lacks.
+fn only(allowed: &'static str, methods: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
+    methods.fallback(move || method_not_allowed(allowed))
+}
+
+/// The whole API over `app`.
+pub fn router(app: Arc<App>, origins: &Origins, limits: &Limits) -> Router {
+    let cors = cors(origins, &app.access);
+    Router::new()
+        .merge(server_routes())
+        .merge(database_routes())
+        .merge(document_routes())
+        .fallback(async || Failure::not_found("missing"))
+        .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
+        .with_state(app)
+        .layer(DefaultBodyLimit::max(limits.body_bytes_max))
+        .layer(RequestDecompressionLayer::new())
+        .layer(
+            CompressionLayer::new()
+                .quality(CompressionLevel::Fastest)
+                .compress_when(DefaultPredicate::new().and(does_not_trickle)),
+        )
+        .layer(RequestBodyTimeoutLayer::new(Duration::from_millis(limits.slow_client_timeout_ms)))
+        .layer(cors)
+}
+
+fn does_not_trickle(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
+    extensions.get::<Trickles>().is_none()
+}
+
+fn server_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/", only("GET,HEAD", get(root::welcome)))
+        .route("/_up", only("GET,HEAD", get(root::up)))
+        .route("/_uuids", only("GET", get(root::uuids)))
+        .route("/_all_dbs", only("GET,HEAD", get(root::all_dbs)))
+        .route("/_session", only("GET,HEAD,POST,DELETE", get(session::show).post(session::open).delete(session::close)))
+}
+
+fn database_routes() -> Router<Arc<App>> {
+    let database = || {
+        only(
+            "DELETE,GET,HEAD,POST,PUT",
+            get(database::info).put(database::create).delete(database::delete).post(document::post),
+        )
+    };
+    Router::new()
+        .route("/{database}", database())
+        .route("/{database}/", database())
+        .route("/{database}/_all_docs", only("GET,HEAD,POST", get(all_docs::by_query).post(all_docs::by_body)))
+        .route("/{database}/_bulk_docs", only("POST", post(bulk::bulk_docs)))
+        .route("/{database}/_bulk_get", only("POST", post(bulk::bulk_get)))
+        .route("/{database}/_changes", only("GET,POST,HEAD", get(changes::by_query).post(changes::by_body)))
+        .route("/{database}/_compact", only("POST", post(database::compact)))
+        .route("/{database}/_ensure_full_commit", only("POST", post(database::ensure_full_commit)))
+        .route("/{database}/_explain", only("POST", post(find::explain)))
+        .route("/{database}/_find", only("POST", post(find::find)))
+        .route("/{database}/_index", only("GET,POST", get(find::indexes).post(find::create_index)))
+        .route("/{database}/_missing_revs", only("POST", post(bulk::missing_revs)))
+        .route("/{database}/_revs_diff", only("POST", post(bulk::revs_diff)))
+        .route("/{database}/_revs_limit", only("PUT,GET", get(database::revs_limit).put(database::set_revs_limit)))
+        .route("/{database}/_security", only("PUT,GET", get(database::security).put(database::set_security)))
+}
+
+fn document_routes() -> Router<Arc<App>> {
+    let document =
+        || only("DELETE,GET,HEAD,POST,PUT,COPY", get(document::get).put(document::put).delete(document::delete));
+    Router::new()
+        .route("/{database}/{document}", document())
+        .route("/{database}/_design/{design}", document())
+        .route("/{database}/_local/{local}", document())
+        .route(
+            "/{database}/{document}/{*attachment}",
+            only("GET,HEAD,PUT,DELETE", get(document::attachment).merge(put(document::put_attachment))),
+        )
+}
+
+/// The headers that CouchDB lets pages send and read.
+fn cors(origins: &Origins, access: &Access) -> CorsLayer {
+    let layer = CorsLayer::new()
+        .allow_methods([Method::GET, Method::PUT, Method::POST, Method::HEAD, Method::DELETE])
+        .allow_headers([
+            header::ACCEPT,
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::CONTENT_ENCODING,
+            header::IF_MATCH,
+            header::IF_NONE_MATCH,
+            header::ORIGIN,
+            header::REFERER,
+            HeaderName::from_static("last-event-id"),
+            HeaderName::from_static("x-couch-full-commit"),
+        ])
+        .expose_headers([
+            header::CACHE_CONTROL,
+            header::CONTENT_TYPE,
+            header::ETAG,
+            header::LOCATION,
+            header::RETRY_AFTER,
+            header::SERVER,
+        ])
+        .max_age(Duration::from_secs(600));
+    match origins {
+        Origins::These(origins) => layer.allow_origin(origins.clone()).allow_credentials(true),
+        // A page of any origin may ask, but must not borrow the session of a person who is logged in here. A server without
+        // accounts has none to borrow, and clients that always send credentials, as PouchDB does, need the echo.
+        Origins::Any => match access {
+            Access::Open { .. } => layer.allow_origin(AllowOrigin::mirror_request()).allow_credentials(true),
+            Access::Administrator(_) => layer.allow_origin(AllowOrigin::any()),
+        },
+    }
+}

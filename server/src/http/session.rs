@@ -1,0 +1,85 @@
+//! `/_session`: who the caller is, and sessions by cookie.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Extension;
+use axum::extract::{FromRequest, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::App;
+use super::answer::{self, Failure};
+use super::guard::unauthorized;
+use super::query::Query;
+use super::request::{Members, WholeBody, content_type};
+use crate::auth::{COOKIE, Caller, SESSION_LIFETIME, cookie};
+use crate::config::Access;
+
+/// `GET /_session`
+pub async fn show(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>) -> Response {
+    let mut info = json!({"authentication_handlers": ["cookie", "default"]});
+    let user = match (&app.access, caller) {
+        // Everyone is an administrator here, as in a CouchDB without accounts.
+        (Access::Open { .. }, _) => json!({"name": null, "roles": ["_admin"]}),
+        (Access::Administrator(_), Caller::Anonymous) => json!({"name": null, "roles": []}),
+        (Access::Administrator(administrator), _) => {
+            let by = if caller == Caller::Cookie { "cookie" } else { "default" };
+            set(&mut info, "authenticated", by.into());
+            json!({"name": administrator.name(), "roles": ["_admin"]})
+        }
+    };
+    answer::json(StatusCode::OK, &json!({"ok": true, "userCtx": user, "info": info}))
+}
+
+fn set(object: &mut Value, name: &str, value: Value) {
+    if let Some(object) = object.as_object_mut() {
+        object.insert(name.into(), value);
+    }
+}
+
+/// `POST /_session` with `name` and `password`, as a form or as JSON: opens a session.
+pub async fn open(State(app): State<Arc<App>>, request: Request) -> Result<Response, Failure> {
+    let is_form = content_type(request.headers()) == "application/x-www-form-urlencoded";
+    let WholeBody(body) = WholeBody::from_request(request, &()).await?;
+    let (name, password) = if is_form { form_credentials(&body) } else { json_credentials(&body)? };
+    let Access::Administrator(administrator) = &app.access else {
+        return Err(unauthorized("Name or password is incorrect."));
+    };
+    if !administrator.accepts(&name, &password) {
+        return Err(unauthorized("Name or password is incorrect."));
+    }
+    let token = app.sessions.open(Instant::now());
+    let response = answer::json(StatusCode::OK, &json!({"ok": true, "name": name, "roles": ["_admin"]}));
+    Ok(with_cookie(response, &token, SESSION_LIFETIME.as_secs()))
+}
+
+/// `DELETE /_session`: ends the session.
+pub async fn close(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    if let Some(token) = cookie(&headers) {
+        app.sessions.close(token);
+    }
+    with_cookie(answer::ok(StatusCode::OK), "", 0)
+}
+
+fn form_credentials(body: &[u8]) -> (String, String) {
+    let form = Query::parse(&String::from_utf8_lossy(body));
+    let field = |name| form.text(name).unwrap_or_default().to_owned();
+    (field("name"), field("password"))
+}
+
+fn json_credentials(body: &[u8]) -> Result<(String, String), Failure> {
+    let members = Members::parse(body)?;
+    let field = |name| members.get::<String>(name).and_then(Result::ok).unwrap_or_default();
+    Ok((field("name"), field("password")))
+}
+
+/// Scripts cannot read the cookie, and forms of other sites do not send it.
+fn with_cookie(mut response: Response, token: &str, max_age_seconds: u64) -> Response {
+    let text = format!("{COOKIE}={token}; Version=1; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age_seconds}");
+    if let Ok(value) = HeaderValue::from_str(&text) {
+        response.headers_mut().insert(header::SET_COOKIE, value);
+    }
+    response.into_response()
+}

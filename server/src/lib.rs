@@ -1,0 +1,96 @@
+//! The replication server of Firkin, as a library: CouchDB's HTTP API over the same core that runs in browsers.
+//!
+//! A request goes from a connection ([`connections`]) through the API ([`http`]) to the mailbox of its database
+//! ([`mailbox`]), on whose thread core works over redb ([`redb_kv`]); [`databases`] keeps the data folder.
+//!
+//! **An answer that acknowledges a write is sent after the write is on the disk.**
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+mod auth;
+pub mod config;
+mod connections;
+mod database_name;
+pub mod databases;
+mod http;
+mod mailbox;
+mod random;
+pub mod redb_kv;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use firkin_core::database::Options;
+use firkin_core::storage::Durability;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+
+use config::{Config, Limits, Origins};
+use databases::{Databases, FolderError};
+use http::App;
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its data folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// Its address cannot be listened on.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, io::Error),
+}
+
+/// A server that has its data folder and its address.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    app: Arc<App>,
+    origins: Origins,
+    limits: Limits,
+    stop: watch::Sender<bool>,
+}
+
+impl Server {
+    /// Takes the data folder and the address. Connections wait until [`Self::run`] is called.
+    ///
+    /// # Errors
+    /// Either cannot be had.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let options = Options {
+            document_bytes_max: config.limits.document_bytes_max,
+            durability: Durability::Strict,
+            ..Options::default()
+        };
+        let databases = Databases::open(&config.data, options, config.limits.cache_bytes)?;
+        let refused = |error| StartError::Listen(config.listen, error);
+        let listener = TcpListener::bind(config.listen).await.map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        let (stop, stopping) = watch::channel(false);
+        let app = App {
+            databases,
+            access: config.access,
+            sessions: auth::Sessions::default(),
+            feeds: Arc::new(Semaphore::new(config.limits.feeds_max.min(Semaphore::MAX_PERMITS))),
+            stopping,
+        };
+        Ok(Self { listener, address, app: Arc::new(app), origins: config.origins, limits: config.limits, stop })
+    }
+
+    /// The address that is listened on, with its real port.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` completes; then finishes what is in flight and closes every database.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let router = http::router(self.app.clone(), &self.origins, &self.limits);
+        let serving = connections::serve(self.listener, router, &self.limits, self.stop.subscribe());
+        let stopping = async {
+            stop.await;
+            self.stop.send_replace(true);
+        };
+        tokio::join!(serving, stopping);
+        self.app.databases.close().await;
+    }
+}

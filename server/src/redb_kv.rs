@@ -1,0 +1,179 @@
+//! Core's ordered bytes over redb: one file a database, one table in it.
+//!
+//! Every commit is a redb transaction with `Durability::Immediate`: it is on the disk before it is acknowledged, whatever
+//! durability was asked for, because redb keeps what is less durable in memory only. Snapshots are redb's read
+//! transactions; a cursor holds its snapshot, so that the pages under it stay.
+//!
+//! **An IO error spoils the file's handle**: redb refuses everything after one. [`RedbKv::is_spoilt`] says so, and whoever
+//! owns the handle opens the file again.
+
+use std::cell::{Cell, RefCell};
+use std::io::ErrorKind;
+use std::ops::Bound;
+use std::path::Path;
+use std::rc::Rc;
+
+use firkin_core::storage::{
+    Batch, Cursor, Direction, Durability as CoreDurability, KeyRange, Kv, Snapshot, StorageError,
+};
+use redb::{AccessGuard, Builder, Durability, ReadOnlyTable, ReadableDatabase, TableDefinition};
+
+const ENTRIES: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("entries");
+
+type Bytes = &'static [u8];
+
+/// An open file. Clones share it; they stay on one thread.
+#[derive(Clone)]
+pub struct RedbKv {
+    shared: Rc<Shared>,
+}
+
+struct Shared {
+    database: RefCell<redb::Database>,
+    spoilt: Cell<bool>,
+}
+
+impl RedbKv {
+    /// Opens the file at `path`, or makes it, with a page cache of at most `cache_bytes`. After a process was killed, redb
+    /// walks the file to find what its last commit was.
+    ///
+    /// # Errors
+    /// The file is in use, is not a redb file, is damaged, or cannot be read or written.
+    pub fn open(path: &Path, cache_bytes: usize) -> Result<Self, StorageError> {
+        let database = Builder::new().set_cache_size(cache_bytes).create(path).map_err(|error| tell(error.into()))?;
+        let kv = Self { shared: Rc::new(Shared { database: RefCell::new(database), spoilt: Cell::new(false) }) };
+        kv.make_table()?;
+        Ok(kv)
+    }
+
+    /// Whether an IO error made this handle useless; the file must be opened again.
+    #[must_use]
+    pub fn is_spoilt(&self) -> bool {
+        self.shared.spoilt.get()
+    }
+
+    /// Gives free pages back to the file system. There must be no snapshot.
+    ///
+    /// # Errors
+    /// A snapshot is alive, or the disk failed.
+    pub fn compact(&self) -> Result<(), StorageError> {
+        let compacted = self.shared.database.borrow_mut().compact();
+        compacted.map(|_| ()).map_err(|error| self.failed(error.into()))
+    }
+
+    /// Reading a table that no transaction opened for writing yet would be an error.
+    fn make_table(&self) -> Result<(), StorageError> {
+        let database = self.shared.database.borrow();
+        let transaction = database.begin_write().map_err(|error| self.failed(error.into()))?;
+        transaction.open_table(ENTRIES).map_err(|error| self.failed(error.into()))?;
+        transaction.commit().map_err(|error| self.failed(error.into()))
+    }
+
+    fn apply(&self, batch: &Batch) -> Result<(), redb::Error> {
+        let database = self.shared.database.borrow();
+        let mut transaction = database.begin_write()?;
+        transaction.set_durability(Durability::Immediate)?;
+        {
+            let mut table = transaction.open_table(ENTRIES)?;
+            for operation in batch.operations() {
+                match operation.value {
+                    Some(value) => drop(table.insert(operation.key, value)?),
+                    None => drop(table.remove(operation.key)?),
+                }
+            }
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    fn failed(&self, error: redb::Error) -> StorageError {
+        if matches!(error, redb::Error::Io(_) | redb::Error::PreviousIo | redb::Error::LockPoisoned(_)) {
+            self.shared.spoilt.set(true);
+        }
+        tell(error)
+    }
+}
+
+fn tell(error: redb::Error) -> StorageError {
+    match error {
+        redb::Error::Io(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+            StorageError::QuotaExceeded
+        }
+        redb::Error::Corrupted(what) => StorageError::Corrupt(what),
+        redb::Error::PreviousIo | redb::Error::DatabaseClosed => StorageError::Closed,
+        other => StorageError::Failed(other.to_string()),
+    }
+}
+
+impl Kv for RedbKv {
+    type Snapshot = RedbSnapshot;
+
+    fn snapshot(&self) -> Result<RedbSnapshot, StorageError> {
+        let database = self.shared.database.borrow();
+        let transaction = database.begin_read().map_err(|error| self.failed(error.into()))?;
+        let table = transaction.open_table(ENTRIES).map_err(|error| self.failed(error.into()))?;
+        Ok(RedbSnapshot { table: Rc::new(table), kv: self.clone() })
+    }
+
+    async fn commit(&self, batch: Batch, _durability: CoreDurability) -> Result<(), StorageError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.apply(&batch).map_err(|error| self.failed(error))
+    }
+}
+
+/// One moment of a file.
+#[derive(Clone)]
+pub struct RedbSnapshot {
+    table: Rc<ReadOnlyTable<Bytes, Bytes>>,
+    kv: RedbKv,
+}
+
+impl Snapshot for RedbSnapshot {
+    type Cursor = RedbCursor;
+
+    async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        let value = self.table.get(key).map_err(|error| self.kv.failed(error.into()))?;
+        Ok(value.map(|value| value.value().to_vec()))
+    }
+
+    fn range(&self, range: KeyRange, direction: Direction) -> Result<RedbCursor, StorageError> {
+        let entries = if range.end.as_ref().is_some_and(|end| *end <= range.start) {
+            None
+        } else {
+            let end = range.end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let bounds = (Bound::Included(range.start.as_slice()), end);
+            Some(self.table.range::<&[u8]>(bounds).map_err(|error| self.kv.failed(error.into()))?)
+        };
+        Ok(RedbCursor { entries, direction, entry: None, snapshot: self.clone() })
+    }
+}
+
+/// Walks a range of a snapshot.
+pub struct RedbCursor {
+    entries: Option<redb::Range<'static, Bytes, Bytes>>,
+    direction: Direction,
+    entry: Option<(AccessGuard<'static, Bytes>, AccessGuard<'static, Bytes>)>,
+    /// Keeps the transaction, and so the pages that `entry` points into.
+    snapshot: RedbSnapshot,
+}
+
+impl Cursor for RedbCursor {
+    async fn advance(&mut self) -> Result<bool, StorageError> {
+        let next = self.entries.as_mut().and_then(|entries| match self.direction {
+            Direction::Forward => entries.next(),
+            Direction::Backward => entries.next_back(),
+        });
+        self.entry = next.transpose().map_err(|error| self.snapshot.kv.failed(error.into()))?;
+        Ok(self.entry.is_some())
+    }
+
+    fn key(&self) -> &[u8] {
+        self.entry.as_ref().map_or(&[], |(key, _)| key.value())
+    }
+
+    fn value(&self) -> &[u8] {
+        self.entry.as_ref().map_or(&[], |(_, value)| value.value())
+    }
+}

@@ -1,0 +1,88 @@
+//! Writes answers as JSON text, into which documents go as the bytes that they are.
+
+use firkin_core::json::write_string;
+
+/// Writes an object member by member.
+pub struct ObjectWriter {
+    bytes: Vec<u8>,
+}
+
+impl ObjectWriter {
+    /// An object without members.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { bytes: vec![b'{'] }
+    }
+
+    /// Adds a member whose value is JSON already.
+    #[must_use]
+    pub fn json(mut self, name: &str, value: &[u8]) -> Self {
+        if self.bytes.len() > 1 {
+            self.bytes.push(b',');
+        }
+        write_string(name, &mut self.bytes);
+        self.bytes.push(b':');
+        self.bytes.extend_from_slice(value);
+        self
+    }
+
+    /// Adds a string.
+    #[must_use]
+    pub fn text(self, name: &str, value: &str) -> Self {
+        let value = string(value);
+        self.json(name, &value)
+    }
+
+    /// Adds a number.
+    #[must_use]
+    pub fn number(self, name: &str, value: u64) -> Self {
+        self.json(name, value.to_string().as_bytes())
+    }
+
+    /// Adds `true` or `false`.
+    #[must_use]
+    pub fn boolean(self, name: &str, value: bool) -> Self {
+        self.json(name, if value { b"true" } else { b"false" })
+    }
+
+    /// Adds an array of strings.
+    #[must_use]
+    pub fn texts(self, name: &str, values: &[String]) -> Self {
+        let values = array(values.iter().map(|value| string(value)));
+        self.json(name, &values)
+    }
+
+    /// The object.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<u8> {
+        self.bytes.push(b'}');
+        self.bytes
+    }
+
+    /// The object as text.
+    #[must_use]
+    pub fn finish_text(self) -> String {
+        // All that goes in is UTF-8 already.
+        String::from_utf8_lossy(&self.finish()).into_owned()
+    }
+}
+
+/// An array of values that are JSON already.
+#[must_use]
+pub fn array(values: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
+    let mut bytes = vec![b'['];
+    for value in values {
+        if bytes.len() > 1 {
+            bytes.push(b',');
+        }
+        bytes.extend_from_slice(&value);
+    }
+    bytes.push(b']');
+    bytes
+}
+
+fn string(value: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(value.len() + 2);
+    write_string(value, &mut bytes);
+    bytes
+}

@@ -1,0 +1,39 @@
+//! The methods that the page can call: JSON in, JSON out.
+//!
+//! Documents are cut out of a payload as the text that they are, and parsed once, by the engine. Unknown members of a
+//! payload are passed over, so that a page may be newer than its worker.
+
+mod changes;
+mod documents;
+mod find;
+mod replicate;
+
+pub use documents::DurabilityName;
+
+use std::rc::Rc;
+
+use crate::engine::Opened;
+use crate::failure::Failure;
+
+/// Runs `method` on an open database. The answer is JSON; empty where there is nothing to say.
+pub async fn run(engine: &Rc<Opened>, method: &str, payload: &[u8]) -> Result<Vec<u8>, Failure> {
+    let database = &engine.database;
+    match method {
+        "put" => documents::put(database, payload).await,
+        "remove" => documents::remove(database, payload).await,
+        "get" => documents::get(database, payload).await,
+        "openRevs" => documents::open_revs(database, payload).await,
+        "bulkDocs" => documents::bulk_docs(database, payload).await,
+        "bulkGet" => documents::bulk_get(database, payload).await,
+        "allDocs" => documents::all_docs(database, payload).await,
+        "changes" => changes::changes(database, payload).await,
+        "revsDiff" => changes::revs_diff(database, payload).await,
+        "info" => changes::info(engine).await,
+        "find" => find::find(database, payload).await,
+        "explain" => find::explain(database, payload).await,
+        "replicate" => replicate::replicate(engine, payload).await,
+        "cancelReplication" => replicate::cancel(engine, payload),
+        "wakeReplications" => Ok(replicate::wake(engine)),
+        _ => Err(Failure::bad_request(format!("there is no method {method:?}"))),
+    }
+}

@@ -1,0 +1,209 @@
+//! Replications: starting them, telling of them, ending them.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use firkin_core::error::ErrorReport;
+use firkin_core::json;
+use firkin_core::query::QueryError;
+use firkin_core::replication::{self, Control, Effects, Event, Filter, Limits, Options, Status};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use web_sys::RequestCredentials;
+
+use crate::address::Address;
+use crate::answer::ObjectWriter;
+use crate::clock::BrowserClock;
+use crate::engine::Opened;
+use crate::failure::Failure;
+use crate::headers::AppHeaders;
+use crate::random::CryptoRandom;
+use crate::transport::FetchTransport;
+
+#[derive(Deserialize)]
+struct Replicate<'payload> {
+    /// The page's number for it, unique among those under way.
+    id: u64,
+    direction: Direction,
+    url: String,
+    #[serde(default)]
+    live: bool,
+    #[serde(default)]
+    retry: bool,
+    #[serde(borrow)]
+    since: Option<&'payload RawValue>,
+    doc_ids: Option<BTreeSet<String>>,
+    #[serde(borrow)]
+    selector: Option<&'payload RawValue>,
+    #[serde(default)]
+    credentials: Credentials,
+    batch_bytes: Option<usize>,
+    batch_documents: Option<usize>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Direction {
+    Push,
+    Pull,
+}
+
+/// Whether the browser's own credentials go along, as `fetch` words it.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Credentials {
+    Omit,
+    #[default]
+    SameOrigin,
+    Include,
+}
+
+impl From<Credentials> for RequestCredentials {
+    fn from(credentials: Credentials) -> Self {
+        match credentials {
+            Credentials::Omit => Self::Omit,
+            Credentials::SameOrigin => Self::SameOrigin,
+            Credentials::Include => Self::Include,
+        }
+    }
+}
+
+/// `{ id, direction, url, live, retry, since, doc_ids, selector, credentials, batch_bytes, batch_documents }` → the status
+/// with which it ended, and `ok`. Meanwhile the page gets events named `replication`.
+pub async fn replicate(engine: &Rc<Opened>, payload: &[u8]) -> Result<Vec<u8>, Failure> {
+    let asked: Replicate<'_> = serde_json::from_slice(payload)?;
+    let address = Address::parse(&asked.url)?;
+    let headers = AppHeaders::new(engine.host.clone(), asked.id, &address.url);
+    let options = options(&asked, &address)?;
+    let transport = FetchTransport::new(address, headers, asked.credentials.into());
+    let under_way = UnderWay::begin(engine, asked.id)?;
+    let observer = |event: Event<'_>, status: &Status| tell(engine, asked.id, event, status);
+    let effects = Effects {
+        transport: &transport,
+        clock: &BrowserClock,
+        random: &CryptoRandom,
+        observer: &observer,
+        control: &under_way.control,
+    };
+    let ended = match asked.direction {
+        Direction::Push => replication::push(&engine.database, &effects, &options).await,
+        Direction::Pull => replication::pull(&engine.database, &effects, &options).await,
+    };
+    Ok(members(ObjectWriter::new().boolean("ok", true), &ended?).finish())
+}
+
+/// `{ id }` →
+pub fn cancel(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure> {
+    #[derive(Deserialize)]
+    struct Cancel {
+        id: u64,
+    }
+    let Cancel { id } = serde_json::from_slice(payload)?;
+    if let Some(control) = engine.replications.borrow().get(&id) {
+        control.cancel();
+    }
+    Ok(Vec::new())
+}
+
+/// The network is said to be back: replications that wait for their next attempt make it now.
+pub fn wake(engine: &Opened) -> Vec<u8> {
+    engine.replications.borrow().values().for_each(Control::wake);
+    Vec::new()
+}
+
+/// A replication in the list of those under way.
+struct UnderWay {
+    engine: Rc<Opened>,
+    id: u64,
+    control: Control,
+}
+
+impl UnderWay {
+    fn begin(engine: &Rc<Opened>, id: u64) -> Result<Self, Failure> {
+        let control = Control::new();
+        let mut replications = engine.replications.borrow_mut();
+        if replications.contains_key(&id) {
+            return Err(Failure::bad_request(format!("the replication {id} is under way already")));
+        }
+        replications.insert(id, control.clone());
+        Ok(Self { engine: Rc::clone(engine), id, control })
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.engine.replications.borrow_mut().remove(&self.id);
+    }
+}
+
+fn options(asked: &Replicate<'_>, address: &Address) -> Result<Options, Failure> {
+    let mut limits = Limits::default();
+    if let Some(bytes) = asked.batch_bytes {
+        limits.batch_bytes = bytes;
+    }
+    if let Some(documents) = asked.batch_documents {
+        limits.batch_documents = documents;
+    }
+    Ok(Options {
+        peer: address.url.clone(),
+        live: asked.live,
+        retry: asked.retry,
+        since: asked.since.map(|since| since.get().to_owned()),
+        filter: filter(asked)?,
+        limits,
+    })
+}
+
+fn filter(asked: &Replicate<'_>) -> Result<Filter, Failure> {
+    match (&asked.doc_ids, asked.selector) {
+        (None, None) => Ok(Filter::Everything),
+        (Some(ids), None) => Ok(Filter::Ids(ids.clone())),
+        (None, Some(selector)) => {
+            let selector = json::parse(selector.get().as_bytes()).map_err(QueryError::from)?;
+            Ok(Filter::selector(selector)?)
+        }
+        (Some(_), Some(_)) => Err(Failure::bad_request("doc_ids and selector exclude each other")),
+    }
+}
+
+fn tell(engine: &Opened, id: u64, event: Event<'_>, status: &Status) {
+    let writer = ObjectWriter::new().number("id", id);
+    let writer = match event {
+        Event::Active => writer.text("type", "active"),
+        Event::Paused => writer.text("type", "paused"),
+        Event::BackingOff { delay_ms } => writer.text("type", "error").number("delay_ms", delay_ms),
+        Event::Change { documents } => writer.text("type", "change").number("documents", documents),
+        Event::Checkpoint => writer.text("type", "checkpoint"),
+        Event::Denied(denied) => {
+            let refused = ObjectWriter::new()
+                .text("id", &denied.id)
+                .text("rev", denied.rev.as_deref().unwrap_or_default())
+                .text("error", &denied.error)
+                .text("reason", &denied.reason);
+            writer.text("type", "denied").json("denied", &refused.finish())
+        }
+    };
+    engine.host.event("replication", members(writer, status));
+}
+
+fn members(writer: ObjectWriter, status: &Status) -> ObjectWriter {
+    let or_null = |json: String| if json.is_empty() { "null".into() } else { json };
+    writer
+        .text("state", status.state.name())
+        .number("docs_read", status.docs_read)
+        .number("docs_written", status.docs_written)
+        .number("doc_write_failures", status.doc_write_failures)
+        .number("bytes_read", status.bytes_read)
+        .number("bytes_written", status.bytes_written)
+        .json("pending", or_null(status.pending.map(|pending| pending.to_string()).unwrap_or_default()).as_bytes())
+        .json("last_seq", or_null(status.last_seq.clone()).as_bytes())
+        .json("error", &status.error.as_ref().map_or_else(|| b"null".to_vec(), error))
+}
+
+fn error(report: &ErrorReport) -> Vec<u8> {
+    ObjectWriter::new()
+        .number("status", report.status.into())
+        .text("name", report.name)
+        .text("reason", &report.reason)
+        .finish()
+}

@@ -1,0 +1,225 @@
+//! The class that JavaScript sees: opens a database, runs methods on it and closes it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use event_listener::Event;
+use firkin_core::database::{Database, Options};
+use firkin_core::effects::Random;
+use firkin_core::replication::Control;
+use firkin_core::storage::blocks_memory::MemoryBlocks;
+use firkin_core::storage::store::{LogStore, StoreOptions};
+use js_sys::futures::spawn_local;
+use js_sys::{Array, Promise, Uint8Array};
+use serde::Deserialize;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::answer::ObjectWriter;
+use crate::blocks::PlatformBlocks;
+use crate::calls;
+use crate::cancellation::Cancellation;
+use crate::commands;
+use crate::failure::Failure;
+use crate::host::Host;
+use crate::indexeddb::{self, IndexedDbBlocks};
+use crate::random::CryptoRandom;
+
+/// The one store that the engine is compiled for.
+pub type Store = Database<LogStore<PlatformBlocks>>;
+
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = r"
+/** What a promise of the engine is rejected with. */
+export interface Failure {
+  status: number;
+  name: string;
+  reason: string;
+  code: string;
+}
+";
+
+/// An open database.
+#[wasm_bindgen]
+pub struct Engine {
+    // Empty once closed.
+    opened: RefCell<Option<Rc<Opened>>>,
+}
+
+/// What an open database is made of.
+pub struct Opened {
+    /// The name that it was opened under.
+    pub name: String,
+    /// `indexeddb` or `memory`.
+    pub storage: &'static str,
+    /// The documents.
+    pub database: Store,
+    /// The page.
+    pub host: Host,
+    /// The replications under way, by the number that the page gave them.
+    pub replications: RefCell<BTreeMap<u64, Control>>,
+    closing: Cancellation,
+    tasks: Cell<usize>,
+    idle: Event,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct OpenOptions {
+    storage: Storage,
+    durability: Option<commands::DurabilityName>,
+    cache_bytes: Option<usize>,
+    revs_limit: Option<u32>,
+    document_bytes_max: Option<usize>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Storage {
+    #[default]
+    IndexedDb,
+    Memory,
+}
+
+#[wasm_bindgen]
+impl Engine {
+    /// Opens the database `name`, and creates it where there is none.
+    ///
+    /// `options` is JSON: `{ storage: 'indexeddb' | 'memory', durability: 'relaxed' | 'strict', cacheBytes,
+    /// revsLimit, documentBytesMax }`.
+    #[wasm_bindgen(unchecked_return_type = "Promise<Engine>")]
+    pub fn open(name: String, options: String, host: Host) -> Promise {
+        calls::promise(async move {
+            let options: OpenOptions = serde_json::from_str(&options)?;
+            let opened = Rc::new(Opened::open(name, options, host).await?);
+            spawn_local(tell_changes(Task::begin(&opened)));
+            Ok(Self { opened: RefCell::new(Some(opened)) }.into())
+        })
+    }
+
+    /// Runs `method`; `payload` and the answer are JSON in UTF-8, the answer may be empty.
+    #[wasm_bindgen(unchecked_return_type = "Promise<Uint8Array>")]
+    pub fn call(&self, method: String, payload: Vec<u8>) -> Promise {
+        let task = self.opened.borrow().as_ref().map(Task::begin);
+        calls::promise(async move {
+            let task = task.ok_or_else(Failure::closed)?;
+            let answer = commands::run(&task.opened, &method, &payload).await?;
+            Ok(Uint8Array::from(answer.as_slice()).into())
+        })
+    }
+
+    /// Closes the database: replications end, calls that are under way complete, calls made from now on fail.
+    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
+    pub fn close(&self) -> Promise {
+        let opened = self.opened.take();
+        calls::promise(async move {
+            if let Some(opened) = opened {
+                opened.close().await;
+            }
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+}
+
+/// Deletes the database `name` of IndexedDB, whether or not it exists.
+#[wasm_bindgen(unchecked_return_type = "Promise<void>")]
+pub fn destroy(name: String) -> Promise {
+    calls::promise(async move {
+        indexeddb::destroy(&name).await?;
+        Ok(JsValue::UNDEFINED)
+    })
+}
+
+/// The names of all databases in IndexedDB.
+#[wasm_bindgen(unchecked_return_type = "Promise<string[]>")]
+pub fn list() -> Promise {
+    calls::promise(async move {
+        let names = indexeddb::list().await?;
+        Ok(names.iter().map(|name| JsValue::from_str(name)).collect::<Array>().into())
+    })
+}
+
+impl Opened {
+    async fn open(name: String, asked: OpenOptions, host: Host) -> Result<Self, Failure> {
+        let (storage, blocks) = match asked.storage {
+            Storage::IndexedDb => {
+                let listener = host.clone();
+                let on_lost = move |reason: &str| listener.event("closed", ObjectWriter::new().text("reason", reason));
+                ("indexeddb", PlatformBlocks::IndexedDb(IndexedDbBlocks::open(&name, on_lost).await?))
+            }
+            Storage::Memory => ("memory", PlatformBlocks::Memory(MemoryBlocks::new())),
+        };
+        let mut options = Options::default();
+        if let Some(durability) = asked.durability {
+            options.durability = durability.into();
+        }
+        if let Some(limit) = asked.revs_limit {
+            options.revs_limit = limit;
+        }
+        if let Some(bytes) = asked.document_bytes_max {
+            options.document_bytes_max = bytes;
+        }
+        let mut epoch = [0; 16];
+        CryptoRandom.fill(&mut epoch);
+        let mut store_options = StoreOptions::new(epoch);
+        if let Some(bytes) = asked.cache_bytes {
+            store_options.cache_bytes = bytes;
+        }
+        let store = LogStore::open(blocks, store_options).await?;
+        let database = Database::open(store, &CryptoRandom, options).await?;
+        Ok(Self {
+            name,
+            storage,
+            database,
+            host,
+            replications: RefCell::default(),
+            closing: Cancellation::default(),
+            tasks: Cell::new(0),
+            idle: Event::new(),
+        })
+    }
+
+    /// Ends all tasks; the database's connection is closed when this returns.
+    async fn close(self: Rc<Self>) {
+        self.closing.cancel();
+        self.replications.borrow().values().for_each(Control::cancel);
+        while self.tasks.get() > 0 {
+            self.idle.listen().await;
+        }
+    }
+}
+
+/// Something that goes on with an open database; closing waits for it.
+struct Task {
+    opened: Rc<Opened>,
+}
+
+impl Task {
+    fn begin(opened: &Rc<Opened>) -> Self {
+        opened.tasks.set(opened.tasks.get() + 1);
+        Self { opened: Rc::clone(opened) }
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.opened.tasks.set(self.opened.tasks.get() - 1);
+        self.opened.idle.notify(usize::MAX);
+    }
+}
+
+/// Tells the page after every commit that changed documents, until the database is closed.
+async fn tell_changes(task: Task) {
+    let opened = &task.opened;
+    let mut changed = opened.database.changed();
+    while opened.closing.unless_cancelled(changed).await.is_some() {
+        // Listening comes before reading, so that a commit between the two is told as well.
+        changed = opened.database.changed();
+        match opened.database.info().await {
+            Ok(info) => opened.host.event("changed", ObjectWriter::new().text("last_seq", &info.update_seq)),
+            // The page hears of it by its own calls.
+            Err(_) => return,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What a caller is told of an error, in the shape that JavaScript gets.
+
+use firkin_core::database::{ReadError, WriteError};
+use firkin_core::effects::TransportError;
+use firkin_core::error::ErrorReport;
+use firkin_core::query::QueryError;
+use firkin_core::replication::ReplicationError;
+use firkin_core::storage::StorageError;
+use js_sys::{Object, Reflect};
+use wasm_bindgen::JsValue;
+
+/// An error that ends a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure(pub ErrorReport);
+
+impl Failure {
+    /// The payload of the call is not what the method takes.
+    #[must_use]
+    pub fn bad_request(reason: impl Into<String>) -> Self {
+        Self(ErrorReport::new(400, "bad_request", reason))
+    }
+
+    /// The database was closed.
+    #[must_use]
+    pub fn closed() -> Self {
+        Self(StorageError::Closed.report())
+    }
+
+    /// The engine itself has a fault: it panicked, and nothing of it may be used any more.
+    #[must_use]
+    pub fn engine(reason: &str) -> Self {
+        Self(ErrorReport::new(500, "engine_failed", reason))
+    }
+
+    /// The object that a promise is rejected with: `{ status, name, reason, code }`.
+    #[must_use]
+    pub fn to_js(&self) -> JsValue {
+        let object = Object::new();
+        let members: [(&str, JsValue); 4] = [
+            ("status", self.0.status.into()),
+            ("name", self.0.name.into()),
+            ("reason", self.0.reason.as_str().into()),
+            ("code", self.0.name.into()),
+        ];
+        for (name, value) in members {
+            // A new object takes any member.
+            let _ = Reflect::set(&object, &name.into(), &value);
+        }
+        object.into()
+    }
+}
+
+impl From<StorageError> for Failure {
+    fn from(error: StorageError) -> Self {
+        Self(error.report())
+    }
+}
+
+impl From<QueryError> for Failure {
+    fn from(error: QueryError) -> Self {
+        Self(error.report())
+    }
+}
+
+impl From<TransportError> for Failure {
+    fn from(error: TransportError) -> Self {
+        ReplicationError::from(error).into()
+    }
+}
+
+impl From<ReplicationError> for Failure {
+    fn from(error: ReplicationError) -> Self {
+        Self(error.report())
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        Self(error.report())
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        Self(error.report())
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}

@@ -1,0 +1,74 @@
+//! The headers that the app adds to requests: asked for before the first request, and once more when the peer answers 401.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use async_lock::Mutex;
+use firkin_core::effects::TransportError;
+
+use crate::answer::ObjectWriter;
+use crate::host::Host;
+
+/// Header names and their values.
+pub type HeaderMap = Rc<BTreeMap<String, String>>;
+
+/// Asks the app for headers, and keeps its latest answer.
+pub struct AppHeaders {
+    host: Host,
+    replication: u64,
+    url: String,
+    latest: RefCell<Option<HeaderMap>>,
+    // Requests in flight at the same time are refused at the same time: the app is asked once for all of them.
+    asking: Mutex<()>,
+}
+
+impl AppHeaders {
+    /// Headers for the replication `replication` with the database at `url`, which holds no credentials.
+    #[must_use]
+    pub fn new(host: Host, replication: u64, url: &str) -> Self {
+        Self { host, replication, url: url.into(), latest: RefCell::new(None), asking: Mutex::new(()) }
+    }
+
+    /// The headers to send.
+    ///
+    /// # Errors
+    /// [`TransportError::Unreachable`] where the app fails to say.
+    pub async fn current(&self) -> Result<HeaderMap, TransportError> {
+        let _asking = self.asking.lock().await;
+        match self.known() {
+            Some(headers) => Ok(headers),
+            None => self.ask(false).await,
+        }
+    }
+
+    /// Other headers than `refused`, with which the peer answered 401; `None` where the app has none.
+    ///
+    /// # Errors
+    /// As [`AppHeaders::current`].
+    pub async fn renewed(&self, refused: &HeaderMap) -> Result<Option<HeaderMap>, TransportError> {
+        let _asking = self.asking.lock().await;
+        let fresh = match self.known() {
+            Some(headers) if headers != *refused => headers,
+            _ => self.ask(true).await?,
+        };
+        Ok((fresh != *refused).then_some(fresh))
+    }
+
+    fn known(&self) -> Option<HeaderMap> {
+        self.latest.borrow().clone()
+    }
+
+    async fn ask(&self, unauthorized: bool) -> Result<HeaderMap, TransportError> {
+        let question = ObjectWriter::new()
+            .number("replication", self.replication)
+            .text("url", &self.url)
+            .boolean("unauthorized", unauthorized);
+        let headers = self.host.ask::<BTreeMap<String, String>>("headers", question).await;
+        let headers = headers
+            .map(Rc::new)
+            .map_err(|error| TransportError::Unreachable(format!("the app gave no headers: {error}")))?;
+        self.latest.replace(Some(Rc::clone(&headers)));
+        Ok(headers)
+    }
+}

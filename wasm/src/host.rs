@@ -1,0 +1,50 @@
+//! What the engine says to, and asks of, the page: the one object that JavaScript hands in.
+
+use js_sys::Promise;
+use serde::de::DeserializeOwned;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::answer::ObjectWriter;
+use crate::js;
+
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = r"
+/** What the engine says to, and asks of, the page. */
+export interface Host {
+  /** Something happened; `json` tells the details. */
+  event(name: string, json: string): void;
+  /** The engine needs to know something; the answer is JSON. */
+  ask(name: string, json: string): Promise<string>;
+}
+";
+
+#[wasm_bindgen]
+extern "C" {
+    /// The host object.
+    #[wasm_bindgen(typescript_type = "Host")]
+    #[derive(Clone)]
+    pub type Host;
+    #[wasm_bindgen(method, structural, catch, js_name = event)]
+    fn raw_event(this: &Host, name: &str, json: &str) -> Result<(), JsValue>;
+    #[wasm_bindgen(method, structural, catch, js_name = ask)]
+    fn raw_ask(this: &Host, name: &str, json: &str) -> Result<Promise, JsValue>;
+}
+
+impl Host {
+    /// Tells the page of an event. A page that fails to take it does not disturb the engine.
+    pub fn event(&self, name: &str, details: ObjectWriter) {
+        let _ = self.raw_event(name, &details.finish_text());
+    }
+
+    /// Asks the page.
+    ///
+    /// # Errors
+    /// What the page threw, or that its answer is not the JSON that was asked for.
+    pub async fn ask<A: DeserializeOwned>(&self, name: &str, details: ObjectWriter) -> Result<A, String> {
+        let promise = self.raw_ask(name, &details.finish_text()).map_err(|error| js::describe(&error))?;
+        let answer = promise.await.map_err(|error| js::describe(&error))?;
+        let text = answer.as_string().ok_or("the answer is no text")?;
+        serde_json::from_str(&text).map_err(|error| error.to_string())
+    }
+}

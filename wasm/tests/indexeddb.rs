@@ -1,0 +1,176 @@
+//! Blocks in the browser's real IndexedDB.
+#![cfg(target_arch = "wasm32")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use firkin_core::storage::blocks::{BLOCK_BYTES_MAX, BlockBatch, BlockKey, Blocks};
+use firkin_core::storage::{Durability, StorageError};
+use firkin_wasm::indexeddb::{self, IndexedDbBlocks};
+use wasm_bindgen::JsValue;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+/// A database of its own for each test, empty at first.
+async fn fresh(name: &str) -> IndexedDbBlocks {
+    indexeddb::destroy(name).await.unwrap();
+    open(name).await
+}
+
+async fn open(name: &str) -> IndexedDbBlocks {
+    IndexedDbBlocks::open(name, |_| {}).await.unwrap()
+}
+
+fn puts(blocks: &[(BlockKey, &[u8])]) -> BlockBatch {
+    BlockBatch { puts: blocks.iter().map(|(key, block)| (*key, block.to_vec())).collect(), ..BlockBatch::default() }
+}
+
+#[wasm_bindgen_test]
+async fn blocks_come_back_in_the_order_asked_for() {
+    let blocks = fresh("order").await;
+    let batch = puts(&[(BlockKey::MANIFEST, b"manifest"), (BlockKey::log(7), b"log"), (BlockKey::segment(9), b"")]);
+    blocks.commit(batch, Durability::Relaxed).await.unwrap();
+    let asked = [BlockKey::segment(9), BlockKey::log(8), BlockKey::MANIFEST, BlockKey::log(7), BlockKey::log(7)];
+    let found = blocks.read(&asked).await.unwrap();
+    let expected: [Option<&[u8]>; 5] = [Some(b""), None, Some(b"manifest"), Some(b"log"), Some(b"log")];
+    assert_eq!(found.iter().map(Option::as_deref).collect::<Vec<_>>(), expected);
+    assert_eq!(blocks.read(&[]).await.unwrap(), Vec::<Option<Vec<u8>>>::new());
+}
+
+#[wasm_bindgen_test]
+async fn a_strict_commit_is_there_after_reopening() {
+    let blocks = fresh("reopen").await;
+    let block: Vec<u8> = (0..BLOCK_BYTES_MAX).map(|at| at as u8).collect();
+    blocks.commit(puts(&[(BlockKey::segment(1), &block)]), Durability::Strict).await.unwrap();
+    drop(blocks);
+    let blocks = open("reopen").await;
+    assert_eq!(blocks.read(&[BlockKey::segment(1)]).await.unwrap(), vec![Some(block)]);
+}
+
+#[wasm_bindgen_test]
+async fn keys_are_ascending_and_both_ends_belong_to_the_range() {
+    let blocks = fresh("keys").await;
+    let last = BlockKey::log((1 << 48) - 1);
+    let all = [BlockKey::log(0), BlockKey::log(2), last, BlockKey::segment(0), BlockKey::MANIFEST, BlockKey::epoch()];
+    blocks.commit(puts(&all.map(|key| (key, b"x".as_slice()))), Durability::Relaxed).await.unwrap();
+    let logs = blocks.keys(BlockKey::log(0), last).await.unwrap();
+    assert_eq!(logs, vec![BlockKey::log(0), BlockKey::log(2), last]);
+    assert_eq!(blocks.keys(BlockKey::log(3), BlockKey::log(9)).await.unwrap(), vec![]);
+    let every = blocks.keys(BlockKey::MANIFEST, BlockKey::epoch()).await.unwrap();
+    assert_eq!(every.len(), all.len());
+    assert!(every.is_sorted());
+}
+
+#[wasm_bindgen_test]
+async fn a_commit_writes_and_deletes_in_one_step() {
+    let blocks = fresh("delete").await;
+    blocks.commit(puts(&[(BlockKey::log(1), b"old"), (BlockKey::log(2), b"kept")]), Durability::Relaxed).await.unwrap();
+    let mut batch = puts(&[(BlockKey::log(2), b"new")]);
+    batch.deletes = vec![BlockKey::log(1), BlockKey::log(99)];
+    blocks.commit(batch, Durability::Relaxed).await.unwrap();
+    let found = blocks.read(&[BlockKey::log(1), BlockKey::log(2)]).await.unwrap();
+    assert_eq!(found, vec![None, Some(b"new".to_vec())]);
+}
+
+#[wasm_bindgen_test]
+async fn a_commit_whose_guard_fails_changes_nothing() {
+    let blocks = fresh("guard").await;
+    blocks
+        .commit(puts(&[(BlockKey::epoch(), b"mine"), (BlockKey::log(1), b"old")]), Durability::Relaxed)
+        .await
+        .unwrap();
+    for expected in [b"other".as_slice(), b"min", b""] {
+        let mut batch = puts(&[(BlockKey::log(1), b"new"), (BlockKey::log(2), b"new")]);
+        batch.deletes = vec![BlockKey::epoch()];
+        batch.guard = Some((BlockKey::epoch(), expected.to_vec()));
+        assert_eq!(blocks.commit(batch, Durability::Relaxed).await, Err(StorageError::Fenced));
+    }
+    let mut absent = puts(&[(BlockKey::log(2), b"new")]);
+    absent.guard = Some((BlockKey::log(9), b"".to_vec()));
+    assert_eq!(blocks.commit(absent, Durability::Relaxed).await, Err(StorageError::Fenced));
+    let found = blocks.read(&[BlockKey::epoch(), BlockKey::log(1), BlockKey::log(2)]).await.unwrap();
+    assert_eq!(found, vec![Some(b"mine".to_vec()), Some(b"old".to_vec()), None]);
+}
+
+#[wasm_bindgen_test]
+async fn a_commit_whose_guard_holds_goes_through_and_may_replace_the_guard() {
+    let blocks = fresh("guarded").await;
+    blocks.commit(puts(&[(BlockKey::epoch(), b"1")]), Durability::Relaxed).await.unwrap();
+    let mut batch = puts(&[(BlockKey::epoch(), b"2"), (BlockKey::log(1), b"new")]);
+    batch.guard = Some((BlockKey::epoch(), b"1".to_vec()));
+    blocks.commit(batch, Durability::Strict).await.unwrap();
+    let found = blocks.read(&[BlockKey::epoch(), BlockKey::log(1)]).await.unwrap();
+    assert_eq!(found, vec![Some(b"2".to_vec()), Some(b"new".to_vec())]);
+}
+
+#[wasm_bindgen_test]
+async fn of_two_commits_with_one_guard_only_the_first_goes_through() {
+    let blocks = fresh("race").await;
+    let rival = open("race").await;
+    blocks.commit(puts(&[(BlockKey::epoch(), b"1")]), Durability::Relaxed).await.unwrap();
+    let take_over = |name: &[u8]| BlockBatch {
+        guard: Some((BlockKey::epoch(), b"1".to_vec())),
+        ..puts(&[(BlockKey::epoch(), name)])
+    };
+    let (first, second) = futures_util::join!(
+        blocks.commit(take_over(b"first"), Durability::Relaxed),
+        rival.commit(take_over(b"second"), Durability::Relaxed),
+    );
+    assert_eq!((first, second), (Ok(()), Err(StorageError::Fenced)));
+    assert_eq!(blocks.read(&[BlockKey::epoch()]).await.unwrap(), vec![Some(b"first".to_vec())]);
+}
+
+#[wasm_bindgen_test]
+async fn a_commit_asks_the_browser_for_the_durability_that_it_was_given() {
+    let blocks = fresh("durability").await;
+    let spy = js_sys::eval(
+        "(() => { const plain = IDBDatabase.prototype.transaction, seen = []
+            IDBDatabase.prototype.transaction = function (...all) {
+                const transaction = plain.apply(this, all); seen.push(transaction.durability); return transaction }
+            return () => { IDBDatabase.prototype.transaction = plain; return seen.join() } })()",
+    );
+    let spy: js_sys::Function = spy.unwrap().into();
+    for durability in [Durability::Strict, Durability::Relaxed] {
+        blocks.commit(puts(&[(BlockKey::log(1), b"x")]), durability).await.unwrap();
+    }
+    assert_eq!(spy.call0(&JsValue::UNDEFINED).unwrap().as_string().unwrap(), "strict,relaxed");
+}
+
+#[wasm_bindgen_test]
+async fn destroying_takes_the_database_from_those_who_hold_it_open() {
+    let lost = Rc::new(RefCell::new(Vec::new()));
+    indexeddb::destroy("lost").await.unwrap();
+    let log = Rc::clone(&lost);
+    let blocks = IndexedDbBlocks::open("lost", move |reason| log.borrow_mut().push(reason.to_owned())).await.unwrap();
+    blocks.commit(puts(&[(BlockKey::log(1), b"x")]), Durability::Relaxed).await.unwrap();
+    indexeddb::destroy("lost").await.unwrap();
+    assert_eq!(lost.borrow().len(), 1);
+    let written = blocks.commit(puts(&[(BlockKey::log(1), b"x")]), Durability::Relaxed).await;
+    assert_eq!(written, Err(StorageError::Closed));
+    assert_eq!(blocks.read(&[BlockKey::log(1)]).await, Err(StorageError::Closed));
+    assert_eq!(blocks.keys(BlockKey::log(0), BlockKey::log(9)).await, Err(StorageError::Closed));
+    assert_eq!(open("lost").await.read(&[BlockKey::log(1)]).await.unwrap(), vec![None]);
+}
+
+#[wasm_bindgen_test]
+async fn a_commit_that_was_given_up_half_way_leaves_all_or_nothing_and_the_next_goes_through() {
+    let blocks = fresh("dropped").await;
+    let all: Vec<(BlockKey, &[u8])> = (0..50).map(|number| (BlockKey::log(number), b"x".as_slice())).collect();
+    {
+        let commit = std::pin::pin!(blocks.commit(puts(&all), Durability::Relaxed));
+        assert!(futures_util::poll!(commit).is_pending());
+    }
+    blocks.commit(puts(&[(BlockKey::segment(1), b"next")]), Durability::Relaxed).await.unwrap();
+    let found = blocks.keys(BlockKey::log(0), BlockKey::log(99)).await.unwrap();
+    assert!(found.is_empty() || found.len() == all.len(), "{} of {} blocks", found.len(), all.len());
+}
+
+#[wasm_bindgen_test]
+async fn the_list_names_databases_until_they_are_destroyed() {
+    drop(fresh("listed: Größe/€").await);
+    assert!(indexeddb::list().await.unwrap().contains(&"listed: Größe/€".to_owned()));
+    indexeddb::destroy("listed: Größe/€").await.unwrap();
+    assert!(!indexeddb::list().await.unwrap().contains(&"listed: Größe/€".to_owned()));
+}
