@@ -1,10 +1,11 @@
 // The one who runs the engine, and serves all members of the database's tabs with it, its own page among them.
 //
-// Of each client it knows the replications that it began and the questions put to it, so that both end when the client does.
+// Of each client it knows the replications that it began and the questions put to it, so that both end when the client
+// does. An engine that has panicked or trapped is never called again: what waits for it is refused, and the leader is lost.
 
 import { encode } from './encode.js'
 import { loadEngine } from './engine.js'
-import { closed, FirkinError, reportOf } from './errors.js'
+import { closed, type ErrorReport, FirkinError, reportOf } from './errors.js'
 import type { Answer, Call, EngineOptions, EventMessage, Outcome, Request, Response } from './messages.js'
 import type { Engine } from './wasm-glue/engine.js'
 
@@ -16,7 +17,7 @@ export interface Surroundings {
   tell(event: EventMessage): void
   /** The database is deleted, and closed. */
   destroyed(): void
-  /** The platform took the storage away; the engine is of no more use. */
+  /** The engine is of no more use. */
   lost(reason: string): void
 }
 
@@ -31,8 +32,10 @@ export class Leader {
   readonly #options: EngineOptions
   readonly #wasm: string | undefined
   readonly #around: Surroundings
+  readonly #underWay = new Set<{ client: string; call: Call }>()
   readonly #replications = new Map<number, string>()
   readonly #asked = new Map<number, Asked>()
+  readonly #ended = new AbortController()
   // An answer to another leader's question must not be taken for one to ours.
   #questions = Math.floor(Math.random() * 2 ** 48)
   #engine: Engine | undefined
@@ -51,6 +54,7 @@ export class Leader {
       event: (name, json) => this.#happened(name, json),
       ask: (name, json) => this.#ask(name, json),
     })
+    this.#listen()
   }
 
   receive(client: string, request: Request): void {
@@ -61,7 +65,7 @@ export class Leader {
   /** The client is gone: what it began that has no end of its own is ended. */
   forget(client: string): void {
     for (const [replication, owner] of this.#replications) {
-      if (owner === client) void this.#engine?.call('cancelReplication', encode({ id: replication })).catch(() => {})
+      if (owner === client) void this.#tell('cancelReplication', { id: replication })
     }
     for (const [id, asked] of this.#asked) {
       if (asked.client !== client) continue
@@ -73,27 +77,37 @@ export class Leader {
   /** Completes once all calls under way have been answered; what is not served any more goes to the next leader. */
   async leave(): Promise<void> {
     this.#leaving = true
-    await this.#engine?.close()
+    this.#ended.abort()
+    const engine = this.#engine
+    await engine?.close()
+    this.#engine = undefined
+    engine?.free()
   }
 
   async #serve(client: string, call: Call): Promise<void> {
     const { id, method, replication } = call
     if (this.#leaving) return this.#around.send(client, { type: 'unserved', id })
     if (method === 'destroy') return this.#destroy(client, id)
+    const begun = { client, call }
     const begins = method === 'replicate' && replication !== undefined
+    this.#underWay.add(begun)
     if (begins) this.#replications.set(replication, client)
-    this.#around.send(client, await this.#run(call))
+    const outcome = await this.#run(call)
     if (begins) this.#replications.delete(replication)
+    if (this.#underWay.delete(begun)) this.#around.send(client, outcome)
+    if (outcome.type === 'refused' && outcome.error.name === 'engine_failed') this.#lose(outcome.error)
   }
 
   async #run({ id, method, payload }: Call): Promise<Outcome> {
+    let outcome: Outcome
     try {
       if (this.#engine === undefined) throw closed('the database is closed')
-      return { type: 'result', id, payload: await this.#engine.call(method, payload) }
+      outcome = { type: 'result', id, payload: await this.#engine.call(method, payload) }
     } catch (error) {
-      const ended = this.#leaving && method === 'replicate'
-      return ended ? { type: 'unserved', id } : { type: 'refused', id, error: reportOf(error) }
+      outcome = { type: 'refused', id, error: reportOf(error) }
     }
+    // A replication is cancelled when its leader leaves; it has not ended.
+    return this.#leaving && method === 'replicate' ? { type: 'unserved', id } : outcome
   }
 
   async #destroy(client: string, id: number): Promise<void> {
@@ -106,6 +120,32 @@ export class Leader {
       this.#around.send(client, { type: 'refused', id, error: reportOf(error) })
       this.#around.lost('the database could not be destroyed')
     }
+  }
+
+  /** Calls the engine where nobody waits for the outcome. */
+  async #tell(method: string, payload: object): Promise<void> {
+    await this.#engine?.call(method, encode(payload)).catch(() => {})
+  }
+
+  #listen(): void {
+    const { signal } = this.#ended
+    globalThis.addEventListener?.('online', () => void this.#tell('wakeReplications', {}), { signal })
+    // A trap (memory or stack is used up) rejects no promise of the engine.
+    const trapped = (error: unknown) => {
+      if (!(error instanceof WebAssembly.RuntimeError)) return
+      this.#lose({ status: 500, name: 'engine_failed', reason: `the engine failed: ${error.message}` })
+    }
+    globalThis.addEventListener?.('error', ({ error }) => trapped(error), { signal })
+    globalThis.addEventListener?.('unhandledrejection', ({ reason }) => trapped(reason), { signal })
+  }
+
+  #lose(error: ErrorReport): void {
+    this.#engine = undefined
+    for (const { client, call } of this.#underWay) {
+      this.#around.send(client, { type: 'refused', id: call.id, error })
+    }
+    this.#underWay.clear()
+    this.#around.lost(error.reason)
   }
 
   #happened(name: string, json: string): void {

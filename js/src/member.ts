@@ -103,7 +103,7 @@ export class Member {
 
   async #resign(engine: Leader): Promise<void> {
     if (this.#mail !== undefined) this.#mail.notify({ type: 'leaves', leader: this.#mail.member })
-    await engine.leave()
+    await engine.leave().catch(() => {})
     if (this.#clients.size > 0) await new Promise((resolve) => setTimeout(resolve, FAREWELL_MS))
     this.#depart()
   }

@@ -111,9 +111,10 @@ export class Replication
       // Listeners are added before anything happens.
       await undefined
       if (this.#cancelled) return this.#finish('cancelled')
-      const status = await this.#connection.call('replicate', this.#request(peer), { replication: this.#id })
-      this.#progress.update(status as EngineStatus)
-      return this.#finish('complete')
+      const asked = this.#request(peer)
+      const status = (await this.#connection.call('replicate', asked, { replication: this.#id })) as EngineStatus
+      this.#progress.update(status)
+      return this.#finish(status.state === 'cancelled' ? 'cancelled' : 'complete')
     } catch (error) {
       if (this.#cancelled || (error as Error).name === 'AbortError') return this.#finish('cancelled')
       this.#ended = true

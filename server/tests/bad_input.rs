@@ -236,6 +236,26 @@ fn compressed_bodies_are_read_and_bounded_by_what_they_hold() {
     assert_eq!(state(&server), before);
 }
 
+#[test]
+fn an_answer_that_comes_before_the_body_reaches_the_client_and_the_next_request_too() {
+    let server = server_with_documents(&["--body-bytes-max", "30000"]);
+    let body = vec![b' '; 20 << 20];
+    for _ in 0..20 {
+        server.client.send("POST", "/none/_bulk_docs", &JSON, Some(&body)).expect_error(404, "not_found");
+        let plain = [("content-type", "text/plain")];
+        server.client.send("POST", "/things/_bulk_docs", &plain, Some(&body)).expect_error(415, "bad_content_type");
+        server.client.send("PUT", "/things/x", &JSON, Some(&body)).expect_error(413, "too_large");
+        server.client.get("/things/a").expect(200);
+    }
+    // More than anyone would throw away: the answer says that the connection ends.
+    let endless = "POST /none/_bulk_docs HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000000\r\n\r\n{";
+    let answer = raw(&server, endless.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("connection: close"), "{answer}");
+    let asking = endless.replace("\r\n\r\n{", "\r\nexpect: 100-continue\r\n\r\n");
+    let answer = raw(&server, asking.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("connection: close"), "{answer}");
+}
+
 /// Sends bytes as they are and reads until the server closes.
 fn raw(server: &Server, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(&server.address).expect("a connection");

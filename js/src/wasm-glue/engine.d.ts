@@ -10,6 +10,7 @@ export class Engine {
   static open(name: string, options: string, host: Host): Promise<Engine>
   call(method: string, payload: Uint8Array): Promise<Uint8Array>
   close(): Promise<void>
+  free(): void
 }
 
 export function destroy(name: string): Promise<void>

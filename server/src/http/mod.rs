@@ -1,6 +1,6 @@
 //! CouchDB's HTTP API: which path and method leads to which handler, and what stands around all of them.
 //!
-//! From the outside in: CORS, slow bodies cut off, gzip both ways, the body's limit, the check of who is asking, the
+//! From the outside in: CORS, bodies that were not read, slow bodies cut off, gzip both ways, the body's limit, the check of who is asking, the
 //! handler.
 
 mod all_docs;
@@ -12,6 +12,7 @@ mod document;
 mod feed;
 mod find;
 mod guard;
+mod leftover;
 mod query;
 mod request;
 mod root;
@@ -77,6 +78,7 @@ pub fn router(app: Arc<App>, origins: &Origins, limits: &Limits) -> Router {
                 .compress_when(DefaultPredicate::new().and(does_not_trickle)),
         )
         .layer(RequestBodyTimeoutLayer::new(Duration::from_millis(limits.slow_client_timeout_ms)))
+        .layer(middleware::from_fn(leftover::discard))
         .layer(cors)
 }
 
