@@ -167,6 +167,19 @@ fn parent_that_is_no_leaf_is_a_conflict_even_for_the_same_body() {
 }
 
 #[test]
+fn atomic_batch_writes_nothing_if_one_document_is_refused() {
+    let database = open(Options::default());
+    put(&database, &json!({ "_id": "a" })).unwrap();
+    let before = dump(&database);
+    let documents = [br#"{"_id":"b"}"#.as_slice(), br#"{"_id":"a"}"#];
+    let write = WriteOptions { atomic: true, ..WriteOptions::default() };
+    let rows = block_on(database.bulk_docs(&documents, true, &write)).unwrap();
+    assert!(rows.iter().all(Result::is_err), "{rows:?}");
+    assert_eq!(dump(&database), before);
+    assert!(block_on(database.bulk_docs(&documents[..1], true, &write)).unwrap()[0].is_ok());
+}
+
+#[test]
 fn same_edit_made_apart_is_one_revision() {
     let (here, there) = (open(Options::default()), open(Options::default()));
     let left = put(&here, &json!({ "_id": "a", "x": 1.0, "y": [0] })).unwrap();

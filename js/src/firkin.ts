@@ -135,15 +135,15 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
 
   /**
    * Writes many documents in one step; those without an id get a random one. A document that is refused, as for a conflict,
-   * has a row that says so, and does not keep the others from being written. Documents that are malformed reject the call.
+   * has a row that says so, and keeps the others from being written only if the batch is `atomic`. Documents that are malformed reject the call.
    */
   async bulkDocs(
     docs: readonly (Writable<Doc> | Unnamed<Doc> | Tombstone)[],
     options: BulkDocsOptions = {},
   ): Promise<(Written | Refused)[]> {
-    const { signal, new_edits, durability } = options
+    const { signal, new_edits, durability, atomic } = options
     if (!Array.isArray(docs)) throw badRequest('bulkDocs takes an array of documents')
-    const payload = { docs: docs.map(named), new_edits, options: { durability } }
+    const payload = { docs: docs.map(named), new_edits, options: { durability, atomic } }
     return new_edits === false ? this.#call('bulkDocs', payload, signal) : this.#write('bulkDocs', payload, signal)
   }
 

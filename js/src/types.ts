@@ -119,6 +119,8 @@ export interface Refused {
 
 export interface BulkDocsOptions extends Abortable {
   new_edits?: boolean
+  /** If one document is refused, none is written. */
+  atomic?: boolean
   durability?: Durability
 }
 

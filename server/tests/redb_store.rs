@@ -1,43 +1,25 @@
 //! The store behind each database: what core asks of ordered bytes, over a real file.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::ops::Deref;
 use std::path::Path;
 
 use firkin_core::storage::{Batch, Direction, Durability, KeyRange, Kv, Snapshot, StorageError};
 use firkin_server::redb_kv::RedbKv;
 use pollster::block_on;
 use storage_conformance::{Model, assert_equals, entries};
-use tempfile::TempDir;
 
 #[path = "../../core/tests/storage_conformance/mod.rs"]
 mod storage_conformance;
 
-/// A store over a file of its own, which goes when the store does.
-struct Temporary {
-    kv: RedbKv,
-    _folder: TempDir,
-}
-
-impl Temporary {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        Self { kv: open(&folder.path().join("a.redb")), _folder: folder }
-    }
-}
-
-impl Deref for Temporary {
-    type Target = RedbKv;
-
-    fn deref(&self) -> &RedbKv {
-        &self.kv
-    }
+/// A store over a file that has lost its name already, and goes with the store.
+fn temporary() -> RedbKv {
+    open(&tempfile::tempdir().expect("a folder").path().join("a.redb"))
 }
 
 mod redb {
-    use super::{Temporary, storage_conformance};
+    use super::{storage_conformance, temporary};
 
-    crate::conformance_tests!(*Temporary::new());
+    crate::conformance_tests!(temporary());
 }
 
 fn open(path: &Path) -> RedbKv {
@@ -77,7 +59,7 @@ fn what_was_committed_is_there_when_the_file_is_opened_again() {
 
 #[test]
 fn a_range_that_ends_before_it_starts_is_empty() {
-    let kv = Temporary::new();
+    let kv = temporary();
     commit(&kv, &[(b"a", Some(b"1")), (b"b", Some(b"2"))]);
     let snapshot = kv.snapshot().expect("a snapshot");
     for direction in [Direction::Forward, Direction::Backward] {

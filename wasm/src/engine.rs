@@ -187,6 +187,7 @@ impl Opened {
         while self.tasks.get() > 0 {
             self.idle.listen().await;
         }
+        self.database.kv().close().await;
     }
 }
 

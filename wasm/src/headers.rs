@@ -19,7 +19,7 @@ pub struct AppHeaders {
     replication: u64,
     url: String,
     latest: RefCell<Option<HeaderMap>>,
-    // Requests in flight at the same time are refused at the same time: the app is asked once for all of them.
+    // The first requests start at the same time: the app is asked once for all of them.
     asking: Mutex<()>,
 }
 
@@ -42,17 +42,11 @@ impl AppHeaders {
         }
     }
 
-    /// Other headers than `refused`, with which the peer answered 401; `None` where the app has none.
-    ///
-    /// # Errors
-    /// As [`AppHeaders::current`].
-    pub async fn renewed(&self, refused: &HeaderMap) -> Result<Option<HeaderMap>, TransportError> {
+    /// Asks the app for other headers, as the peer answered 401 to the latest; `false` where it has none.
+    pub async fn renew(&self) -> bool {
+        let refused = self.known();
         let _asking = self.asking.lock().await;
-        let fresh = match self.known() {
-            Some(headers) if headers != *refused => headers,
-            _ => self.ask(true).await?,
-        };
-        Ok((fresh != *refused).then_some(fresh))
+        self.ask(true).await.is_ok_and(|fresh| Some(fresh) != refused)
     }
 
     fn known(&self) -> Option<HeaderMap> {

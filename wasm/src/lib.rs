@@ -3,10 +3,13 @@
 #![allow(async_fn_in_trait)]
 
 pub mod address;
+mod answer;
 mod blocks;
 mod calls;
 mod cancellation;
 pub mod clock;
+mod commands;
+mod engine;
 mod failure;
 pub mod headers;
 pub mod host;
@@ -14,3 +17,5 @@ pub mod indexeddb;
 mod js;
 pub mod random;
 pub mod transport;
+
+pub use engine::{Engine, destroy, list};

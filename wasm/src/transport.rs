@@ -1,7 +1,7 @@
 //! The network: `fetch`, with the body of the response read as it arrives.
 //!
 //! Every wait, for the head of the response or for the next chunk, has the request's idle timeout. A request whose future
-//! or body is dropped is aborted. A 401 is answered, once, with fresh headers of the app.
+//! or body is dropped is aborted. A redirect is followed only where nothing secret is sent along.
 //!
 //! **Credentials never reach an error message**: they are kept apart from the URL from the start.
 
@@ -14,7 +14,10 @@ use js_sys::futures::JsFuture;
 use js_sys::{Promise, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{AbortController, Headers, ReadableStreamDefaultReader, RequestCache, RequestCredentials, RequestInit};
+use web_sys::{
+    AbortController, Headers, ReadableStreamDefaultReader, RequestCache, RequestCredentials, RequestInit,
+    RequestRedirect,
+};
 
 use crate::address::Address;
 use crate::clock::BrowserClock;
@@ -27,8 +30,6 @@ extern "C" {
     #[wasm_bindgen]
     fn fetch(url: &str, init: &RequestInit) -> Promise;
 }
-
-const UNAUTHORIZED: u16 = 401;
 
 /// Sends requests to one database of a peer.
 pub struct FetchTransport {
@@ -44,7 +45,7 @@ impl FetchTransport {
         Self { address, headers, credentials }
     }
 
-    async fn attempt(&self, request: &Request, extra: &HeaderMap) -> Result<Response<FetchBody>, TransportError> {
+    async fn exchange(&self, request: &Request, extra: &HeaderMap) -> Result<Response<FetchBody>, TransportError> {
         let abort = AbortOnDrop::new()?;
         let init = RequestInit::new();
         init.set_method(request.method.name());
@@ -52,6 +53,9 @@ impl FetchTransport {
         init.set_credentials(self.credentials);
         init.set_signal(Some(&abort.controller.signal()));
         init.set_headers_headers(&self.request_headers(request, extra)?);
+        if self.address.authorization.is_some() || !extra.is_empty() {
+            init.set_redirect(RequestRedirect::Error);
+        }
         if let Some(body) = &request.body {
             init.set_body(&Uint8Array::from(body.as_slice()));
         }
@@ -91,14 +95,11 @@ impl Transport for FetchTransport {
 
     async fn send(&self, request: Request) -> Result<Response<FetchBody>, TransportError> {
         let headers = self.headers.current().await?;
-        let response = self.attempt(&request, &headers).await?;
-        if response.status != UNAUTHORIZED {
-            return Ok(response);
-        }
-        match self.headers.renewed(&headers).await? {
-            Some(fresh) => self.attempt(&request, &fresh).await,
-            None => Ok(response),
-        }
+        self.exchange(&request, &headers).await
+    }
+
+    async fn renew_credentials(&self) -> bool {
+        self.headers.renew().await
     }
 }
 

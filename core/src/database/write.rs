@@ -25,6 +25,8 @@ pub struct WriteOptions {
     pub durability: Option<Durability>,
     /// The winner is taken as the parent, whatever `_rev` says.
     pub force: bool,
+    /// If a document of a batch is refused, none is written.
+    pub atomic: bool,
 }
 
 /// A revision that was written.
@@ -131,6 +133,9 @@ impl<K: Kv> Database<K> {
                 Err(error) => Err(Refused { id, rev: named, error: error.report() }),
             });
         }
+        if write.atomic && rows.iter().any(Result::is_err) {
+            return Ok(rows.into_iter().map(refuse_with_the_others).collect());
+        }
         self.commit_edits(&snapshot, edits, write).await?;
         Ok(rows)
     }
@@ -191,6 +196,13 @@ impl Edits {
         };
         self.edits.get_mut(place).ok_or(StorageError::Closed)
     }
+}
+
+/// The row of a document that could have been written, in a batch of which another was refused.
+fn refuse_with_the_others(row: BulkRow) -> BulkRow {
+    let Written { id, .. } = row?;
+    let error = ErrorReport::new(409, "conflict", "Another document of this batch was refused.");
+    Err(Refused { id, rev: None, error })
 }
 
 async fn add_new_edit<S: Snapshot>(

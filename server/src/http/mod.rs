@@ -1,7 +1,7 @@
 //! CouchDB's HTTP API: which path and method leads to which handler, and what stands around all of them.
 //!
-//! From the outside in: CORS, bodies that were not read, slow bodies cut off, gzip both ways, the body's limit, the check of who is asking, the
-//! handler.
+//! From the outside in: CORS, what becomes of bodies that nobody reads, slow bodies cut off, gzip both ways, the body's
+//! limit, the check of who is asking, the handler.
 
 mod all_docs;
 mod answer;

@@ -61,7 +61,9 @@ fn since(asked: Option<SinceAsked>) -> Result<Since, Failure> {
         Some(SinceAsked::Word(word)) if word == "now" => Ok(Since::Now),
         Some(SinceAsked::Word(token)) => Ok(Since::Token(token)),
         Some(SinceAsked::Number(0.0)) => Ok(Since::Start),
-        Some(SinceAsked::Number(_)) => Err(Failure::bad_request("since must be 0, \"now\" or a sequence of this database")),
+        Some(SinceAsked::Number(_)) => {
+            Err(Failure::bad_request("since must be 0, \"now\" or a sequence of this database"))
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::failure::Failure;
 struct Writing {
     durability: Option<DurabilityName>,
     force: bool,
+    atomic: bool,
 }
 
 /// A durability as JavaScript writes it.
@@ -41,7 +42,11 @@ impl From<DurabilityName> for Durability {
 
 impl From<Writing> for WriteOptions {
     fn from(writing: Writing) -> Self {
-        Self { durability: writing.durability.map(Durability::from), force: writing.force }
+        Self {
+            durability: writing.durability.map(Durability::from),
+            force: writing.force,
+            atomic: writing.atomic,
+        }
     }
 }
 
