@@ -3,7 +3,7 @@
 //! What was acknowledged is there: after the death of the process all of it, after a loss of power at least what was
 //! strict and then a prefix of the rest. A batch is there whole or not at all. Nothing wrong is ever served.
 //! `FIRKIN_SEEDS=100000 cargo test --release --test storage_faults` runs more seeds; a failure names its own.
-#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 #[allow(dead_code, unused_macros)]
 mod storage_conformance;

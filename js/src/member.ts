@@ -44,7 +44,7 @@ export class Member {
     this.#wasm = wasm
     this.#backlog = new Backlog(
       (call) => this.#toLeader(call),
-      (outcome) => this.#toPage(outcome),
+      (outcome) => this.#page.post(outcome),
     )
   }
 

@@ -97,7 +97,11 @@ async function merge<Doc extends object>(
   const told = author === undefined && message === undefined ? {} : { author, message, time: new Date().toISOString() }
   const document = { ...chosen, _id: id, _rev: winner.rev, firkin: { ...told, merged } }
   const tombstones = losers.map(({ rev }): Tombstone => ({ _id: id, _rev: rev, _deleted: true }))
-  const writing = { atomic: true, ...(durability === undefined ? {} : { durability }), ...(signal === undefined ? {} : { signal }) }
+  const writing = {
+    atomic: true,
+    ...(durability === undefined ? {} : { durability }),
+    ...(signal === undefined ? {} : { signal }),
+  }
   const rows = await db.bulkDocs([document as unknown as Writable<Doc>, ...tombstones], writing)
   const refused = rows.find((row): row is Refused => 'error' in row)
   if (refused?.error === 'conflict') throw conflict('the document has changed since the review was opened')

@@ -1,5 +1,6 @@
 // Chromium with a profile of its own, and pages in it that hold Firkin.
 
+import { setTimeout } from 'node:timers/promises'
 import { chromium } from 'playwright-core'
 
 const flags = [
@@ -32,4 +33,16 @@ export async function loadFirkin(page) {
     const { Firkin } = await import('/dist/index.js')
     window.Firkin = Firkin
   })
+}
+
+/**
+ * Runs the function in the page until it answers true. (`waitForFunction` takes the promise of an async function for true.)
+ * Fails after `patience_ms`.
+ */
+export async function eventually(page, holds, argument, patience_ms = 20_000) {
+  const deadline = Date.now() + patience_ms
+  while (!(await page.evaluate(holds, argument))) {
+    if (Date.now() > deadline) throw new Error(`did not come true within ${patience_ms} ms: ${holds}`)
+    await setTimeout(25)
+  }
 }

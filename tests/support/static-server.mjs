@@ -8,10 +8,11 @@ import { extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const packageFolder = fileURLToPath(new URL('../../js', import.meta.url))
-const emptyPage = '<!doctype html><html lang="en"><meta charset="utf-8"><link rel="icon" href="data:,"><title>Firkin</title></html>'
+const emptyPage =
+  '<!doctype html><html lang="en"><meta charset="utf-8"><link rel="icon" href="data:,"><title>Firkin</title></html>'
 const types = { '.js': 'text/javascript', '.wasm': 'application/wasm', '.json': 'application/json' }
 
-/** Serves `js/` at `/`, the empty page at `/page`, and each of `added` (`{ '/path': value }`) as JSON. */
+/** Serves `js/` at `/`, the empty page at `/page`, and each of `added` (`{ '/path': value }`): as JSON, or as a script of a path that ends in `.js`. */
 export async function serveStatic(added = {}) {
   const server = createServer((request, response) => {
     answer(new URL(request.url, 'http://localhost').pathname, added).then(
@@ -29,7 +30,8 @@ export async function serveStatic(added = {}) {
 
 async function answer(path, added) {
   if (path === '/page') return ['text/html', emptyPage]
-  if (path in added) return [types['.json'], JSON.stringify(added[path])]
+  if (path in added)
+    return path.endsWith('.js') ? [types['.js'], added[path]] : [types['.json'], JSON.stringify(added[path])]
   const file = normalize(decodeURIComponent(path))
   return [types[extname(file)] ?? 'application/octet-stream', await readFile(join(packageFolder, file))]
 }

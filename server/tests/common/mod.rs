@@ -4,7 +4,8 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -96,9 +97,23 @@ fn spawn(folder: &Path, flags: &[String]) -> (Child, String) {
     (child, address)
 }
 
-/// Runs the binary until it ends by itself.
+/// Runs the binary, which must end by itself.
 pub fn run(arguments: &[&str]) -> Output {
-    Command::new(BINARY).args(arguments).output().expect("the server's binary")
+    let mut child = Command::new(BINARY)
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the server's binary");
+    let started = Instant::now();
+    while child.try_wait().expect("the server was started").is_none() {
+        if started.elapsed() > Duration::from_secs(20) {
+            let _ = child.kill();
+            panic!("the server runs with {arguments:?}");
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    child.wait_with_output().expect("its output")
 }
 
 /// What a request brought.

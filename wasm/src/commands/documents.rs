@@ -42,11 +42,7 @@ impl From<DurabilityName> for Durability {
 
 impl From<Writing> for WriteOptions {
     fn from(writing: Writing) -> Self {
-        Self {
-            durability: writing.durability.map(Durability::from),
-            force: writing.force,
-            atomic: writing.atomic,
-        }
+        Self { durability: writing.durability.map(Durability::from), force: writing.force, atomic: writing.atomic }
     }
 }
 

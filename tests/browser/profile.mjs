@@ -1,0 +1,46 @@
+// One browser profile and one origin for the tests of a file, taken away after them.
+
+import { mkdtemp, readlink, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { launchProfile, openPage } from '../support/browser.mjs'
+import { serveStatic } from '../support/static-server.mjs'
+
+/** Sets up what `profile.open()` needs, before the tests of the file that calls this; `added` as in static-server.mjs. */
+export function useProfile(added = {}) {
+  const profile = { folder: '', origin: '', context: undefined }
+  /** A page in which `window.Firkin` is the library. */
+  profile.open = () => openPage(profile.context, profile.origin)
+  /** The browser's process dies at once, as if killed by the system, and a new one starts over what it left. */
+  profile.killAndStart = async () => {
+    const pid = Number((await readlink(join(profile.folder, 'SingletonLock'))).split('-').at(-1))
+    const gone = new Promise((resolve) => profile.context.once('close', resolve))
+    process.kill(pid, 'SIGKILL')
+    await gone
+    profile.context = await startAgain(profile.folder)
+  }
+  before(async () => {
+    profile.folder = await mkdtemp(join(tmpdir(), 'firkin-profile-'))
+    const { origin, stop } = await serveStatic(added)
+    Object.assign(profile, { origin, stop, context: await launchProfile(profile.folder) })
+  })
+  after(async () => {
+    await profile.context?.close()
+    await profile.stop?.()
+    await rm(profile.folder, { recursive: true, force: true, maxRetries: 5 })
+  })
+  return profile
+}
+
+/** The children of a browser that was killed hold on to its profile for a moment. */
+async function startAgain(folder, attempts = 20) {
+  try {
+    return await launchProfile(folder)
+  } catch (error) {
+    if (attempts === 0) throw error
+    await pause(100)
+    return startAgain(folder, attempts - 1)
+  }
+}
