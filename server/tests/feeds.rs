@@ -213,7 +213,8 @@ fn feeds_end_when_the_server_stops() {
 #[test]
 fn feeds_are_bounded_and_give_their_place_back() {
     let server = server_with_database(&["--feeds-max", "2"]);
-    let path = "/things/_changes?feed=continuous&heartbeat=100";
+    // Without a heartbeat nothing is sent on which the server could notice that a client has gone.
+    let path = "/things/_changes?feed=continuous&timeout=600000";
     let feeds = (server.client.lines(path), server.client.lines(path));
     let refused = server.client.get("/things/_changes");
     refused.expect_error(503, "service_unavailable");

@@ -15,7 +15,13 @@ before(async () => {
     window.refusal = (call) =>
       call.then(
         () => 'no error',
-        ({ status, name, code, reason, constructor }) => ({ status, name, code, reason, class: constructor.name }),
+        (error) => ({
+          status: error.status,
+          name: error.name,
+          code: error.code,
+          reason: error.reason,
+          class: error.constructor.name,
+        }),
       )
     await db.ready
   })

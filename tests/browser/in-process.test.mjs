@@ -20,7 +20,7 @@ const profile = useProfile({ '/service-worker.js': serviceWorker })
 test('without a worker a database does the same, and starts none', async () => {
   const page = await profile.open()
   const seen = await page.evaluate(async () => {
-    const { Worker } = window
+    const { Worker: original } = window
     window.Worker = class {
       constructor() {
         throw new Error('a worker was started')
@@ -30,7 +30,7 @@ test('without a worker a database does the same, and starts none', async () => {
     const { rev } = await db.put({ _id: 'a', n: 1 })
     const { docs } = await db.find({ selector: { n: 1 } })
     await db.close()
-    window.Worker = Worker
+    window.Worker = original
     const again = new Firkin('inside')
     const kept = await again.get('a')
     await again.close()

@@ -12,7 +12,10 @@ import { serveStatic } from '../support/static-server.mjs'
 export function useProfile(added = {}) {
   const profile = { folder: '', origin: '', context: undefined }
   /** A page in which `window.Firkin` is the library. */
-  profile.open = () => openPage(profile.context, profile.origin)
+  profile.open = async () => {
+    await started
+    return openPage(profile.context, profile.origin)
+  }
   /** The browser's process dies at once, as if killed by the system, and a new one starts over what it left. */
   profile.killAndStart = async () => {
     const pid = Number((await readlink(join(profile.folder, 'SingletonLock'))).split('-').at(-1))
@@ -21,11 +24,14 @@ export function useProfile(added = {}) {
     await gone
     profile.context = await startAgain(profile.folder)
   }
-  before(async () => {
+  // Hooks of one file may run side by side: one that opens a page waits for this.
+  const started = start()
+  before(() => started)
+  async function start() {
     profile.folder = await mkdtemp(join(tmpdir(), 'firkin-profile-'))
     const { origin, stop } = await serveStatic(added)
     Object.assign(profile, { origin, stop, context: await launchProfile(profile.folder) })
-  })
+  }
   after(async () => {
     await profile.context?.close()
     await profile.stop?.()

@@ -11,7 +11,7 @@ async function openTab(name) {
   const page = await profile.open()
   await page.evaluate(async (name) => {
     window.db = new Firkin(name)
-    window.closed = new Promise((resolve) => db.on('closed', ({ reason }) => resolve(reason)))
+    window.ended = new Promise((resolve) => db.on('closed', ({ reason }) => resolve(reason)))
     window.leader = new Promise((resolve) => db.on('leader', ({ leading }) => leading && resolve()))
     db.on('leader', ({ leading }) => {
       window.leading = leading
@@ -140,7 +140,7 @@ test('a tab that destroys the database destroys it for all, whether it leads or 
     await put(tabs[0], { _id: 'a', n: 1 })
     await tabs[by].evaluate(() => db.destroy())
     for (const tab of tabs) {
-      assert.match(await tab.evaluate(() => window.closed), /destroyed/)
+      assert.match(await tab.evaluate(() => window.ended), /destroyed/)
       assert.equal(await tab.evaluate(() => db.get('a').catch(({ status }) => status)), 503)
     }
     assert.deepEqual(await tabs[0].evaluate(() => Firkin.list().then((names) => names.includes('destroyed'))), false)

@@ -6,9 +6,13 @@ import { fileURLToPath } from 'node:url'
 const built = fileURLToPath(new URL('../../target/release/firkin-server', import.meta.url))
 const binary = process.env.FIRKIN_SERVER_BIN ?? built
 
-/** Starts it on a free port, or on `port`, over the folder `data`, for pages of `origin`. */
-export async function startFirkinServer({ data, origin, port = 0 }) {
-  const parameters = ['--listen', `127.0.0.1:${port}`, '--data', data, '--open', '--cors', origin]
+/**
+ * Starts it on a free port, or on `port`, over the folder `data`, for pages of `origin`. It is open to anyone, or to
+ * `admin` (`name:password`) only.
+ */
+export async function startFirkinServer({ data, origin, port = 0, admin }) {
+  const access = admin === undefined ? ['--open'] : ['--admin', admin]
+  const parameters = ['--listen', `127.0.0.1:${port}`, '--data', data, ...access, '--cors', origin]
   const child = spawn(binary, parameters, { stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = new Promise((resolve) => child.once('exit', resolve))
   const url = await new Promise((resolve, reject) => {

@@ -12,7 +12,6 @@ use firkin_core::storage::blocks_memory::MemoryBlocks;
 use firkin_core::storage::store::{LogStore, StoreOptions};
 use js_sys::futures::spawn_local;
 use js_sys::{Array, Promise, Uint8Array};
-use serde::Deserialize;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -24,6 +23,7 @@ use crate::commands;
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::indexeddb::{self, IndexedDbBlocks};
+use crate::payload::{self, Payload};
 use crate::random::CryptoRandom;
 
 /// The one store that the engine is compiled for.
@@ -64,24 +64,6 @@ pub struct Opened {
     idle: Event,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct OpenOptions {
-    storage: Storage,
-    durability: Option<commands::DurabilityName>,
-    cache_bytes: Option<usize>,
-    revs_limit: Option<u32>,
-    document_bytes_max: Option<usize>,
-}
-
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Storage {
-    #[default]
-    IndexedDb,
-    Memory,
-}
-
 #[wasm_bindgen]
 impl Engine {
     /// Opens the database `name`, and creates it where there is none.
@@ -91,8 +73,8 @@ impl Engine {
     #[wasm_bindgen(unchecked_return_type = "Promise<Engine>")]
     pub fn open(name: String, options: String, host: Host) -> Promise {
         calls::promise(async move {
-            let options: OpenOptions = serde_json::from_str(&options)?;
-            let opened = Rc::new(Opened::open(name, options, host).await?);
+            let options = Payload::parse(options.as_bytes())?;
+            let opened = Rc::new(Opened::open(name, &options, host).await?);
             spawn_local(tell_changes(Task::begin(&opened)));
             Ok(Self { opened: RefCell::new(Some(opened)) }.into())
         })
@@ -141,31 +123,17 @@ pub fn list() -> Promise {
 }
 
 impl Opened {
-    async fn open(name: String, asked: OpenOptions, host: Host) -> Result<Self, Failure> {
-        let (storage, blocks) = match asked.storage {
-            Storage::IndexedDb => {
+    async fn open(name: String, asked: &Payload<'_>, host: Host) -> Result<Self, Failure> {
+        let (store_options, options) = (store_options(asked)?, database_options(asked)?);
+        let (storage, blocks) = match asked.text("storage")?.as_deref() {
+            None | Some("indexeddb") => {
                 let listener = host.clone();
                 let on_lost = move |reason: &str| listener.event("closed", ObjectWriter::new().text("reason", reason));
                 ("indexeddb", PlatformBlocks::IndexedDb(IndexedDbBlocks::open(&name, on_lost).await?))
             }
-            Storage::Memory => ("memory", PlatformBlocks::Memory(MemoryBlocks::new())),
+            Some("memory") => ("memory", PlatformBlocks::Memory(MemoryBlocks::new())),
+            Some(_) => return Err(payload::wrong("storage", "\"indexeddb\" or \"memory\"")),
         };
-        let mut options = Options::default();
-        if let Some(durability) = asked.durability {
-            options.durability = durability.into();
-        }
-        if let Some(limit) = asked.revs_limit {
-            options.revs_limit = limit;
-        }
-        if let Some(bytes) = asked.document_bytes_max {
-            options.document_bytes_max = bytes;
-        }
-        let mut epoch = [0; 16];
-        CryptoRandom.fill(&mut epoch);
-        let mut store_options = StoreOptions::new(epoch);
-        if let Some(bytes) = asked.cache_bytes {
-            store_options.cache_bytes = bytes;
-        }
         let store = LogStore::open(blocks, store_options).await?;
         let database = Database::open(store, &CryptoRandom, options).await?;
         Ok(Self {
@@ -189,6 +157,30 @@ impl Opened {
         }
         self.database.kv().close().await;
     }
+}
+
+fn store_options(asked: &Payload<'_>) -> Result<StoreOptions, Failure> {
+    let mut epoch = [0; 16];
+    CryptoRandom.fill(&mut epoch);
+    let mut options = StoreOptions::new(epoch);
+    if let Some(bytes) = asked.count("cacheBytes")? {
+        options.cache_bytes = bytes;
+    }
+    Ok(options)
+}
+
+fn database_options(asked: &Payload<'_>) -> Result<Options, Failure> {
+    let mut options = Options::default();
+    if let Some(durability) = asked.durability("durability")? {
+        options.durability = durability;
+    }
+    if let Some(limit) = asked.count("revsLimit")? {
+        options.revs_limit = u32::try_from(limit).unwrap_or(u32::MAX);
+    }
+    if let Some(bytes) = asked.count("documentBytesMax")? {
+        options.document_bytes_max = bytes;
+    }
+    Ok(options)
 }
 
 /// Something that goes on with an open database; closing waits for it.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use async_lock::Mutex;
 use firkin_core::effects::TransportError;
+use firkin_core::json::Value;
 
 use crate::answer::ObjectWriter;
 use crate::host::Host;
@@ -58,11 +59,15 @@ impl AppHeaders {
             .number("replication", self.replication)
             .text("url", &self.url)
             .boolean("unauthorized", unauthorized);
-        let headers = self.host.ask::<BTreeMap<String, String>>("headers", question).await;
-        let headers = headers
-            .map(Rc::new)
-            .map_err(|error| TransportError::Unreachable(format!("the app gave no headers: {error}")))?;
+        let failed = |reason: &str| TransportError::Unreachable(format!("the app gave no headers: {reason}"));
+        let answer = self.host.ask("headers", question).await.map_err(|error| failed(&error))?;
+        let headers = Rc::new(header_map(&answer).ok_or_else(|| failed("they must be an object of strings"))?);
         self.latest.replace(Some(Rc::clone(&headers)));
         Ok(headers)
     }
+}
+
+fn header_map(answer: &Value) -> Option<BTreeMap<String, String>> {
+    let header = |(name, value): (&str, &Value)| Some((name.into(), value.as_str()?.into()));
+    answer.as_object()?.iter().map(header).collect()
 }

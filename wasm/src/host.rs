@@ -1,7 +1,7 @@
 //! What the engine says to, and asks of, the page: the one object that JavaScript hands in.
 
+use firkin_core::json::{self, Value};
 use js_sys::Promise;
-use serde::de::DeserializeOwned;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -40,11 +40,11 @@ impl Host {
     /// Asks the page.
     ///
     /// # Errors
-    /// What the page threw, or that its answer is not the JSON that was asked for.
-    pub async fn ask<A: DeserializeOwned>(&self, name: &str, details: ObjectWriter) -> Result<A, String> {
+    /// What the page threw, or that its answer is no JSON.
+    pub async fn ask(&self, name: &str, details: ObjectWriter) -> Result<Value, String> {
         let promise = self.raw_ask(name, &details.finish_text()).map_err(|error| js::describe(&error))?;
         let answer = promise.await.map_err(|error| js::describe(&error))?;
         let text = answer.as_string().ok_or("the answer is no text")?;
-        serde_json::from_str(&text).map_err(|error| error.to_string())
+        json::parse(text.as_bytes()).map_err(|error| error.to_string())
     }
 }

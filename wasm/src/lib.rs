@@ -15,6 +15,7 @@ pub mod headers;
 pub mod host;
 pub mod indexeddb;
 mod js;
+mod payload;
 pub mod random;
 pub mod transport;
 

@@ -1,14 +1,11 @@
 //! The methods that the page can call: JSON in, JSON out.
 //!
-//! Documents are cut out of a payload as the text that they are, and parsed once, by the engine. Unknown members of a
-//! payload are passed over, so that a page may be newer than its worker.
+//! A table of names, and a file for each kind of method.
 
 mod changes;
 mod documents;
 mod find;
 mod replicate;
-
-pub use documents::DurabilityName;
 
 use std::rc::Rc;
 

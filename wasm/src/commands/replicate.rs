@@ -1,14 +1,9 @@
 //! Replications: starting them, telling of them, ending them.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use firkin_core::error::ErrorReport;
-use firkin_core::json;
-use firkin_core::query::QueryError;
 use firkin_core::replication::{self, Control, Effects, Event, Filter, Limits, Options, Status};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use web_sys::RequestCredentials;
 
 use crate::address::Address;
@@ -17,67 +12,22 @@ use crate::clock::BrowserClock;
 use crate::engine::Opened;
 use crate::failure::Failure;
 use crate::headers::AppHeaders;
+use crate::payload::{self, Payload};
 use crate::random::CryptoRandom;
 use crate::transport::FetchTransport;
-
-#[derive(Deserialize)]
-struct Replicate<'payload> {
-    /// The page's number for it, unique among those under way.
-    id: u64,
-    direction: Direction,
-    url: String,
-    #[serde(default)]
-    live: bool,
-    #[serde(default)]
-    retry: bool,
-    #[serde(borrow)]
-    since: Option<&'payload RawValue>,
-    doc_ids: Option<BTreeSet<String>>,
-    #[serde(borrow)]
-    selector: Option<&'payload RawValue>,
-    #[serde(default)]
-    credentials: Credentials,
-    batch_bytes: Option<usize>,
-    batch_documents: Option<usize>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Direction {
-    Push,
-    Pull,
-}
-
-/// Whether the browser's own credentials go along, as `fetch` words it.
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Credentials {
-    Omit,
-    #[default]
-    SameOrigin,
-    Include,
-}
-
-impl From<Credentials> for RequestCredentials {
-    fn from(credentials: Credentials) -> Self {
-        match credentials {
-            Credentials::Omit => Self::Omit,
-            Credentials::SameOrigin => Self::SameOrigin,
-            Credentials::Include => Self::Include,
-        }
-    }
-}
 
 /// `{ id, direction, url, live, retry, since, doc_ids, selector, credentials, batch_bytes, batch_documents }` → the status
 /// with which it ended, and `ok`. Meanwhile the page gets events named `replication`.
 pub async fn replicate(engine: &Rc<Opened>, payload: &[u8]) -> Result<Vec<u8>, Failure> {
-    let asked: Replicate<'_> = serde_json::from_slice(payload)?;
-    let address = Address::parse(&asked.url)?;
-    let headers = AppHeaders::new(engine.host.clone(), asked.id, &address.url);
-    let options = options(&asked, &address)?;
-    let transport = FetchTransport::new(address, headers, asked.credentials.into());
-    let under_way = UnderWay::begin(engine, asked.id)?;
-    let observer = |event: Event<'_>, status: &Status| tell(engine, asked.id, event, status);
+    let payload = Payload::parse(payload)?;
+    let id = number(&payload)?;
+    let direction = payload.required_text("direction")?;
+    let address = Address::parse(&payload.required_text("url")?)?;
+    let headers = AppHeaders::new(engine.host.clone(), id, &address.url);
+    let options = options(&payload, &address)?;
+    let transport = FetchTransport::new(address, headers, credentials(&payload)?);
+    let under_way = UnderWay::begin(engine, id)?;
+    let observer = |event: Event<'_>, status: &Status| tell(engine, id, event, status);
     let effects = Effects {
         transport: &transport,
         clock: &BrowserClock,
@@ -85,20 +35,17 @@ pub async fn replicate(engine: &Rc<Opened>, payload: &[u8]) -> Result<Vec<u8>, F
         observer: &observer,
         control: &under_way.control,
     };
-    let ended = match asked.direction {
-        Direction::Push => replication::push(&engine.database, &effects, &options).await,
-        Direction::Pull => replication::pull(&engine.database, &effects, &options).await,
+    let ended = match direction.as_str() {
+        "push" => replication::push(&engine.database, &effects, &options).await,
+        "pull" => replication::pull(&engine.database, &effects, &options).await,
+        _ => return Err(payload::wrong("direction", "\"push\" or \"pull\"")),
     };
     Ok(members(ObjectWriter::new().boolean("ok", true), &ended?).finish())
 }
 
 /// `{ id }` →
 pub fn cancel(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure> {
-    #[derive(Deserialize)]
-    struct Cancel {
-        id: u64,
-    }
-    let Cancel { id } = serde_json::from_slice(payload)?;
+    let id = number(&Payload::parse(payload)?)?;
     if let Some(control) = engine.replications.borrow().get(&id) {
         control.cancel();
     }
@@ -136,33 +83,45 @@ impl Drop for UnderWay {
     }
 }
 
-fn options(asked: &Replicate<'_>, address: &Address) -> Result<Options, Failure> {
+/// The page's number for a replication, unique among those under way.
+fn number(payload: &Payload<'_>) -> Result<u64, Failure> {
+    payload.number("id")?.ok_or_else(|| payload::wrong("id", "a number"))
+}
+
+fn options(payload: &Payload<'_>, address: &Address) -> Result<Options, Failure> {
     let mut limits = Limits::default();
-    if let Some(bytes) = asked.batch_bytes {
+    if let Some(bytes) = payload.count("batch_bytes")? {
         limits.batch_bytes = bytes;
     }
-    if let Some(documents) = asked.batch_documents {
+    if let Some(documents) = payload.count("batch_documents")? {
         limits.batch_documents = documents;
     }
     Ok(Options {
         peer: address.url.clone(),
-        live: asked.live,
-        retry: asked.retry,
-        since: asked.since.map(|since| since.get().to_owned()),
-        filter: filter(asked)?,
+        live: payload.flag("live")?,
+        retry: payload.flag("retry")?,
+        since: payload.json("since").map(String::from),
+        filter: filter(payload)?,
         limits,
     })
 }
 
-fn filter(asked: &Replicate<'_>) -> Result<Filter, Failure> {
-    match (&asked.doc_ids, asked.selector) {
+fn filter(payload: &Payload<'_>) -> Result<Filter, Failure> {
+    match (payload.texts("doc_ids")?, payload.value("selector")?) {
         (None, None) => Ok(Filter::Everything),
-        (Some(ids), None) => Ok(Filter::Ids(ids.clone())),
-        (None, Some(selector)) => {
-            let selector = json::parse(selector.get().as_bytes()).map_err(QueryError::from)?;
-            Ok(Filter::selector(selector)?)
-        }
+        (Some(ids), None) => Ok(Filter::Ids(ids.into_iter().collect())),
+        (None, Some(selector)) => Ok(Filter::selector(selector)?),
         (Some(_), Some(_)) => Err(Failure::bad_request("doc_ids and selector exclude each other")),
+    }
+}
+
+/// Whether the browser's own credentials go along, as `fetch` words it.
+fn credentials(payload: &Payload<'_>) -> Result<RequestCredentials, Failure> {
+    match payload.text("credentials")?.as_deref() {
+        None | Some("same-origin") => Ok(RequestCredentials::SameOrigin),
+        Some("omit") => Ok(RequestCredentials::Omit),
+        Some("include") => Ok(RequestCredentials::Include),
+        Some(_) => Err(payload::wrong("credentials", "\"omit\", \"same-origin\" or \"include\"")),
     }
 }
 
