@@ -1,8 +1,8 @@
 //! Answering a query.
 //!
-//! The planner names candidates; a short look at each tells which is the smallest. What it holds is taken in the order of
-//! ids, or sorted; where there is more than a short look and the answer is limited, the index on the first sort path is
-//! walked instead and left as soon as the answer is full. Without a candidate the documents themselves are scanned.
+//! The planner names candidates; a look at each, as short as can be, tells which is the smallest. What it holds is taken in
+//! the order of ids, or sorted; where it is more than the shortest look and the answer is limited, the index on the first
+//! sort path is walked instead and left as soon as the answer is full. Without a candidate the documents themselves are scanned.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -13,15 +13,16 @@ use super::Database;
 use super::error::damaged_body;
 use super::read::read_head;
 use super::text::{document_text, document_value};
-use super::walk::{Posting, PostingCursor, Walk, id_range};
+use super::walk::{PostingCursor, Walk, id_range};
 use crate::document::{Head, keys};
 use crate::json::{self, Object, Value};
-use crate::query::{FindQuery, QueryError, candidate_at, candidates, project};
+use crate::path::Path;
+use crate::query::{Candidate, FindQuery, QueryError, ValueRange, candidate_at, candidates, project};
 use crate::revision::Rev;
 use crate::storage::{Cursor, Direction, KeyRange, Kv, Snapshot, StorageError};
 
-/// How many postings of each candidate are looked at before one is chosen.
-const LOOK: usize = 256;
+/// How many postings of each candidate are looked at, again and again, until one holds no more than that.
+const LOOKS: [usize; 3] = [256, 2048, 16384];
 
 /// A page of an answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,26 +56,27 @@ impl<K: Kv> Database<K> {
     pub async fn find(&self, query: &FindQuery) -> Result<FindPage, QueryError> {
         let snapshot = self.kv.snapshot()?;
         let mut finder = Finder::new(&snapshot, query);
-        let mut smallest: Option<(Walk, Vec<Posting>, bool)> = None;
-        for candidate in candidates(&query.selector) {
-            // What stands at the top under a name with an underscore is not posted; `_id` narrows the scan instead.
-            if candidate.path.names().first().is_some_and(|name| name.starts_with('_')) {
-                continue;
-            }
-            let Some(walk) = Walk::resolve(&self.dictionary, &snapshot, candidate).await? else { continue };
-            let (postings, complete) = walk.postings(&snapshot, Direction::Forward, LOOK).await?;
-            finder.stats.postings_read += postings.len() as u64;
-            let is_smaller = smallest
-                .as_ref()
-                .is_none_or(|(_, known, known_complete)| (complete, known.len()) > (*known_complete, postings.len()));
-            if is_smaller {
-                smallest = Some((walk, postings, complete));
+        let mut walks = Vec::new();
+        for candidate in all_candidates(query) {
+            walks.extend(Walk::resolve(&self.dictionary, &snapshot, candidate).await?);
+        }
+        let mut smallest = finder.smallest_of(&walks, LOOKS[0]).await?;
+        if smallest.is_none()
+            && query.limit.is_some()
+            && !query.sort.is_empty()
+            && let Some(walk) = self.sort_walk(&snapshot, query).await?
+        {
+            finder.walk_in_order(&walk).await?;
+            return Ok(finder.finish());
+        }
+        for look in LOOKS.into_iter().skip(1) {
+            if smallest.is_none() && walks.len() > 1 {
+                smallest = finder.smallest_of(&walks, look).await?;
             }
         }
-        let few = smallest.as_ref().is_some_and(|(.., complete)| *complete);
-        match self.sort_walk(&snapshot, query).await? {
-            Some(walk) if !few && query.limit.is_some() => finder.walk_in_order(&walk).await?,
-            _ => finder.answer_from(smallest).await?,
+        match (smallest, walks.first()) {
+            (Some(place), _) => finder.answer_from(walks.get(place)).await?,
+            (None, first) => finder.answer_from(first).await?,
         }
         Ok(finder.finish())
     }
@@ -106,14 +108,36 @@ impl<K: Kv> Database<K> {
     /// The walk in the order of the query's first sort path, if the index has that order.
     async fn sort_walk(&self, snapshot: &K::Snapshot, query: &FindQuery) -> Result<Option<Walk>, StorageError> {
         match query.sort.first() {
-            Some(field) if !field.path.names().first().is_some_and(|name| name.starts_with('_')) => {
-                let candidate = candidate_at(&query.selector, &field.path);
+            Some(field) if is_posted(&field.path) => {
+                let mut candidate = candidate_at(&query.selector, &field.path);
+                if let Some(value) = query.bookmark.as_ref().and_then(|place| place.first()) {
+                    let rest = ValueRange::from(value, field.direction);
+                    candidate.ranges.iter_mut().for_each(|range| *range = range.intersect(&rest));
+                    candidate.ranges.retain(|range| !range.is_empty());
+                }
                 let walk = Walk::resolve(&self.dictionary, snapshot, candidate).await?;
                 Ok(walk.filter(|walk| walk.is_ordered))
             }
             _ => Ok(None),
         }
     }
+}
+
+/// The candidates of the selector, and the paths of the sort, for documents without one of these are left out.
+fn all_candidates(query: &FindQuery) -> Vec<Candidate> {
+    let mut all = candidates(&query.selector);
+    for field in &query.sort {
+        if !all.iter().any(|candidate| candidate.path == field.path) {
+            all.push(candidate_at(&query.selector, &field.path));
+        }
+    }
+    all.retain(|candidate| is_posted(&candidate.path));
+    all
+}
+
+/// What stands at the top under a name with an underscore is not posted; `_id` narrows the scan instead.
+fn is_posted(path: &Path) -> bool {
+    !path.names().first().is_some_and(|name| name.starts_with('_'))
 }
 
 /// A document that belongs to the answer: its place in the order, and its text.
@@ -147,13 +171,26 @@ impl<'query, S: Snapshot> Finder<'query, S> {
         }
     }
 
-    /// Answers from a candidate, of which some postings are here already, or by scanning.
-    async fn answer_from(&mut self, smallest: Option<(Walk, Vec<Posting>, bool)>) -> Result<(), StorageError> {
-        let Some((walk, mut postings, complete)) = smallest else { return self.scan().await };
-        if !complete {
-            postings = walk.postings(self.snapshot, Direction::Forward, usize::MAX).await?.0;
+    /// The place of the walk with the fewest postings, if one has fewer than `look`.
+    async fn smallest_of(&mut self, walks: &[Walk], look: usize) -> Result<Option<usize>, StorageError> {
+        let mut smallest = None;
+        let mut fewest = look;
+        for (place, walk) in walks.iter().enumerate() {
+            let (postings, complete) = walk.postings(self.snapshot, Direction::Forward, fewest).await?;
             self.stats.postings_read += postings.len() as u64;
+            if complete {
+                fewest = postings.len();
+                smallest = Some(place);
+            }
         }
+        Ok(smallest)
+    }
+
+    /// Answers from a walk, or by scanning.
+    async fn answer_from(&mut self, walk: Option<&Walk>) -> Result<(), StorageError> {
+        let Some(walk) = walk else { return self.scan().await };
+        let (mut postings, _) = walk.postings(self.snapshot, Direction::Forward, usize::MAX).await?;
+        self.stats.postings_read += postings.len() as u64;
         self.stats.path = Some(walk.path.to_string());
         let ids = id_range(&self.query.selector);
         postings.retain(|posting| ids.contains(&keys::head(&posting.id)));
@@ -277,7 +314,7 @@ impl<'query, S: Snapshot> Finder<'query, S> {
         };
         self.found.push(Found { place, text });
         // A sorted answer with a limit keeps no more than twice what it needs.
-        if !self.by_id && !self.stats.in_sort_order && self.found.len() >= self.enough.saturating_mul(2).max(LOOK) {
+        if !self.by_id && !self.stats.in_sort_order && self.found.len() >= self.enough.saturating_mul(2).max(LOOKS[0]) {
             self.order(0);
             self.found.truncate(self.enough);
         }

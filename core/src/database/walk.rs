@@ -73,7 +73,7 @@ impl Walk {
         Ok(Some(Self { path: candidate.path, ranges, is_ordered: paths.len() <= 1, decides: candidate.decides }))
     }
 
-    /// The postings of the walk in `direction`, as many as `enough`, and whether these are all.
+    /// The postings of the walk in `direction`, no more than `enough`, and whether it is known that these are all.
     pub(super) async fn postings<S: Snapshot>(
         &self,
         snapshot: &S,
@@ -82,13 +82,13 @@ impl Walk {
     ) -> Result<(Vec<Posting>, bool), StorageError> {
         let mut cursor = PostingCursor::new(snapshot, self.ranges.clone(), direction);
         let mut postings = Vec::new();
-        while let Some(posting) = cursor.next().await? {
-            postings.push(posting);
-            if postings.len() == enough {
-                return Ok((postings, false));
+        while postings.len() < enough {
+            match cursor.next().await? {
+                Some(posting) => postings.push(posting),
+                None => return Ok((postings, true)),
             }
         }
-        Ok((postings, true))
+        Ok((postings, false))
     }
 }
 

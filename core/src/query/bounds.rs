@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::{Condition, TypeName};
 use crate::json::Value;
 use crate::path::{Encoded, encode_value, type_prefix};
-use crate::storage::after_prefix;
+use crate::storage::{Direction, after_prefix};
 
 /// A range of encoded values at one path, from `start`, included, to `end`, excluded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,16 @@ impl ValueRange {
     fn equal(value: &Value) -> Self {
         let (start, _) = encoded(value);
         Self { end: after_prefix(&start), start }
+    }
+
+    /// The values that do not stand before `value` in `direction`.
+    #[must_use]
+    pub fn from(value: &Value, direction: Direction) -> Self {
+        let Self { start, end } = Self::equal(value);
+        match direction {
+            Direction::Forward => Self { start, end: None },
+            Direction::Backward => Self { start: Vec::new(), end },
+        }
     }
 
     /// The values that lie in both ranges.
@@ -76,8 +86,9 @@ impl ValueRange {
             }
             Condition::All(_) | Condition::ElementMatch(_) | Condition::AllMatch(_) => Self::of_type(TypeName::Array)?,
             Condition::KeyMatch(_) => Self::of_type(TypeName::Object)?,
-            // A negation holds for most values that are there: walking them all is no narrower than a scan.
-            Condition::NotEqual(_) | Condition::NotIn(_) | Condition::Exists(false) | Condition::Not(_) => return None,
+            // A negation holds for no document that lacks the path.
+            Condition::NotEqual(_) | Condition::NotIn(_) | Condition::Not(_) => Self::all(),
+            Condition::Exists(false) => return None,
         };
         Some(vec![range])
     }
