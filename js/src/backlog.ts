@@ -1,9 +1,10 @@
 // The calls of a page that have no outcome yet, and what becomes of them when the leader that they were sent to ends.
 //
-// A call goes to the next leader if it was not begun, or does no harm when it runs twice. A write may have taken effect or
-// not, and nobody is left to tell: it is refused with 503 `closed`, and the app reads the document back. **No write is
-// ever sent twice.**
+// It goes to the next leader. A write that was sent to two leaders takes effect once, as the second finds the document's
+// revision gone; but its refusal with 409 then may be for what it did itself, and nobody is left to tell. **Such a refusal
+// is never passed on as a conflict**: it becomes 503 `closed`, and the app reads the document back.
 
+import { decode } from './encode.js'
 import { closed, type ErrorReport, reportOf } from './errors.js'
 import type { Call, Outcome } from './messages.js'
 
@@ -11,6 +12,8 @@ interface Entry {
   call: Call
   /** The leader that it was sent to. */
   sentTo?: string
+  /** It was sent to a leader that ended without a word about it. */
+  maybeDone?: true
 }
 
 type Settled = Exclude<Outcome, { type: 'unserved' }>
@@ -52,6 +55,7 @@ export class Backlog {
     const entry = this.#entries.get(outcome.id)
     if (entry === undefined) return
     if (outcome.type === 'unserved') delete entry.sentTo
+    else if (entry.maybeDone && entry.call.write && tellsOfConflict(outcome)) this.#refuse(entry, UNKNOWN)
     else this.#settle(entry, outcome)
   }
 
@@ -70,12 +74,11 @@ export class Backlog {
     if (this.#leader === undefined || sentTo === this.#leader) return
     if (call.method === 'replicate' && this.#cancelled.has(call.replication ?? 0)) {
       this.#refuse(entry, CANCELLED)
-    } else if (sentTo !== undefined && call.once) {
-      this.#refuse(entry, UNKNOWN)
-    } else {
-      entry.sentTo = this.#leader
-      this.#send(call)
+      return
     }
+    if (sentTo !== undefined) entry.maybeDone = true
+    entry.sentTo = this.#leader
+    this.#send(call)
   }
 
   /** Keeps a cancelled replication from being sent, for the first time or again; whether that is all there was to do. */
@@ -105,4 +108,11 @@ export class Backlog {
     if (this.#entries.size > 0) return
     for (const resolve of this.#whenEmpty.splice(0)) resolve()
   }
+}
+
+/** Whether a write, or one row of a bulk of writes, was refused because the document is not as the write expects. */
+function tellsOfConflict(outcome: Settled): boolean {
+  if (outcome.type === 'refused') return outcome.error.status === 409 || outcome.error.status === 404
+  const rows = decode(outcome.payload)
+  return Array.isArray(rows) && rows.some(({ status }: { status?: number }) => status === 409)
 }

@@ -26,8 +26,8 @@ interface CallOptions {
   signal?: AbortSignal | undefined
   /** The number of the replication that the call begins or cancels. */
   replication?: number
-  /** It must not run twice: it is a write. */
-  once?: boolean
+  /** It changes documents, each on condition that it is as the caller knows it. */
+  write?: boolean
 }
 
 /** Answers what the engine asks for a replication. */
@@ -119,7 +119,7 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   /** Runs a method of the engine. What `payload` holds is taken down before this returns. */
   async call(method: string, payload: unknown, options: CallOptions = {}): Promise<unknown> {
-    const { signal, replication, once } = options
+    const { signal, replication, write } = options
     if (signal?.aborted) throw aborted(signal)
     if (this.#closing !== undefined) throw closed('the database is closed')
     if (this.#failure !== undefined && method !== 'destroy') throw this.#failure
@@ -127,7 +127,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#calls += 1
     const call: Call = { type: 'call', id: this.#calls, method, payload: bytes }
     if (replication !== undefined) call.replication = replication
-    if (once) call.once = true
+    if (write) call.write = true
     const { promise, resolve, reject } = deferred<unknown>()
     const abort = () => {
       this.#waiting.delete(call.id)

@@ -235,9 +235,9 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
     return this.close()
   }
 
-  /** As `#call`, for what would do something else if it ran twice. */
+  /** As `#call`, for what changes documents and is refused if they are not as the caller knows them. */
   #write<Answer>(method: string, payload: unknown, signal?: AbortSignal): Promise<Answer> {
-    return this.#connection.call(method, payload, { signal, once: true }) as Promise<Answer>
+    return this.#connection.call(method, payload, { signal, write: true }) as Promise<Answer>
   }
 
   #call<Answer>(method: string, payload: unknown, signal?: AbortSignal): Promise<Answer> {

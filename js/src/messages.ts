@@ -17,8 +17,8 @@ export interface Call {
   payload: Uint8Array<ArrayBuffer>
   /** Of a call that begins or cancels a replication: its number, of which events and questions speak. */
   replication?: number
-  /** It must not run twice: it is a write. */
-  once?: true
+  /** It changes documents. */
+  write?: true
 }
 
 /** What the page says to a question. */

@@ -31,13 +31,29 @@ export interface EngineProgress extends EngineStatus {
  */
 export class Progress {
   #earlier = { read: 0, written: 0, failures: 0, bytesRead: 0, bytesWritten: 0 }
+  #lastSeq: string | number | null = null
   #latest: EngineStatus | undefined
   #end: { state: ReplicationState; error: FirkinError | undefined } | undefined
 
   /** Takes down what the engine tells. */
   update(latest: EngineStatus): void {
-    if (this.#latest !== undefined && latest.bytes_read < this.#latest.bytes_read) this.#anotherRun(this.#latest)
     this.#latest = latest
+    this.#lastSeq = latest.last_seq ?? this.#lastSeq
+  }
+
+  /** What the engine tells from now on is of another run. */
+  anotherRun(): void {
+    const last = this.#latest
+    if (last === undefined) return
+    const { read, written, failures, bytesRead, bytesWritten } = this.#earlier
+    this.#earlier = {
+      read: read + last.docs_read,
+      written: written + last.docs_written,
+      failures: failures + last.doc_write_failures,
+      bytesRead: bytesRead + last.bytes_read,
+      bytesWritten: bytesWritten + last.bytes_written,
+    }
+    this.#latest = undefined
   }
 
   /** It has ended. */
@@ -56,7 +72,7 @@ export class Progress {
       written: written + (latest?.docs_written ?? 0),
       bytesRead: bytesRead + (latest?.bytes_read ?? 0),
       bytesWritten: bytesWritten + (latest?.bytes_written ?? 0),
-      lastSeq: latest?.last_seq ?? null,
+      lastSeq: this.#lastSeq,
       error: this.#end === undefined ? waitsFor : this.#end.error,
     }
   }
@@ -69,17 +85,6 @@ export class Progress {
       docs_written: written,
       doc_write_failures: this.#earlier.failures + (this.#latest?.doc_write_failures ?? 0),
       last_seq: lastSeq,
-    }
-  }
-
-  #anotherRun(last: EngineStatus): void {
-    const { read, written, failures, bytesRead, bytesWritten } = this.#earlier
-    this.#earlier = {
-      read: read + last.docs_read,
-      written: written + last.docs_written,
-      failures: failures + last.doc_write_failures,
-      bytesRead: bytesRead + last.bytes_read,
-      bytesWritten: bytesWritten + last.bytes_written,
     }
   }
 }

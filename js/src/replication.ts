@@ -102,7 +102,8 @@ export class Replication
     const hear = (progress: EngineProgress) => {
       if (progress.id === this.#id) this.#happened(progress)
     }
-    this.#connection.on('replication', hear)
+    const restarted = () => this.#progress.anotherRun()
+    this.#connection.on('replication', hear).on('leader', restarted)
     const endQuestions = this.#connection.onQuestions(this.#id, (name, { unauthorized }) => {
       if (name !== 'headers') throw badRequest(`there is no answer to the question ${name}`)
       return this.#headers(unauthorized === true)
@@ -123,7 +124,7 @@ export class Replication
       throw error
     } finally {
       endQuestions()
-      this.#connection.off('replication', hear)
+      this.#connection.off('replication', hear).off('leader', restarted)
     }
   }
 

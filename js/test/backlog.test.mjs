@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Backlog } from '../dist/backlog.js'
+import { encode } from '../dist/encode.js'
 
 /** A backlog that notes what it sends, to which leader, and how calls end. */
 function backlogWithNotes() {
@@ -19,10 +20,11 @@ function backlogWithNotes() {
 }
 
 const call = (id, more = {}) => ({ type: 'call', id, method: 'get', payload: new Uint8Array(), ...more })
-const write = (id) => call(id, { method: 'put', once: true })
+const write = (id) => call(id, { method: 'put', write: true })
 const replicate = (id, replication) => call(id, { method: 'replicate', replication })
 const cancel = (id, replication) => call(id, { method: 'cancelReplication', replication })
-const result = (id) => ({ type: 'result', id, payload: new Uint8Array() })
+const result = (id, value) => ({ type: 'result', id, payload: value ? encode(value) : new Uint8Array() })
+const refusal = (id, status, name) => ({ type: 'refused', id, error: { status, name, reason: '' } })
 
 test('calls wait for a leader and are sent in their order', () => {
   const { backlog, sent, follow } = backlogWithNotes()
@@ -43,12 +45,42 @@ test('a read goes to the next leader when its leader ends', () => {
   assert.deepEqual([sent, settled], [['a:1', 'b:1'], ['1:result']])
 })
 
-test('a write that was sent is refused and never sent again when its leader ends', () => {
+test('a write that was sent goes to the next leader, and is done when that one says so', () => {
   const { backlog, sent, settled, follow } = backlogWithNotes()
   follow('a')
   backlog.add(write(1))
   follow('b')
-  assert.deepEqual([sent, settled], [['a:1'], ['1:closed']])
+  backlog.outcome(result(1, { ok: true }))
+  assert.deepEqual([sent, settled], [['a:1', 'b:1'], ['1:result']])
+})
+
+test('a conflict of a write that its first leader may have done is not passed on as one', () => {
+  const conflicts = [
+    refusal(1, 409, 'conflict'),
+    refusal(1, 404, 'not_found'),
+    result(1, [{ ok: true }, { status: 409 }]),
+  ]
+  for (const conflict of conflicts) {
+    const { backlog, settled, follow } = backlogWithNotes()
+    follow('a')
+    backlog.add(write(1))
+    follow('b')
+    backlog.outcome(conflict)
+    assert.deepEqual(settled, ['1:closed'])
+  }
+})
+
+test('any other refusal is passed on, and so is a conflict of a write that was sent once, and of a read', () => {
+  const { backlog, settled, follow } = backlogWithNotes()
+  follow('a')
+  for (const added of [write(1), call(2), write(3)]) backlog.add(added)
+  backlog.outcome({ type: 'unserved', id: 3 })
+  follow('b')
+  backlog.add(write(4))
+  backlog.outcome(refusal(1, 400, 'bad_request'))
+  backlog.outcome(refusal(2, 404, 'not_found'))
+  for (const id of [3, 4]) backlog.outcome(refusal(id, 409, 'conflict'))
+  assert.deepEqual(settled, ['1:bad_request', '2:not_found', '3:conflict', '4:conflict'])
 })
 
 test('a write that the leader did not serve goes to the next', () => {

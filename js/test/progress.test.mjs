@@ -17,7 +17,11 @@ const told = (more) => ({
 
 test('a new run of the engine counts on from the run before', () => {
   const progress = new Progress()
-  progress.update(told({ docs_read: 5, docs_written: 4, doc_write_failures: 1, bytes_read: 900, bytes_written: 80 }))
+  const first = { docs_read: 5, docs_written: 4, doc_write_failures: 1, bytes_read: 900, bytes_written: 80 }
+  progress.update(told({ state: 'idle', last_seq: '5-x', ...first }))
+  progress.anotherRun()
+  progress.anotherRun()
+  assert.deepEqual([progress.status.state, progress.status.lastSeq, progress.status.read], ['active', '5-x', 5])
   progress.update(told({ bytes_read: 10 }))
   progress.update(told({ docs_read: 2, docs_written: 2, bytes_read: 300, bytes_written: 20, last_seq: '9-x' }))
   progress.finish('complete')

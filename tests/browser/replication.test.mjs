@@ -115,6 +115,7 @@ test('a live sync settles once both sides have what the other had, and ends with
   await fetch(`${peer}/theirs`, { method: 'PUT', body: '{"n":1}' })
   await page.waitForFunction(() => live.get('theirs').catch(() => false))
   const { state, ended, result, after } = await page.evaluate(async () => {
+    await sync.settled()
     const { state } = sync.status
     sync.cancel()
     const result = await sync
@@ -228,7 +229,7 @@ test('a sync that a tab began goes on when the leading tab is closed, and ends w
     window.asked = 0
     const headers = () => {
       window.asked += 1
-      return { 'x-tab': 'syncing' }
+      return {}
     }
     window.sync = db.sync(peer, { live: true, retry: true, headers })
     await sync.settled()
