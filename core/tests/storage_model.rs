@@ -215,6 +215,8 @@ fn long_keys_that_differ_only_at_the_end_make_a_deep_index() {
             store.commit(batch, Durability::Relaxed).await.unwrap();
         }
         assert_equals(&store.snapshot().unwrap(), &model).await;
+        let store = LogStore::open(store.blocks().clone(), small()).await.unwrap();
+        assert_equals(&store.snapshot().unwrap(), &model).await;
     });
 }
 

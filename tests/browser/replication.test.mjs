@@ -237,6 +237,7 @@ test('a sync that a tab began goes on when the leading tab is closed, and ends w
   assert.equal(await syncing.evaluate(() => asked), 2)
   await leader.evaluate(() => db.put({ _id: 'by leader' }))
   await arrives(peer, 'by leader')
+  await syncing.evaluate(() => sync.settled())
 
   await leader.close()
   await last.evaluate(() => db.put({ _id: 'by last' }))
