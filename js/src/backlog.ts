@@ -1,8 +1,8 @@
 // The calls of a page that have no outcome yet, and what becomes of them when the leader that they were sent to ends.
 //
-// It goes to the next leader. A write that was sent to two leaders takes effect once, as the second finds the document's
-// revision gone; but its refusal with 409 then may be for what it did itself, and nobody is left to tell. **Such a refusal
-// is never passed on as a conflict**: it becomes 503 `closed`, and the app reads the document back.
+// It goes to the next leader. A write that was sent to two leaders takes effect once, as the second finds the
+// document's revision gone; but its refusal with 409 then may be for what it did itself, and nobody is left to tell.
+// **Such a refusal is never passed on as a conflict**: it becomes 503 `closed`, and the app reads the document back.
 
 import { decode } from './encode.js'
 import { closed, type ErrorReport, reportOf } from './errors.js'
@@ -81,7 +81,7 @@ export class Backlog {
     this.#send(call)
   }
 
-  /** Keeps a cancelled replication from being sent, for the first time or again; whether that is all there was to do. */
+  /** Keeps a cancelled replication from being sent, at all or again; whether that is all there was to do. */
   #cancelUnsent(entry: Entry): boolean {
     const { id, replication } = entry.call
     if (replication === undefined) return false

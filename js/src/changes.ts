@@ -1,9 +1,9 @@
 // The changes feed as the app holds it: awaited, iterated or listened to.
 //
-// Each of these reads the feed for itself, page by page, from where `since` said when the feed was made. The next page is
-// read when the last has been taken, so a slow reader holds one page and not the database. A live reader that has reached
-// the end waits until it is told that something has changed, and reads on from the last sequence it saw; what it is told
-// carries no documents, so nothing is lost when that comes late or twice.
+// Each of these reads the feed for itself, page by page, from where `since` said when the feed was made. The next page
+// is read when the last has been taken, so a slow reader holds one page and not the database. A live reader that has
+// reached the end waits until it is told that something has changed, and reads on from the last sequence it saw; what
+// it is told carries no documents, so nothing is lost when that comes late or twice.
 
 import type { Connection } from './connection.js'
 import { Emitter } from './emitter.js'

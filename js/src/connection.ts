@@ -1,7 +1,7 @@
 // The page's side of the line to the engine: calls with their answers, events, and the engine's questions.
 //
-// Nothing is kept here but calls that wait. **Every call settles**: with its answer, with the caller's abort, or with a 503
-// `closed` once the connection has ended.
+// Nothing is kept here but calls that wait. **Every call settles**: with its answer, with the caller's abort, or with a
+// 503 `closed` once the connection has ended.
 
 import { deferred } from './deferred.js'
 import { Emitter } from './emitter.js'

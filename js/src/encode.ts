@@ -1,8 +1,8 @@
 // What is sent to the engine: JSON as UTF-8 bytes.
 //
 // The engine reads JSON and nothing else, and `JSON.stringify` silently changes what JSON cannot hold. So a value is
-// looked over first, and refused before anything is sent. Left as JSON has it: a member that is `undefined` is left out,
-// and `toJSON` is called (a Date becomes text).
+// looked over first, and refused before anything is sent. Left as JSON has it: a member that is `undefined` is left
+// out, and `toJSON` is called (a Date becomes text).
 
 import { badRequest } from './errors.js'
 

@@ -1,7 +1,7 @@
 // Errors: one shape for all that can go wrong, in CouchDB's words.
 //
-// Errors cross between page, worker and tabs as plain objects (`ErrorReport`). What was aborted is told by an AbortError,
-// as `fetch` does; it is a DOMException, with `status`, `reason` and `code` added.
+// Errors cross between page, worker and tabs as plain objects (`ErrorReport`). What was aborted is told by an
+// AbortError, as `fetch` does; it is a DOMException, with `status`, `reason` and `code` added.
 
 /** An error as it crosses from one thread to another. */
 export interface ErrorReport {
@@ -58,9 +58,6 @@ export function aborted(signal: AbortSignal): AbortError {
 
 /** Whatever was thrown, as a report. */
 export function reportOf(error: unknown): ErrorReport {
-  if (error instanceof FirkinError) {
-    return { status: error.status, name: error.name, reason: error.reason, code: error.code }
-  }
   const { status, name, reason, code, message } = (error ?? {}) as Partial<ErrorReport & Error>
   if (typeof status === 'number' && typeof name === 'string') {
     return { status, name, reason: String(reason ?? message ?? name), ...(typeof code === 'string' ? { code } : {}) }

@@ -1,7 +1,7 @@
 // The database as an app holds it.
 //
-// An instance says what is asked, as JSON, to the engine; it holds no documents. It can be used at once: calls wait until
-// the database is open, in this tab or in another that leads.
+// An instance says what is asked, as JSON, to the engine; it holds no documents. It can be used at once: calls wait
+// until the database is open, in this tab or in another that leads.
 
 import { ChangesFeed } from './changes.js'
 import { type Connection, connect, listDatabases, setWasm } from './connection.js'
@@ -23,6 +23,7 @@ import type {
   BulkGetResult,
   ChangesQuery,
   DatabaseOptions,
+  Durability,
   Existing,
   Explanation,
   FindQuery,
@@ -64,12 +65,15 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
     from(source: Peer, options?: ReplicationOptions): Replication
   }
   readonly #connection: Connection
+  // Said with every write, as the tab that leads may have been opened with another.
+  readonly #durability: Durability | undefined
 
   /** Opens the database `name`, and creates it where there is none. Returns at once. */
   constructor(name: string, options: DatabaseOptions = {}) {
     super()
     if (typeof name !== 'string' || name === '') throw badRequest('a database has a name, which is a string')
     this.name = name
+    this.#durability = options.durability
     this.#connection = connect(name, options)
     this.ready = this.#connection.opened
     this.#connection.on('changed', (detail) => this.emit('changed', detail))
@@ -92,7 +96,7 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
 
   /** Writes a document: a new one without `_rev`, else the next revision of the one that `_rev` names. */
   async put(doc: Writable<Doc> | Tombstone, options: PutOptions = {}): Promise<Written> {
-    const { signal, author, message, new_edits, durability, force } = options
+    const { signal, author, message, new_edits, force, durability = this.#durability } = options
     const written = withAttribution(identified(doc), author, message)
     if (new_edits !== false) {
       return this.#write('put', { doc: written, options: { durability, force } }, signal)
@@ -118,7 +122,7 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
   ): Promise<Written> {
     const byId = typeof target === 'string'
     const { _id: id, _rev: rev } = byId ? { _id: target, _rev: second } : identified(target)
-    const { signal, durability } = (byId ? third : (second as RemoveOptions | undefined)) ?? {}
+    const { signal, durability = this.#durability } = (byId ? third : (second as RemoveOptions | undefined)) ?? {}
     return this.#write('remove', { id, rev, options: { durability } }, signal)
   }
 
@@ -134,14 +138,15 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
   }
 
   /**
-   * Writes many documents in one step; those without an id get a random one. A document that is refused, as for a conflict,
-   * has a row that says so, and keeps the others from being written only if the batch is `atomic`. Documents that are malformed reject the call.
+   * Writes many documents in one step; those without an id get a random one. A document that is refused, as for a
+   * conflict, has a row that says so, and keeps the others from being written only if the batch is `atomic`. Documents
+   * that are malformed reject the call.
    */
   async bulkDocs(
     docs: readonly (Writable<Doc> | Unnamed<Doc> | Tombstone)[],
     options: BulkDocsOptions = {},
   ): Promise<(Written | Refused)[]> {
-    const { signal, new_edits, durability, atomic } = options
+    const { signal, new_edits, atomic, durability = this.#durability } = options
     if (!Array.isArray(docs)) throw badRequest('bulkDocs takes an array of documents')
     const payload = { docs: docs.map(named), new_edits, options: { durability, atomic } }
     return new_edits === false ? this.#call('bulkDocs', payload, signal) : this.#write('bulkDocs', payload, signal)

@@ -1,7 +1,8 @@
 // The one who runs the engine, and serves all members of the database's tabs with it, its own page among them.
 //
 // Of each client it knows the replications that it began and the questions put to it, so that both end when the client
-// does. An engine that has panicked or trapped is never called again: what waits for it is refused, and the leader is lost.
+// does. An engine that has panicked or trapped is never called again: what waits for it is refused, and the leader is
+// lost.
 
 import { encode } from './encode.js'
 import { loadEngine } from './engine.js'

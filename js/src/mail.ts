@@ -1,8 +1,8 @@
 // How the tabs that share a database reach each other.
 //
-// Every member has a mailbox of its own, a BroadcastChannel that nobody else listens on, so that documents go to the one
-// who asked only; and all of a database share a board for what concerns everybody. A member holds a Web Lock for as long as
-// it lives, under its mailbox's name: who waits for that lock learns of its end, however it came.
+// Every member has a mailbox of its own, a BroadcastChannel that nobody else listens on, so that documents go to the
+// one who asked only; and all of a database share a board for what concerns everybody. A member holds a Web Lock for as
+// long as it lives, under its mailbox's name: who waits for that lock learns of its end, however it came.
 
 import type { EventMessage, Request, Response } from './messages.js'
 

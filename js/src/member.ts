@@ -1,8 +1,8 @@
 // One member of the tabs that share a database: it works for one page, in that page's worker.
 //
-// One member leads: it holds the Web Lock of the database and runs the engine. The others send their page's calls to it and
-// wait for the lock; the platform gives it to one of them when the leader ends, however it ends. So **only the holder of
-// the lock ever opens the engine**.
+// One member leads: it holds the Web Lock of the database and runs the engine. The others send their page's calls to it
+// and wait for the lock; the platform gives it to one of them when the leader ends, however it ends. So **only the
+// holder of the lock ever opens the engine**.
 //
 // A database in memory is not shared: its member leads alone, without a lock.
 

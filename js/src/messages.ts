@@ -1,7 +1,7 @@
 // What page, worker and tabs say to each other. Documents cross as UTF-8 JSON.
 //
-// A page talks to the member of its database's tabs that works for it (in its worker); that member talks to the engine, or
-// to the member that leads. The same messages go the whole way.
+// A page talks to the member of its database's tabs that works for it (in its worker); that member talks to the engine,
+// or to the member that leads. The same messages go the whole way.
 
 import type { ErrorReport } from './errors.js'
 import type { DatabaseOptions } from './types.js'

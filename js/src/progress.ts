@@ -26,8 +26,8 @@ export interface EngineProgress extends EngineStatus {
 }
 
 /**
- * A replication's status over all its runs: when the tab that leads ends, the next leader begins a new run where the last
- * checkpoint was, and counts from 0.
+ * A replication's status over all its runs: when the tab that leads ends, the next leader begins a new run where the
+ * last checkpoint was, and counts from 0.
  */
 export class Progress {
   #earlier = { read: 0, written: 0, failures: 0, bytesRead: 0, bytesWritten: 0 }

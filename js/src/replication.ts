@@ -1,7 +1,7 @@
 // A one-way replication as the app holds it. The work is done by the engine, wherever it runs.
 //
-// A handle is awaited for the end, iterated for the batches on the way, or listened to. One that was cancelled completes,
-// with `ok: false`; one that failed rejects, unless nobody asks: then `status.error` says why.
+// A handle is awaited for the end, iterated for the batches on the way, or listened to. One that was cancelled
+// completes, with `ok: false`; one that failed rejects, unless nobody asks: then `status.error` says why.
 
 import type { Connection } from './connection.js'
 import { Emitter } from './emitter.js'
@@ -57,7 +57,7 @@ export class Replication
     this.#connection.call('cancelReplication', { id: this.#id }, { replication: this.#id }).catch(() => {})
   }
 
-  /** Completes once all that either side knew when this was called has moved; rejects if the replication fails first. */
+  /** Completes once all that either side knew when this was called has moved; rejects if it fails first. */
   async settled(): Promise<void> {
     while (!this.#ended) {
       // Listening comes before looking, so that a pause between the two is not missed.

@@ -29,7 +29,7 @@ export class Sync extends Emitter<SyncEvents> implements PromiseLike<SyncResult>
     this.#end.catch(() => {})
   }
 
-  /** How far both have come together; `lastSeq` is the peer's. The halves' own are at `push.status` and `pull.status`. */
+  /** How far both have come together; `lastSeq` is the peer's. Of the halves: `push.status` and `pull.status`. */
   get status(): ReplicationStatus {
     const [push, pull] = [this.push.status, this.pull.status]
     const pending = push.pending === null && pull.pending === null ? null : (push.pending ?? 0) + (pull.pending ?? 0)

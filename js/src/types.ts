@@ -58,7 +58,7 @@ export interface Tombstone {
 
 /** Any document. */
 export interface AnyDocument {
-  // biome-ignore lint/suspicious/noExplicitAny: the app knows what its documents hold; who wants it checked names a type.
+  // biome-ignore lint/suspicious/noExplicitAny: the app knows what its documents hold, and may name a type.
   [member: string]: any
 }
 
@@ -67,11 +67,11 @@ export type Durability = 'relaxed' | 'strict'
 export interface DatabaseOptions {
   /** Default `indexeddb` in browsers, `memory` elsewhere. A memory database is its instance's own and ends with it. */
   storage?: 'indexeddb' | 'memory'
-  /** What an acknowledged write survives: the death of the browser's process (`relaxed`, the default), or loss of power. */
+  /** What an acknowledged write survives: death of the browser's process (`relaxed`, the default), or loss of power. */
   durability?: Durability
-  /** How many revisions of a document's history are kept; default 1,000. */
+  /** How many revisions of a document's history are kept; default 1,000. The leading tab's holds for all. */
   revsLimit?: number
-  /** The largest document that is taken, in bytes of JSON; default 8 MiB. */
+  /** The largest document that is taken, in bytes of JSON; default 8 MiB. As for `revsLimit`. */
   documentBytesMax?: number
   /** `false` runs the engine where the instance is, for service workers and tests. */
   worker?: boolean

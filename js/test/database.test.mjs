@@ -37,7 +37,7 @@ test('post gives a random id to a document without one', async () => {
   assert.equal((await db.post({ _id: 'posted', n: 1 })).id, 'posted')
 })
 
-test('author and message are kept in the document with the time, and a document without them stays as it is', async () => {
+test('author and message are kept in the document with the time, one without them stays as it is', async () => {
   const start = new Date().toISOString()
   await db.put({ _id: 'told', n: 1 }, { author: 'Alice', message: 'why' })
   const { firkin } = await db.get('told')

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Firkin, FirkinError } from '../dist/index.js'
 
-test('an engine that is not where it should be fails ready and every call, and the next database may find it', async () => {
+test('an engine that is not there fails ready and every call, and the next database may find it', async () => {
   Firkin.init({ wasm: 'file:///nowhere/firkin.wasm' })
   const lost = new Firkin('lost')
   const writing = lost.put({ _id: 'a' })

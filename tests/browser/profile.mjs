@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { launchProfile, openPage } from '../support/browser.mjs'
 import { serveStatic } from '../support/static-server.mjs'
 
-/** Sets up what `profile.open()` needs, before the tests of the file that calls this; `added` as in static-server.mjs. */
+/** Sets up what `profile.open()` needs before the tests of a file; `added` as in static-server.mjs. */
 export function useProfile(added = {}) {
   const profile = { folder: '', origin: '', context: undefined }
   /** A page in which `window.Firkin` is the library. */

@@ -94,7 +94,7 @@ test('documents go to a peer and come back into another database, and the handle
   assert.deepEqual([seen.repeated.docs_written, seen.all.docs_written, seen.same], [0, 28, true])
 })
 
-test('a live sync settles once both sides have what the other had, and ends with ok: false when it is cancelled', async () => {
+test('a live sync settles once both sides have the same, and ends with ok: false when it is cancelled', async () => {
   const peer = await newPeer('settled')
   await page.evaluate(async (peer) => {
     window.live = new Firkin('settled')
@@ -224,7 +224,8 @@ test('a sync that a tab began goes on when the leading tab is closed, and ends w
     })
     return tab
   }
-  const [leader, syncing, last] = [await openTab(), await openTab(), await openTab()]
+  // The lead passes on in the order in which the tabs were opened.
+  const [leader, last, syncing] = [await openTab(), await openTab(), await openTab()]
   await syncing.evaluate(async (peer) => {
     window.asked = 0
     const headers = () => {

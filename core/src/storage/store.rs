@@ -1,9 +1,9 @@
 //! The log-structured store: an ordered [`Kv`] over [`Blocks`].
 //!
 //! A small commit is one log record and a run in the memtable. Once the memtable is full, or for a large commit, all of it
-//! is written to a segment, together with older segments if they have become many ([`super::compaction`]). The segment's
-//! blocks are written first; nothing refers to them until one last step writes the manifest and deletes the log records
-//! that it covers. What is in memory changes only after the platform has acknowledged that step.
+//! is written to a segment, together with older segments if they have become many. The segment's blocks are written first;
+//! nothing refers to them until one last step writes the manifest and deletes the log records that it covers. What is in
+//! memory changes only after the platform has acknowledged that step.
 //!
 //! **Who opens the store takes it over**: it writes a fresh epoch, and every commit of whoever had it before is refused by
 //! the platform. A commit that is dropped while it runs leaves its effect unknown, and the store takes no more.

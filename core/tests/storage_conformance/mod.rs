@@ -1,7 +1,8 @@
 //! What every `Kv` must do, whatever it is made of: one suite for all implementations.
 //!
-//! A test crate includes this file as a module and calls [`conformance_tests!`] with an expression that makes an empty
-//! store; each case becomes a test of its own. [`Model`] holds the store against a `BTreeMap` as well.
+//! A test crate includes this file as a module (one of another crate by `#[path]`) and calls [`conformance_tests!`] with an
+//! expression that makes an empty store; each case becomes a test of its own. [`assert_equals`] holds a snapshot against a
+//! [`Model`].
 
 use std::collections::BTreeMap;
 
