@@ -212,10 +212,11 @@ fn deleted_document_is_written_anew_on_top_of_its_tombstone() {
 
 #[test]
 fn bad_documents_are_refused_with_couchdbs_names_and_change_nothing() {
-    let database = open(Options { document_bytes_max: 200, ..Options::default() });
+    let database = open(Options { document_bytes_max: 6000, ..Options::default() });
     put(&database, &json!({ "_id": "a" })).unwrap();
     let before = dump(&database);
-    let long = format!("{{\"_id\":\"b\",\"s\":\"{}\"}}", "x".repeat(200));
+    let long = format!("{{\"_id\":\"b\",\"s\":\"{}\"}}", "x".repeat(6000));
+    let name = format!("{{\"_id\":\"b\",\"a\":[{{\"{}\":1}}]}}", "n".repeat(5000));
     let deep = format!("{{\"_id\":\"b\",\"s\":{}1{}}}", "[".repeat(80), "]".repeat(80));
     let cases: Vec<(&str, u16, &str)> = vec![
         ("{bad", 400, "bad_request"),
@@ -233,6 +234,7 @@ fn bad_documents_are_refused_with_couchdbs_names_and_change_nothing() {
         ("{\"_id\":\"b\",\"_rev\":\"nonsense\"}", 400, "bad_request"),
         ("{\"_id\":\"b\",\"_attachments\":{\"x\":{}}}", 501, "not_implemented"),
         (&long, 413, "too_large"),
+        (&name, 400, "doc_validation"),
     ];
     for (text, status, name) in cases {
         let report = block_on(database.put(text.as_bytes(), &WriteOptions::default())).unwrap_err().report();
@@ -343,4 +345,26 @@ fn large_candidates_are_sorted_by_the_index_and_left_early() {
         assert_eq!(found.iter().collect::<Vec<_>>(), expected, "by {sort}");
         assert!(page.stats.in_sort_order && page.stats.documents_read <= bound, "by {sort}: {:?}", page.stats);
     }
+}
+
+#[test]
+fn strings_that_go_on_with_a_zero_are_other_strings() {
+    let database = open(Options::default());
+    for (id, text) in [("1", "a"), ("2", "a\u{0}b"), ("3", "b"), ("4", "a\u{0}")] {
+        put(&database, &json!({ "_id": id, "t": text })).unwrap();
+    }
+    let ids = |condition: Value| -> Vec<String> {
+        let query = FindQuery::parse(json!({ "selector": { "t": condition } }).to_string().as_bytes()).unwrap();
+        let page = block_on(database.find(&query)).unwrap();
+        assert_eq!(page.stats.path.as_deref(), Some("t"));
+        page.docs
+            .iter()
+            .map(|doc| serde_json::from_slice::<Value>(doc).unwrap()["_id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(ids(json!({ "$eq": "a" })), ["1"]);
+    assert_eq!(ids(json!({ "$gt": "a" })), ["2", "3", "4"]);
+    assert_eq!(ids(json!({ "$lte": "a" })), ["1"]);
+    assert_eq!(ids(json!({ "$gt": "a\u{0}" })), ["2", "3"]);
+    assert_eq!(ids(json!({ "$in": ["a", "b"] })), ["1", "3"]);
 }

@@ -7,7 +7,7 @@
 
 import type { Connection } from './connection.js'
 import { Emitter } from './emitter.js'
-import { badRequest, type FirkinError } from './errors.js'
+import { type AbortError, aborted, badRequest, type FirkinError } from './errors.js'
 import type { Change, ChangesQuery, ChangesResult } from './types.js'
 
 const BATCH_SIZE = 250
@@ -16,7 +16,7 @@ export interface ChangesEvents<Doc> {
   change: Change<Doc>
   /** The end was reached or, of a live feed, it was cancelled. `results` is empty of a live feed. */
   complete: ChangesResult<Doc>
-  error: FirkinError
+  error: FirkinError | AbortError
 }
 
 interface Page<Doc> extends ChangesResult<Doc> {
@@ -41,8 +41,7 @@ export class ChangesFeed<Doc>
     this.#start = this.#startingPoint()
     this.#start.catch(() => {})
     const { signal } = query
-    if (signal?.aborted) this.cancel()
-    else signal?.addEventListener('abort', () => this.cancel())
+    signal?.addEventListener('abort', () => this.cancel())
   }
 
   /** Ends the feed: a loop over it ends, `complete` is told, a promise settles with what was read. */
@@ -146,8 +145,10 @@ export class ChangesFeed<Doc>
   }
 
   async #startingPoint(): Promise<string | number> {
-    const { since = 0, live, descending } = this.#query
+    const { since = 0, live, descending, batch_size = BATCH_SIZE, signal } = this.#query
+    if (signal?.aborted) throw aborted(signal)
     if (live && descending) throw badRequest('a live feed cannot be descending')
+    if (!(batch_size >= 1)) throw badRequest('batch_size is a number of changes, 1 or more')
     // What `now` means is settled here, and not when somebody begins to read.
     if (since !== 'now') return since
     return ((await this.#connection.call('info', {})) as { update_seq: string }).update_seq

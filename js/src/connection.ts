@@ -49,9 +49,9 @@ const wasmMember = () => (wasmUrl === undefined ? {} : { wasm: wasmUrl })
 
 /** Opens the database `name`. */
 export function connect(name: string, options: DatabaseOptions): Connection {
-  const { durability, revsLimit, documentBytesMax, signal } = options
+  const { durability, revsLimit, documentBytesMax, cacheBytes, signal } = options
   const storage = options.storage ?? (typeof indexedDB === 'undefined' ? 'memory' : 'indexeddb')
-  const asked = { storage, durability, revsLimit, documentBytesMax }
+  const asked = { storage, durability, revsLimit, documentBytesMax, cacheBytes }
   const engineOptions = JSON.parse(JSON.stringify(asked)) as EngineOptions
   const connection = new Connection((fail) => start(options.worker ?? typeof Worker === 'function', fail))
   connection.open(name, engineOptions)
@@ -100,7 +100,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   #calls = 0
   #failure: FirkinError | undefined
   #closing: Promise<void> | undefined
-  #ended = false
+  #ended: FirkinError | undefined
 
   constructor(start: (fail: (error: FirkinError) => void) => PagePort) {
     super()
@@ -121,6 +121,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   async call(method: string, payload: unknown, options: CallOptions = {}): Promise<unknown> {
     const { signal, replication, write } = options
     if (signal?.aborted) throw aborted(signal)
+    if (this.#ended !== undefined) throw this.#ended
     if (this.#closing !== undefined) throw closed('the database is closed')
     if (this.#failure !== undefined && method !== 'destroy') throw this.#failure
     const bytes = encode(payload)
@@ -221,9 +222,9 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   #end(reason: string): void {
     this.#closing ??= Promise.resolve()
-    if (this.#ended) return
-    this.#ended = true
-    this.#fail(closed(reason))
+    if (this.#ended !== undefined) return
+    this.#ended = closed(reason)
+    this.#fail(this.#ended)
     this.#port.close()
     this.emit('closed', { reason })
   }

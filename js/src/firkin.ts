@@ -154,7 +154,7 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
 
   /** Many documents, or revisions of documents, at once. */
   async bulkGet<Shape extends object = Doc>(query: BulkGetQuery): Promise<BulkGetResult<Shape>> {
-    const { signal, ...asked } = query
+    const { signal, ...asked } = given(query)
     return this.#call('bulkGet', asked, signal)
   }
 
@@ -170,13 +170,13 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
 
   /** The documents that a selector matches. Every path is indexed: there is no index to create. */
   async find<Shape extends object = Doc>(query: FindQuery): Promise<FindResult<Shape>> {
-    const { signal, ...asked } = query
+    const { signal, ...asked } = given(query)
     return this.#call('find', asked, signal)
   }
 
   /** How `find` would answer the query. */
   async explain(query: FindQuery): Promise<Explanation> {
-    const { signal, ...asked } = query
+    const { signal, ...asked } = given(query)
     return this.#call('explain', asked, signal)
   }
 
@@ -248,4 +248,9 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
   #call<Answer>(method: string, payload: unknown, signal?: AbortSignal): Promise<Answer> {
     return this.#connection.call(method, payload, { signal }) as Promise<Answer>
   }
+}
+
+/** The query; one that was forgotten is empty, so that the engine says what it lacks. */
+function given<Query extends object>(query: Query | null | undefined): Partial<Query> {
+  return query ?? {}
 }

@@ -2,7 +2,7 @@
 //
 // A merge is one revision on the winning branch and an empty tombstone on each of the others, written in one step.
 
-import { conflict, FirkinError, notFound } from './errors.js'
+import { badRequest, conflict, FirkinError, notFound } from './errors.js'
 import type { Firkin } from './firkin.js'
 import type { Existing, OpenRev, PutOptions, Refused, Tombstone, Writable, Written } from './types.js'
 
@@ -44,14 +44,31 @@ export async function openReview<Doc extends object>(db: Firkin<Doc>, id: string
 export async function* openReviews<Doc extends object>(db: Firkin<Doc>): AsyncGenerator<Review<Doc>, void, undefined> {
   let startkey: string | undefined
   for (;;) {
-    const from = startkey === undefined ? {} : { startkey, skip: 1 }
+    const from = startkey === undefined ? {} : { startkey }
     const { rows } = await db.allDocs({ include_docs: true, conflicts: true, limit: PAGE, ...from })
     for (const { id, doc } of rows) {
-      if (doc?._conflicts !== undefined && doc._conflicts.length > 0) yield await openReview(db, id)
+      // The last of the page before comes first again, unless it was deleted meanwhile.
+      if (id === startkey || doc?._conflicts === undefined) continue
+      const review = await openReviewIfThere(db, id)
+      // What was listed may have been merged or deleted meanwhile.
+      if (review !== undefined && review.branches.length > 1) yield review
     }
     if (rows.length < PAGE) return
     startkey = rows.at(-1)?.id
   }
+}
+
+async function openReviewIfThere<Doc extends object>(db: Firkin<Doc>, id: string): Promise<Review<Doc> | undefined> {
+  try {
+    return await openReview(db, id)
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof FirkinError && error.status === 404
 }
 
 function isOpen<Doc>(leaf: OpenRev<Doc>): leaf is { ok: Existing<Doc> } {
@@ -70,7 +87,7 @@ async function baseOf<Doc extends object>(
   try {
     return (await db.get(id, { rev })) as Existing<Doc>
   } catch (error) {
-    if (error instanceof FirkinError && error.status === 404) return null
+    if (isMissing(error)) return null
     throw error
   }
 }
@@ -81,6 +98,11 @@ function historyOf(doc: Existing<object>): string[] {
   return ids.map((hash, age) => `${start - age}-${hash}`)
 }
 
+/** Whether this is an object that JSON writes as one: no list, and no Date or Map, whose members are none. */
+function isDocument(value: unknown): boolean {
+  return Object.prototype.toString.call(value) === '[object Object]'
+}
+
 async function merge<Doc extends object>(
   db: Firkin<Doc>,
   id: string,
@@ -88,6 +110,9 @@ async function merge<Doc extends object>(
   choice: Choice<Doc>,
   options: MergeOptions = {},
 ): Promise<Written> {
+  if (typeof choice !== 'string' && !isDocument(choice)) {
+    throw badRequest('a merge takes the revision of a branch, or a document')
+  }
   const [winner, ...losers] = branches
   if (winner === undefined) throw notFound('missing')
   const chosen = typeof choice === 'string' ? branches.find(({ rev }) => rev === choice)?.doc : choice

@@ -73,6 +73,8 @@ export interface DatabaseOptions {
   revsLimit?: number
   /** The largest document that is taken, in bytes of JSON; default 8 MiB. As for `revsLimit`. */
   documentBytesMax?: number
+  /** How much of the database is kept in memory, in bytes; default 32 MiB. As for `revsLimit`. */
+  cacheBytes?: number
   /** `false` runs the engine where the instance is, for service workers and tests. */
   worker?: boolean
   /** Closes the database when it aborts. */

@@ -18,6 +18,9 @@ pub enum WriteError {
     /// The parent is not a leaf, or the document exists and no parent was named.
     #[error("Document update conflict.")]
     Conflict,
+    /// Why the only document of a write was refused, other than by a conflict.
+    #[error("{}", .0.reason)]
+    Refused(ErrorReport),
     /// There is no such document to remove.
     #[error("missing")]
     NotFound,
@@ -39,6 +42,7 @@ impl WriteError {
         let (status, name) = match self {
             Self::Document(error) => return error.report(),
             Self::Storage(error) => return error.report(),
+            Self::Refused(report) => return report.clone(),
             Self::Conflict | Self::OtherBody => (409, "conflict"),
             Self::NotFound => (404, "not_found"),
             Self::NoRev => (400, "bad_request"),

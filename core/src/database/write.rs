@@ -16,7 +16,7 @@ use crate::error::ErrorReport;
 use crate::index::{Interner, Postings, post_document};
 use crate::json::{self, Object, Value};
 use crate::revision::{Outcome, Rev, Revisions};
-use crate::storage::{Batch, Durability, Kv, Snapshot, StorageError};
+use crate::storage::{Batch, Durability, Kv, Snapshot, StorageError, VALUE_BYTES_MAX};
 
 /// How a write is done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -103,9 +103,11 @@ impl<K: Kv> Database<K> {
     }
 
     async fn write_one(&self, document: Document, write: &WriteOptions) -> Result<Written, WriteError> {
-        let row = self.write_documents(Vec::from([document]), true, write).await?.pop();
-        // The only row error of a new edit is a conflict.
-        row.and_then(Result::ok).ok_or(WriteError::Conflict)
+        match self.write_documents(Vec::from([document]), true, write).await?.pop() {
+            Some(Ok(written)) => Ok(written),
+            Some(Err(refused)) if refused.error.status != 409 => Err(WriteError::Refused(refused.error)),
+            Some(Err(_)) | None => Err(WriteError::Conflict),
+        }
     }
 
     async fn write_documents(
@@ -222,7 +224,7 @@ async fn add_new_edit<S: Snapshot>(
     };
     let rev = Rev::of_edit(parent.as_ref(), document.deleted, &document.body, &Object::new())?;
     let path = Revisions::of_edit(&rev, parent.as_ref());
-    edit.add(snapshot, &path, document.deleted, document.body_text()).await?;
+    edit.add(snapshot, &path, document.deleted, stored_body(&document)?).await?;
     Ok(rev)
 }
 
@@ -233,7 +235,7 @@ async fn add_replicated<S: Snapshot>(edit: &mut Edit, snapshot: &S, document: Do
         Some(_) => return Err(DocumentError::BadMember("_revisions").into()),
         None => Revisions::of_edit(&rev, None),
     };
-    let text = document.body_text();
+    let text = stored_body(&document)?;
     if edit.add(snapshot, &path, document.deleted, text.clone()).await? == Outcome::Known {
         let here = snapshot.get(&keys::body(&edit.id, &rev)).await?;
         if here.is_some_and(|here| !is_same_body(&here, &text)) {
@@ -241,6 +243,15 @@ async fn add_replicated<S: Snapshot>(edit: &mut Edit, snapshot: &S, document: Do
         }
     }
     Ok(rev)
+}
+
+/// The body as it is stored: numbers may be written longer there than they came.
+fn stored_body(document: &Document) -> Result<Vec<u8>, DocumentError> {
+    let body = document.body_text();
+    if body.len() > VALUE_BYTES_MAX {
+        return Err(DocumentError::TooLarge { bytes: body.len(), bytes_max: VALUE_BYTES_MAX });
+    }
+    Ok(body)
 }
 
 /// Whether two texts are one value: the order of members says nothing.

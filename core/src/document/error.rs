@@ -39,6 +39,9 @@ pub enum DocumentError {
     /// The `_id` is longer than [`super::ID_BYTES_MAX`].
     #[error("Document id is longer than {} bytes", super::ID_BYTES_MAX)]
     IdTooLong,
+    /// The name of a member is longer than [`super::NAME_BYTES_MAX`].
+    #[error("A member's name is longer than {} bytes", super::NAME_BYTES_MAX)]
+    NameTooLong,
     /// A member starts with an underscore and is none that Firkin knows.
     #[error("Bad special document member: {0}")]
     UnknownMember(String),
@@ -62,7 +65,7 @@ impl DocumentError {
             Self::TooLarge { .. } => (413, "too_large"),
             Self::NoId => (412, "missing_id"),
             Self::IdNotAString | Self::EmptyId | Self::ReservedId | Self::IdTooLong => (400, "illegal_docid"),
-            Self::UnknownMember(_) | Self::BadMember(_) => (400, "doc_validation"),
+            Self::NameTooLong | Self::UnknownMember(_) | Self::BadMember(_) => (400, "doc_validation"),
             Self::Json(_) | Self::NotAnObject => (400, "bad_request"),
             Self::Attachments => (501, "not_implemented"),
         };

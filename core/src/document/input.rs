@@ -10,6 +10,9 @@ use crate::revision::{Rev, RevError, Revisions};
 /// How many bytes an id may have.
 pub const ID_BYTES_MAX: usize = 1024;
 
+/// How many bytes the name of a member may have, at any depth: every name is a part of a key.
+pub const NAME_BYTES_MAX: usize = 4096;
+
 /// The prefix of documents that never leave this replica.
 const LOCAL_PREFIX: &str = "_local/";
 const DESIGN_PREFIX: &str = "_design/";
@@ -40,7 +43,11 @@ impl Document {
         if text.len() > bytes_max {
             return Err(DocumentError::TooLarge { bytes: text.len(), bytes_max });
         }
-        match json::parse(text)? {
+        let value = json::parse(text)?;
+        if has_long_name(&value) {
+            return Err(DocumentError::NameTooLong);
+        }
+        match value {
             Value::Object(members) => Self::from_members(members),
             _ => Err(DocumentError::NotAnObject),
         }
@@ -102,6 +109,17 @@ impl Document {
         }
         self.body.retain(|name, _| !name.starts_with('_'));
         Ok(())
+    }
+}
+
+/// Depth is bounded by the parser.
+fn has_long_name(value: &Value) -> bool {
+    match value {
+        Value::Array(elements) => elements.iter().any(has_long_name),
+        Value::Object(object) => {
+            object.iter().any(|(name, member)| name.len() > NAME_BYTES_MAX || has_long_name(member))
+        }
+        _ => false,
     }
 }
 

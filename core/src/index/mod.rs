@@ -1,8 +1,8 @@
 //! The path index: every path of every winning document, posted under (path, typed value, document).
 //!
-//! [`dictionary`] gives each path a small number, kept on disk. [`postings`] cuts a document into its postings and finds
-//! what an update must add and take away; [`posting_key`] is how a posting is written. The index is changed in the same
-//! commit as its document, so it never says anything else than the documents do.
+//! [`Dictionary`] gives each path a small number, kept on disk. [`post_document`] cuts a document into its [`Postings`],
+//! which find what an update must add and take away. The index is changed in the same commit as its document, so it never
+//! says anything else than the documents do.
 
 mod dictionary;
 mod postings;

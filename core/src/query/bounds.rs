@@ -26,8 +26,8 @@ impl ValueRange {
 
     /// The values with this very encoding.
     fn equal(value: &Value) -> Self {
-        let (start, _) = encoded(value);
-        Self { end: after_prefix(&start), start }
+        let (start, whole) = encoded(value);
+        Self { end: after(&start, whole), start }
     }
 
     /// The values that do not stand before `value` in `direction`.
@@ -65,12 +65,12 @@ impl ValueRange {
             // A cut value may lie on either side of another that begins alike.
             Condition::Less(value) => {
                 let (bound, whole) = encoded(value);
-                Self { start: Vec::new(), end: if whole { Some(bound) } else { after_prefix(&bound) } }
+                Self { start: Vec::new(), end: if whole { Some(bound) } else { after(&bound, false) } }
             }
             Condition::LessOrEqual(value) => Self { start: Vec::new(), end: Self::equal(value).end },
             Condition::Greater(value) => {
                 let (bound, whole) = encoded(value);
-                Self { start: if whole { after_prefix(&bound)? } else { bound }, end: None }
+                Self { start: if whole { after(&bound, true)? } else { bound }, end: None }
             }
             Condition::GreaterOrEqual(value) => Self { start: encoded(value).0, end: None },
             Condition::BeginsWith(prefix) => Self::of_prefix(prefix),
@@ -146,6 +146,12 @@ impl ValueRange {
 
 fn is_array(value: &Value) -> bool {
     matches!(value, Value::Array(_))
+}
+
+/// What follows all postings of a value. Those of a longer string that goes on with a zero begin with the whole of it and
+/// ff, which no id begins with; a cut value is followed by ids alone.
+fn after(encoded: &[u8], whole: bool) -> Option<Vec<u8>> {
+    if whole { Some([encoded, &[0xff]].concat()) } else { after_prefix(encoded) }
 }
 
 fn encoded(value: &Value) -> (Vec<u8>, bool) {

@@ -87,7 +87,7 @@ pub async fn open_revs(database: &Store, payload: &[u8]) -> Result<Vec<u8>, Fail
         }
     };
     let (id, latest) = (payload.required_text("id")?, payload.flag("latest")?);
-    let with_revisions = payload.flag("with_revisions")? || payload.flag("revs_")?;
+    let with_revisions = payload.flag("with_revisions")?;
     let found = database.open_revs(&id, revs, latest, with_revisions).await?;
     Ok(array(found.into_iter().map(|revision| match revision {
         OpenRev::Ok(doc) => ObjectWriter::new().json("ok", &doc).finish(),
