@@ -58,6 +58,12 @@ const server = createServer((request, response) => {
   files(request, response, () => response.writeHead(404, { 'content-type': 'text/plain' }).end('Not found\n'))
 })
 
+server.on('error', ({ code, message }) => {
+  const taken = `Port ${values.port} is in use. DEMO_PORT (with make up) or --port names another.`
+  console.error(code === 'EADDRINUSE' ? taken : `The demo cannot be served: ${message}`)
+  process.exit(1)
+})
+
 server.listen(Number(values.port), '127.0.0.1', () => {
   console.log(`Atlas is at http://localhost:${server.address().port}`)
 })

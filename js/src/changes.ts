@@ -7,7 +7,7 @@
 
 import type { Connection } from './connection.js'
 import { Emitter } from './emitter.js'
-import { type AbortError, aborted, badRequest, type FirkinError } from './errors.js'
+import { aborted, badRequest, type FirkinError } from './errors.js'
 import type { Change, ChangesQuery, ChangesResult } from './types.js'
 
 const BATCH_SIZE = 250
@@ -16,7 +16,7 @@ export interface ChangesEvents<Doc> {
   change: Change<Doc>
   /** The end was reached or, of a live feed, it was cancelled. `results` is empty of a live feed. */
   complete: ChangesResult<Doc>
-  error: FirkinError | AbortError
+  error: FirkinError
 }
 
 interface Page<Doc> extends ChangesResult<Doc> {
@@ -93,6 +93,8 @@ export class ChangesFeed<Doc>
     try {
       this.emit('complete', await this.#collect((change) => this.emit('change', change)))
     } catch (error) {
+      // For listeners, a feed whose signal was aborted before it began is one that was cancelled.
+      if ((error as Error).name === 'AbortError') return this.emit('complete', { results: [], last_seq: '' })
       if (!this.listens('error')) throw error
       this.emit('error', error as FirkinError)
     }

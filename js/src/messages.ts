@@ -7,7 +7,10 @@ import type { ErrorReport } from './errors.js'
 import type { DatabaseOptions } from './types.js'
 
 /** The options that the engine is opened with. */
-export type EngineOptions = Pick<DatabaseOptions, 'storage' | 'durability' | 'revsLimit' | 'documentBytesMax' | 'cacheBytes'>
+export type EngineOptions = Pick<
+  DatabaseOptions,
+  'storage' | 'durability' | 'revsLimit' | 'documentBytesMax' | 'cacheBytes'
+>
 
 /** A method is to be run. Ids are the page's. */
 export interface Call {

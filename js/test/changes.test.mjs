@@ -113,6 +113,20 @@ test('a cancelled feed ends: its loop, its listeners and its promise', { timeout
   assert.equal((await completed).last_seq, (await db.info()).update_seq)
 })
 
+test('a feed whose signal is aborted already is refused as fetch refuses, awaited and iterated', async (t) => {
+  const db = await withDocuments(t, 1)
+  const begin = (live) => db.changes({ live, signal: AbortSignal.abort() })
+  for (const live of [false, true]) {
+    const iterate = async () => {
+      for await (const change of begin(live)) assert.fail(change.id)
+    }
+    await assert.rejects(begin(live), { name: 'AbortError', code: 'aborted' })
+    await assert.rejects(iterate, { name: 'AbortError', code: 'aborted' })
+    const completed = await new Promise((resolve) => begin(live).on('complete', resolve))
+    assert.deepEqual(completed.results, [])
+  }
+})
+
 test('a feed fails where it is read when the database is closed', { timeout: 5000 }, async (t) => {
   const db = await withDocuments(t, 1)
   const feed = db.changes({ live: true })

@@ -148,6 +148,10 @@ const refusals = {
   'an id to get that is none': [() => db.get(undefined), 400, 'bad_request'],
   'an unknown operator': [() => db.find({ selector: { n: { $like: 1 } } }), 400, 'invalid_operator'],
   'a limit that is none': [() => db.find({ selector: {}, limit: -1 }), 400, 'query_parse_error'],
+  'a query that is not there': [() => db.find(), 400, 'missing_required_key'],
+  'a query to explain that is not there': [() => db.explain(), 400, 'missing_required_key'],
+  'a list of documents to get that is not there': [() => db.bulkGet(), 400, 'bad_request'],
+  'reading changes none at a time': [() => db.changes({ batch_size: 0 }), 400, 'bad_request'],
   'a sequence of another database': [() => db.changes({ since: '7-other' }), 400, 'bad_request'],
   'a live feed backwards': [() => db.changes({ live: true, descending: true }), 400, 'bad_request'],
   'a peer that is no URL': [() => db.sync({}), 400, 'bad_request'],
@@ -191,6 +195,21 @@ test('what was begun completes when the database is closed, and what comes later
   assert.equal((await writing).ok, true)
   await closed
   assert.equal(told.length, 1)
+})
+
+test('after the database was destroyed, calls say so', async () => {
+  const doomed = new Firkin('doomed')
+  await doomed.put({ _id: 'a' })
+  await doomed.destroy()
+  await assert.rejects(doomed.get('a'), { status: 503, name: 'closed', reason: 'the database was destroyed' })
+  await assert.rejects(doomed.destroy(), { status: 503, reason: 'the database was destroyed' })
+})
+
+test('the size of the cache reaches the engine', async (t) => {
+  await open(t, 'cached', { cacheBytes: 1 << 20 }).ready
+  const refused = new Firkin('cached', { cacheBytes: 'all' })
+  await assert.rejects(refused.ready, { status: 400, name: 'bad_request' })
+  await refused.close()
 })
 
 test('a signal closes the database', async () => {

@@ -81,6 +81,51 @@ test('reviews are of the documents that have more than one branch, however many 
   )
 })
 
+/** A database of so many documents, each with two branches. */
+async function allForked(t, count) {
+  const db = open(t, 'all forked')
+  const ids = Array.from({ length: count }, (_, n) => `d${String(n).padStart(4, '0')}`)
+  const branch = (name) => (_id) => ({ _id, _rev: `1-${name}`, _revisions: { start: 1, ids: [name] } })
+  await db.bulkDocs([...ids.map(branch('a')), ...ids.map(branch('b'))], { new_edits: false })
+  return { db, ids }
+}
+
+async function removeAll(db, id) {
+  for (const { ok } of await db.get(id, { open_revs: 'all' })) await db.remove(id, ok._rev)
+}
+
+test('the last document of a page may be deleted meanwhile: the first of the next is not left out', async (t) => {
+  const { db, ids } = await allForked(t, 202)
+  const seen = []
+  for await (const { id } of db.reviews()) {
+    seen.push(id)
+    if (id === ids[199]) await removeAll(db, id)
+  }
+  assert.deepEqual(seen, ids)
+})
+
+test('what is deleted or merged after it was listed is passed over', async (t) => {
+  const { db, ids } = await allForked(t, 5)
+  const seen = []
+  for await (const { id } of db.reviews()) {
+    seen.push(id)
+    if (id !== ids[0]) continue
+    await removeAll(db, ids[1])
+    await (await db.review(ids[3])).merge('1-a')
+  }
+  assert.deepEqual(seen, [ids[0], ids[2], ids[4]])
+})
+
+test('a merge with what is neither a branch nor a document is refused with 400, and writes nothing', async (t) => {
+  const db = await forked(t)
+  const review = await db.review('d')
+  const { update_seq } = await db.info()
+  for (const choice of [undefined, null, 5, [], new Date(0), () => {}]) {
+    await assert.rejects(review.merge(choice), { status: 400, name: 'bad_request' })
+  }
+  assert.equal((await db.info()).update_seq, update_seq)
+})
+
 test('branches with no common root have no base', async (t) => {
   const db = await forked(t)
   const { rev } = await db.put({ _id: 'two', n: 1 })

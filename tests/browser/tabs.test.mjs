@@ -142,7 +142,9 @@ test('a tab that destroys the database destroys it for all, whether it leads or 
     await tabs[by].evaluate(() => db.destroy())
     for (const tab of tabs) {
       assert.match(await tab.evaluate(() => window.ended), /destroyed/)
-      assert.equal(await tab.evaluate(() => db.get('a').catch(({ status }) => status)), 503)
+      const error = await tab.evaluate(() => db.get('a').catch(({ status, reason }) => ({ status, reason })))
+      assert.equal(error.status, 503)
+      assert.match(error.reason, /destroyed/)
     }
     assert.deepEqual(await tabs[0].evaluate(() => Firkin.list().then((names) => names.includes('destroyed'))), false)
     const anew = await openTab('destroyed')

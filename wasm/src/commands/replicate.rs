@@ -16,7 +16,8 @@ use crate::payload::{self, Payload};
 use crate::random::CryptoRandom;
 use crate::transport::FetchTransport;
 
-/// `{ id, direction, url, live, retry, since, doc_ids, selector, credentials, batch_bytes, batch_documents }` → the status
+/// `{ id, direction, url, live, retry, since, doc_ids, selector, credentials, batch_bytes, batch_documents,
+/// idle_timeout_ms }` → the status
 /// with which it ended, and `ok`. Meanwhile the page gets events named `replication`.
 pub async fn replicate(engine: &Rc<Opened>, payload: &[u8]) -> Result<Vec<u8>, Failure> {
     let payload = Payload::parse(payload)?;
@@ -95,6 +96,9 @@ fn options(payload: &Payload<'_>, address: &Address) -> Result<Options, Failure>
     }
     if let Some(documents) = payload.count("batch_documents")? {
         limits.batch_documents = documents;
+    }
+    if let Some(milliseconds) = payload.number("idle_timeout_ms")? {
+        limits.idle_timeout_ms = milliseconds;
     }
     Ok(Options {
         peer: address.url.clone(),
