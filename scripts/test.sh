@@ -41,6 +41,7 @@ suite "Rust: units, properties, golden data" 20 cargo test --workspace --locked
 suite "imports of the module" 2 cargo run --quiet --package firkin-xtask -- imports
 suite "platform layer in Chromium" 10 cargo run --quiet --package firkin-xtask --features test-runner -- test-browser
 suite "npm package: types and units" 5 npm test --workspace firkin
-suite "demo" 5 npm test --workspace demo --if-present
-suite "end to end in Chromium" 15 npm test --workspace tests
+suite "npm package: packed and installed" 5 node --test tests/packaging/*.test.mjs
+suite "demo" 5 npm test --workspace firkin-demo
+suite "end to end in Chromium" 15 npm test --workspace firkin-tests
 finish

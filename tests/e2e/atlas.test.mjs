@@ -83,7 +83,10 @@ test('countries are found by name in any language, by region, language, currency
   await page.getByLabel('Borders on').selectOption('DEU')
   await counts(page, countries.filter(({ borders }) => borders.includes('DEU')).length)
   await page.getByRole('button', { name: 'Clear all' }).click()
-  await page.getByLabel('Order', { exact: true }).selectOption('largest')
+  await page
+    .locator('label', { has: page.getByText('Order', { exact: true }) })
+    .getByRole('combobox')
+    .selectOption('largest')
   await page.getByTestId('country-row').first().getByText('Russia').waitFor()
 })
 
@@ -159,6 +162,7 @@ test('two people exchange a note, change it apart from each other, and review th
 
   await bob.getByTestId('review-count').waitFor()
   await bob.getByTestId('contested').getByRole('link').click()
+  await bob.getByTestId('version').nth(1).waitFor()
   assert.equal(await bob.getByTestId('version').count(), 2)
   await bob.getByRole('article').filter({ hasText: 'Alice' }).locator('ins', { hasText: 'Dry' }).waitFor()
   await bob.getByTestId('combine').click()
