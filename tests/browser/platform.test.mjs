@@ -1,0 +1,128 @@
+// What the platform does to an app: it runs out of room, it throws stored data away, a peer falls silent.
+
+import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import { test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { eventually } from '../support/browser.mjs'
+import { useProfile } from './profile.mjs'
+
+const profile = useProfile()
+
+/** A session of the browser's own protocol, for what no page can do. */
+const protocol = async (page) => page.context().newCDPSession(page)
+
+test('a write for which there is no room is refused with 507, leaves nothing behind, and goes through once there is', async () => {
+  const page = await profile.open()
+  const { origin } = profile
+  const browser = await protocol(page)
+  // Before anything is stored: the browser remembers for a while how much room there is.
+  await browser.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 1_000_000 })
+  await page.evaluate(async () => {
+    window.db = new Firkin('full')
+    await db.put({ _id: 'before', n: 1 })
+    // Text that does not compress, of about 2 MB.
+    const random = () => Array.from({ length: 8 }, () => Math.random().toString(36).slice(2)).join('')
+    window.large = Array.from({ length: 2000 }, (_, n) => ({
+      _id: `large${n}`,
+      text: Array.from({ length: 14 }, random).join(''),
+    }))
+  })
+  const refused = await page.evaluate(() =>
+    db.bulkDocs(large).then(
+      () => 'written',
+      ({ status, name }) => ({ status, name }),
+    ),
+  )
+  assert.deepEqual(refused, { status: 507, name: 'quota_exceeded' })
+  const left = await page.evaluate(async () => (await db.allDocs()).rows.map(({ id }) => id))
+  assert.deepEqual(left, ['before'])
+
+  await browser.send('Storage.overrideQuotaForOrigin', { origin })
+  const rows = await page.evaluate(async () => (await db.bulkDocs(large)).filter(({ ok }) => ok).length)
+  assert.equal(rows, 2000)
+  const found = await page.evaluate(async () => (await db.allDocs({ keys: ['before', 'large0', 'large1999'] })).rows)
+  assert.equal(found.filter(({ value }) => value.rev).length, 3)
+})
+
+test('when the browser throws the data of the site away, the app hears that its database is closed', async () => {
+  const page = await profile.open()
+  await page.evaluate(async () => {
+    window.cleared = new Firkin('cleared')
+    window.lost = false
+    cleared.on('closed', () => {
+      lost = true
+    })
+    await cleared.put({ _id: 'a' })
+  })
+  const browser = await protocol(page)
+  await browser.send('Storage.clearDataForOrigin', { origin: profile.origin, storageTypes: 'indexeddb' })
+  await eventually(page, () => lost)
+  const status = await page.evaluate(() => cleared.get('a').then(String, (error) => error.status))
+  assert.equal(status, 503)
+  const fresh = await page.evaluate(async () => {
+    const db = new Firkin('cleared')
+    await db.put({ _id: 'b' })
+    return (await db.info()).doc_count
+  })
+  assert.equal(fresh, 1)
+})
+
+/** A peer that begins its answers and never ends them; it counts the requests, and those that the other side gave up. */
+async function startSilentPeer() {
+  const peer = { requests: 0, givenUp: 0 }
+  const server = createServer((_request, response) => {
+    peer.requests += 1
+    response.on('close', () => {
+      peer.givenUp += 1
+    })
+    response.writeHead(200, { 'access-control-allow-origin': '*', 'content-type': 'application/json' })
+    response.write('{"cou')
+  })
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  peer.url = `http://127.0.0.1:${server.address().port}/silent`
+  peer.stop = () => {
+    server.closeAllConnections()
+    server.close()
+  }
+  return peer
+}
+
+const soon = async (holds) => {
+  for (let waited = 0; !holds(); waited += 20) {
+    assert.ok(waited < 10_000, `did not come true: ${holds}`)
+    await pause(20)
+  }
+}
+
+test('a cancelled replication lets go of the request that it waits for', async (context) => {
+  const page = await profile.open()
+  const peer = await startSilentPeer()
+  context.after(peer.stop)
+  await page.evaluate((url) => {
+    window.pull = new Firkin('patient', { storage: 'memory' }).replicate.from(url)
+  }, peer.url)
+  await soon(() => peer.requests > 0)
+  const ended = await page.evaluate(async () => {
+    pull.cancel()
+    return (await pull).ok
+  })
+  assert.equal(ended, false)
+  await soon(() => peer.givenUp === peer.requests)
+})
+
+test('a peer that falls silent in the midst of an answer is given up after the idle timeout', async (context) => {
+  const page = await profile.open()
+  const peer = await startSilentPeer()
+  context.after(peer.stop)
+  const failure = await page.evaluate(async (url) => {
+    const { default: init, Engine } = await import('/dist/wasm-glue/engine.js')
+    await init({ module_or_path: '/firkin.wasm' })
+    const engine = await Engine.open('idle', '{"storage":"memory"}', { event() {}, ask: async () => '{}' })
+    const payload = { id: 1, direction: 'pull', url, idle_timeout_ms: 100 }
+    return engine.call('replicate', new TextEncoder().encode(JSON.stringify(payload))).catch((failure) => failure)
+  }, peer.url)
+  assert.deepEqual([failure.status, failure.name], [0, 'network_failed'])
+  assert.match(failure.reason, /did not answer in time/)
+  await soon(() => peer.givenUp === peer.requests)
+})
