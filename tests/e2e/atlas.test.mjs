@@ -12,17 +12,9 @@ import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
 import countries from 'world-countries'
+import { flags } from '../support/browser.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const flags = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
 const patience_ms = 20_000
 
 let folder

@@ -3,7 +3,8 @@
 import { setTimeout } from 'node:timers/promises'
 import { chromium } from 'playwright-core'
 
-const flags = [
+/** What Chromium is started with where there is no network and no graphics card. */
+export const flags = [
   '--no-sandbox',
   '--disable-gpu',
   '--disable-quic',

@@ -6,6 +6,7 @@
 use alloc::vec::Vec;
 
 use crate::document::{Head, Leaf, keys};
+use crate::json::Object;
 use crate::revision::{Merged, Node, Outcome, Rev, RevTree, Revisions};
 use crate::storage::{Batch, Cursor, Direction, KeyRange, Snapshot, StorageError};
 
@@ -15,8 +16,14 @@ pub(super) struct Edit {
     /// The head as it is stored.
     pub(super) stored: Option<Head>,
     tree: Tree,
-    /// Revisions that came in this write, with their bodies as text.
-    pub(super) bodies: Vec<(Rev, Vec<u8>)>,
+    /// The revisions that came in this write.
+    pub(super) bodies: Vec<(Rev, Body)>,
+}
+
+/// A body that came in this write: as text, to be stored, and parsed, to be posted.
+pub(super) struct Body {
+    pub(super) text: Vec<u8>,
+    pub(super) members: Object,
 }
 
 /// What is held of a document's revision tree.
@@ -61,16 +68,16 @@ impl Edit {
         }
     }
 
-    /// Adds the newest revision of `path`, whose body came with it.
+    /// Adds the newest revision of `path`, whose body came with it. The body comes back if the revision was here already.
     pub(super) async fn add<S: Snapshot>(
         &mut self,
         snapshot: &S,
         path: &Revisions,
         deleted: bool,
-        body: Vec<u8>,
-    ) -> Result<Outcome, StorageError> {
+        body: Body,
+    ) -> Result<Option<Body>, StorageError> {
         let mut revs = path.iter();
-        let (Some(rev), parent) = (revs.next(), revs.next()) else { return Ok(Outcome::Known) };
+        let (Some(rev), parent) = (revs.next(), revs.next()) else { return Ok(Some(body)) };
         if let Tree::Branch { leaf, added } = &mut self.tree {
             // A longer path may tell of ancestors that are not known yet.
             if parent.as_ref() == Some(&leaf.rev) && path.ids().len() == 2 {
@@ -78,7 +85,7 @@ impl Edit {
                 added.push((rev.clone(), node));
                 *leaf = Leaf { rev: rev.clone(), deleted, oldest: leaf.oldest };
                 self.bodies.push((rev, body));
-                return Ok(Outcome::NewLeaf);
+                return Ok(None);
             }
             let mut tree = load_tree(snapshot, &self.id).await?;
             let changed = added.iter().map(|(rev, _)| rev.clone()).collect();
@@ -87,13 +94,14 @@ impl Edit {
             }
             self.tree = Tree::Whole { tree, changed };
         }
-        let Tree::Whole { tree, changed } = &mut self.tree else { return Ok(Outcome::Known) };
+        let Tree::Whole { tree, changed } = &mut self.tree else { return Ok(Some(body)) };
         let Merged { outcome, changed: differing } = tree.merge_path(path, deleted);
         changed.extend(differing);
-        if outcome != Outcome::Known {
-            self.bodies.push((rev, body));
+        if outcome == Outcome::Known {
+            return Ok(Some(body));
         }
-        Ok(outcome)
+        self.bodies.push((rev, body));
+        Ok(None)
     }
 
     /// Cuts histories to `revs_limit` revisions a branch, adds nodes and bodies to `batch` and returns the leaves in
@@ -105,7 +113,7 @@ impl Edit {
         batch: &mut Batch,
     ) -> Result<Vec<Leaf>, StorageError> {
         for (rev, body) in &self.bodies {
-            batch.put(&keys::body(&self.id, rev), body);
+            batch.put(&keys::body(&self.id, rev), &body.text);
         }
         let id = self.id.as_str();
         match &mut self.tree {

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use super::text::document_text;
 use super::{Database, ReadError, WriteError, WriteOptions, Written};
 use crate::document::{Document, keys};
+use crate::json;
 use crate::storage::{Batch, Kv, Snapshot, StorageError};
 
 impl<K: Kv> Database<K> {
@@ -41,8 +42,10 @@ impl<K: Kv> Database<K> {
         }
         let _writer = self.writer.lock().await;
         let count = document.local_count.saturating_add(1);
+        let mut body = Vec::new();
+        json::write_object(&document.body, &mut body);
         let mut batch = Batch::new();
-        batch.put(&keys::local(&document.id), &[count.to_be_bytes().as_slice(), &document.body_text()].concat());
+        batch.put(&keys::local(&document.id), &[count.to_be_bytes().as_slice(), &body].concat());
         self.kv.commit(batch, write.durability.unwrap_or(self.options.durability)).await?;
         Ok(Written { id: document.id, rev: format!("0-{count}") })
     }

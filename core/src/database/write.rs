@@ -8,14 +8,14 @@ use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
-use super::edit::Edit;
+use super::edit::{Body, Edit};
 use super::error::damaged_body;
 use super::{Database, WriteError};
 use crate::document::{Document, DocumentError, Head, check_id, keys};
 use crate::error::ErrorReport;
 use crate::index::{Interner, Postings, post_document};
 use crate::json::{self, Object, Value};
-use crate::revision::{Outcome, Rev, Revisions};
+use crate::revision::{Rev, Revisions};
 use crate::storage::{Batch, Durability, Kv, Snapshot, StorageError, VALUE_BYTES_MAX};
 
 /// How a write is done.
@@ -224,7 +224,7 @@ async fn add_new_edit<S: Snapshot>(
     };
     let rev = Rev::of_edit(parent.as_ref(), document.deleted, &document.body, &Object::new())?;
     let path = Revisions::of_edit(&rev, parent.as_ref());
-    edit.add(snapshot, &path, document.deleted, stored_body(&document)?).await?;
+    edit.add(snapshot, &path, document.deleted, stored_body(document.body)?).await?;
     Ok(rev)
 }
 
@@ -235,8 +235,8 @@ async fn add_replicated<S: Snapshot>(edit: &mut Edit, snapshot: &S, document: Do
         Some(_) => return Err(DocumentError::BadMember("_revisions").into()),
         None => Revisions::of_edit(&rev, None),
     };
-    let text = stored_body(&document)?;
-    if edit.add(snapshot, &path, document.deleted, text.clone()).await? == Outcome::Known {
+    let body = stored_body(document.body)?;
+    if let Some(Body { text, .. }) = edit.add(snapshot, &path, document.deleted, body).await? {
         let here = snapshot.get(&keys::body(&edit.id, &rev)).await?;
         if here.is_some_and(|here| !is_same_body(&here, &text)) {
             return Err(WriteError::OtherBody);
@@ -246,12 +246,13 @@ async fn add_replicated<S: Snapshot>(edit: &mut Edit, snapshot: &S, document: Do
 }
 
 /// The body as it is stored: numbers may be written longer there than they came.
-fn stored_body(document: &Document) -> Result<Vec<u8>, DocumentError> {
-    let body = document.body_text();
-    if body.len() > VALUE_BYTES_MAX {
-        return Err(DocumentError::TooLarge { bytes: body.len(), bytes_max: VALUE_BYTES_MAX });
+fn stored_body(members: Object) -> Result<Body, DocumentError> {
+    let mut text = Vec::new();
+    json::write_object(&members, &mut text);
+    if text.len() > VALUE_BYTES_MAX {
+        return Err(DocumentError::TooLarge { bytes: text.len(), bytes_max: VALUE_BYTES_MAX });
     }
-    Ok(body)
+    Ok(Body { text, members })
 }
 
 /// Whether two texts are one value: the order of members says nothing.
@@ -294,7 +295,10 @@ async fn stage_postings<S: Snapshot>(
     let mut postings = [Postings::default(), Postings::default()];
     for (rev, postings) in [before, after].iter().zip(&mut postings) {
         if let Some(rev) = rev {
-            *postings = post_document(&winner_body(snapshot, edit, rev).await?, interner).await?;
+            *postings = match edit.bodies.iter().find(|(new, _)| new == rev) {
+                Some((_, body)) => post_document(&body.members, interner).await?,
+                None => post_document(&read_body(snapshot, &edit.id, rev).await?, interner).await?,
+            };
         }
     }
     let [before, after] = postings;
@@ -302,12 +306,9 @@ async fn stage_postings<S: Snapshot>(
     Ok(())
 }
 
-async fn winner_body<S: Snapshot>(snapshot: &S, edit: &Edit, rev: &Rev) -> Result<Object, StorageError> {
-    let text = match edit.bodies.iter().find(|(new, _)| new == rev) {
-        Some((_, text)) => text.clone(),
-        None => snapshot.get(&keys::body(&edit.id, rev)).await?.unwrap_or_else(|| b"{}".to_vec()),
-    };
-    match json::parse(&text).map_err(|error| damaged_body(&edit.id, &error))? {
+async fn read_body<S: Snapshot>(snapshot: &S, id: &str, rev: &Rev) -> Result<Object, StorageError> {
+    let text = snapshot.get(&keys::body(id, rev)).await?.unwrap_or_else(|| b"{}".to_vec());
+    match json::parse(&text).map_err(|error| damaged_body(id, &error))? {
         Value::Object(body) => Ok(body),
         _ => Ok(Object::new()),
     }

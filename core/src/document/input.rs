@@ -1,7 +1,6 @@
 //! A document as it arrives.
 
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use super::DocumentError;
 use crate::json::{self, Object, Value};
@@ -57,14 +56,6 @@ impl Document {
     #[must_use]
     pub fn is_local(&self) -> bool {
         self.id.starts_with(LOCAL_PREFIX)
-    }
-
-    /// The body as it is stored: compact JSON of all members but the special ones.
-    #[must_use]
-    pub fn body_text(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        json::write_object(&self.body, &mut out);
-        out
     }
 
     fn from_members(members: Object) -> Result<Self, DocumentError> {

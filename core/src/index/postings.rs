@@ -101,18 +101,6 @@ impl Postings {
         }
     }
 
-    /// How many postings there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.spans.len()
-    }
-
-    /// Whether there is no posting.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.spans.is_empty()
-    }
-
     fn post(&mut self, path: PathId, value: &Value, by_membership: bool) {
         let start = self.arena.len();
         self.arena.extend_from_slice(&path.to_be_bytes());

@@ -9,8 +9,7 @@ use core::cmp::Ordering;
 use super::Value;
 
 /// The place of a value's type in the order of types.
-#[must_use]
-pub fn type_rank(value: &Value) -> u8 {
+fn type_rank(value: &Value) -> u8 {
     match value {
         Value::Null => 0,
         Value::Bool(false) => 1,

@@ -11,7 +11,7 @@ mod value;
 mod write;
 
 pub use canonical::{canonical, canonical_object};
-pub use collation::{collate, type_rank};
+pub use collation::collate;
 pub use parse::{JsonError, parse};
 pub use value::{Object, Value};
 pub use write::{write, write_object, write_string};
