@@ -6,6 +6,7 @@
 
 mod all_docs;
 mod changes;
+mod commit;
 mod edit;
 mod error;
 mod find;

@@ -6,17 +6,14 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
-
+use super::commit::Edits;
 use super::edit::{Body, Edit};
-use super::error::damaged_body;
 use super::{Database, WriteError};
-use crate::document::{Document, DocumentError, Head, check_id, keys};
+use crate::document::{Document, DocumentError, check_id, keys};
 use crate::error::ErrorReport;
-use crate::index::{Interner, Postings, post_document};
-use crate::json::{self, Object, Value};
+use crate::json::{self, Object};
 use crate::revision::{Rev, Revisions};
-use crate::storage::{Batch, Durability, Kv, Snapshot, StorageError, VALUE_BYTES_MAX};
+use crate::storage::{Durability, Kv, Snapshot, VALUE_BYTES_MAX};
 
 /// How a write is done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -141,63 +138,6 @@ impl<K: Kv> Database<K> {
         self.commit_edits(&snapshot, edits, write).await?;
         Ok(rows)
     }
-
-    async fn commit_edits(
-        &self,
-        snapshot: &K::Snapshot,
-        edits: Edits,
-        write: &WriteOptions,
-    ) -> Result<(), StorageError> {
-        let mut state = self.state.borrow().clone();
-        let first_seq = state.seq + 1;
-        let mut batch = Batch::new();
-        let mut interner = Interner::new(&self.dictionary, snapshot);
-        for mut edit in edits.edits.into_iter().filter(|edit| !edit.bodies.is_empty()) {
-            state.seq += 1;
-            let leaves = edit.stage(snapshot, self.options.revs_limit, &mut batch).await?;
-            let head = Head { seq: state.seq, leaves };
-            stage_postings(snapshot, &edit, &head, &mut interner, &mut batch).await?;
-            stage_head(&edit, &head, &mut batch);
-            match edit.stored.as_ref().map(Head::is_deleted) {
-                Some(true) => state.doc_del_count = state.doc_del_count.saturating_sub(1),
-                Some(false) => state.doc_count = state.doc_count.saturating_sub(1),
-                None => {}
-            }
-            let count = if head.is_deleted() { &mut state.doc_del_count } else { &mut state.doc_count };
-            *count += 1;
-        }
-        if state.seq < first_seq {
-            return Ok(());
-        }
-        state.stage(first_seq, &mut batch);
-        let paths = interner.stage(&mut batch);
-        self.kv.commit(batch, write.durability.unwrap_or(self.options.durability)).await?;
-        self.dictionary.adopt(paths);
-        self.state.replace(state);
-        self.changed.notify(usize::MAX);
-        Ok(())
-    }
-}
-
-/// The documents of one write in the order in which they came first.
-#[derive(Default)]
-struct Edits {
-    edits: Vec<Edit>,
-    places: HashMap<String, usize>,
-}
-
-impl Edits {
-    async fn of<S: Snapshot>(&mut self, snapshot: &S, id: &str) -> Result<&mut Edit, StorageError> {
-        let place = match self.places.get(id) {
-            Some(place) => *place,
-            None => {
-                self.edits.push(Edit::begin(snapshot, id).await?);
-                self.places.insert(id.into(), self.edits.len() - 1);
-                self.edits.len() - 1
-            }
-        };
-        self.edits.get_mut(place).ok_or(StorageError::Closed)
-    }
 }
 
 /// The row of a document that could have been written, in a batch of which another was refused.
@@ -263,53 +203,4 @@ fn is_same_body(left: &[u8], right: &[u8]) -> bool {
         Some(out)
     };
     left == right || canonical(left) == canonical(right)
-}
-
-fn stage_head(edit: &Edit, head: &Head, batch: &mut Batch) {
-    let mut record = Vec::with_capacity(48);
-    head.encode(&mut record);
-    batch.put(&keys::head(&edit.id), &record);
-    let length = u32::try_from(edit.id.len()).unwrap_or(u32::MAX).to_be_bytes();
-    batch.put(&keys::change(head.seq), &[length.as_slice(), edit.id.as_bytes(), &record].concat());
-    if let Some(stored) = &edit.stored {
-        batch.delete(&keys::change(stored.seq));
-    }
-}
-
-async fn stage_postings<S: Snapshot>(
-    snapshot: &S,
-    edit: &Edit,
-    head: &Head,
-    interner: &mut Interner<'_, S>,
-    batch: &mut Batch,
-) -> Result<(), StorageError> {
-    // Design documents are not found by queries, as in CouchDB.
-    if edit.id.starts_with('_') {
-        return Ok(());
-    }
-    let alive = |head: &Head| head.winner().filter(|leaf| !leaf.deleted).map(|leaf| leaf.rev.clone());
-    let (before, after) = (edit.stored.as_ref().and_then(alive), alive(head));
-    if before == after {
-        return Ok(());
-    }
-    let mut postings = [Postings::default(), Postings::default()];
-    for (rev, postings) in [before, after].iter().zip(&mut postings) {
-        if let Some(rev) = rev {
-            *postings = match edit.bodies.iter().find(|(new, _)| new == rev) {
-                Some((_, body)) => post_document(&body.members, interner).await?,
-                None => post_document(&read_body(snapshot, &edit.id, rev).await?, interner).await?,
-            };
-        }
-    }
-    let [before, after] = postings;
-    Postings::stage_difference(&before, &after, &edit.id, batch);
-    Ok(())
-}
-
-async fn read_body<S: Snapshot>(snapshot: &S, id: &str, rev: &Rev) -> Result<Object, StorageError> {
-    let text = snapshot.get(&keys::body(id, rev)).await?.unwrap_or_else(|| b"{}".to_vec());
-    match json::parse(&text).map_err(|error| damaged_body(id, &error))? {
-        Value::Object(body) => Ok(body),
-        _ => Ok(Object::new()),
-    }
 }
