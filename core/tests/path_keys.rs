@@ -5,7 +5,7 @@ mod common;
 
 use common::any_value;
 use firkin_core::json::{Value, collate};
-use firkin_core::path::{Encoded, encode_value, value_length};
+use firkin_core::path::{Encoded, decode_value, encode_value, value_length};
 use proptest::prelude::*;
 
 fn encode(value: &Value) -> (Vec<u8>, Encoded) {
@@ -47,7 +47,25 @@ proptest! {
     }
 
     #[test]
-    fn length_of_arbitrary_bytes_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn a_whole_value_is_read_back_and_a_cut_one_is_not(value in any_value()) {
+        let (bytes, form) = encode(&value);
+        match decode_value(&bytes) {
+            Some(decoded) => prop_assert!(form == Encoded::Whole && collate(&decoded, &value).is_eq(), "{decoded:?}"),
+            None => prop_assert_eq!(form, Encoded::Cut),
+        }
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         prop_assert!(value_length(&bytes).is_none_or(|length| length <= bytes.len()));
+        decode_value(&bytes);
+    }
+
+    #[test]
+    fn damaged_encodings_are_read_without_panic(value in any_value(), place in any::<prop::sample::Index>(), byte: u8) {
+        let (mut bytes, _) = encode(&value);
+        let place = place.index(bytes.len());
+        bytes[place] = byte;
+        decode_value(&bytes);
     }
 }

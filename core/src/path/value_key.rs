@@ -12,9 +12,10 @@
 //! cut. No encoding is a prefix of another, so a document's id can follow, and ff never follows a closing 00. Inside an
 //! array or object nothing is cut by itself, and 00 closes each string, array and object.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::json::Value;
+use crate::json::{Object, Value};
 
 /// How many bytes of a string, or of a container's encoding, a key holds.
 pub const VALUE_BYTES_MAX: usize = 64;
@@ -164,6 +165,94 @@ fn encode_string_inside(string: &str, out: &mut Vec<u8>) {
 
 fn is_full(out: &[u8]) -> bool {
     out.len() > VALUE_BYTES_MAX + 1
+}
+
+/// The value that `bytes` encode, and nothing else; `None` if it was cut, or if they encode none.
+#[must_use]
+pub fn decode_value(bytes: &[u8]) -> Option<Value> {
+    match bytes.split_first()? {
+        (&STRING, content) => String::from_utf8(unbounded(content)?).ok().map(Value::String),
+        (&(ARRAY | OBJECT), content) => {
+            let tag = bytes.first().copied();
+            let inside: Vec<u8> = tag.into_iter().chain(unbounded(content)?).collect();
+            decode_whole(&inside)
+        }
+        _ => decode_whole(bytes),
+    }
+}
+
+/// The content of bounded bytes that were not cut.
+fn unbounded(content: &[u8]) -> Option<Vec<u8>> {
+    let (last, escaped) = content.split_last()?;
+    (*last == CLOSE).then(|| unescape(escaped)).flatten()
+}
+
+/// Takes back what [`escape`] did; `None` if these bytes are not its work.
+fn unescape(escaped: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(escaped.len());
+    let mut rest = escaped.iter();
+    while let Some(byte) = rest.next() {
+        bytes.push(*byte);
+        if *byte == 0 && rest.next() != Some(&ESCAPED_ZERO) {
+            return None;
+        }
+    }
+    Some(bytes)
+}
+
+fn decode_whole(bytes: &[u8]) -> Option<Value> {
+    let (value, rest) = decode_inside(bytes)?;
+    rest.is_empty().then_some(value)
+}
+
+/// Reads one value as it stands inside a container, and what follows it.
+fn decode_inside(bytes: &[u8]) -> Option<(Value, &[u8])> {
+    let (tag, rest) = bytes.split_first()?;
+    Some(match *tag {
+        NULL => (Value::Null, rest),
+        FALSE => (Value::Bool(false), rest),
+        TRUE => (Value::Bool(true), rest),
+        NUMBER => {
+            let (bits, rest) = rest.split_first_chunk()?;
+            (Value::Number(number_of(u64::from_be_bytes(*bits))?), rest)
+        }
+        STRING => decode_string_inside(rest).map(|(string, rest)| (Value::String(string), rest))?,
+        ARRAY => {
+            let (mut elements, mut rest) = (Vec::new(), rest);
+            while *rest.first()? != CLOSE {
+                let (element, after) = decode_inside(rest)?;
+                elements.push(element);
+                rest = after;
+            }
+            (Value::Array(elements), rest.get(1..)?)
+        }
+        OBJECT => {
+            let (mut object, mut rest) = (Object::new(), rest);
+            while let Some(after) = rest.strip_prefix(&[STRING]) {
+                let (name, after) = decode_string_inside(after)?;
+                let (member, after) = decode_inside(after)?;
+                object.insert(&name, member);
+                rest = after;
+            }
+            (Value::Object(object), rest.strip_prefix(&[CLOSE])?)
+        }
+        _ => return None,
+    })
+}
+
+fn decode_string_inside(bytes: &[u8]) -> Option<(String, &[u8])> {
+    let mut end = 0;
+    while *bytes.get(end)? != CLOSE || bytes.get(end + 1) == Some(&ESCAPED_ZERO) {
+        end += if *bytes.get(end)? == CLOSE { 2 } else { 1 };
+    }
+    let string = String::from_utf8(unescape(bytes.get(..end)?)?).ok()?;
+    Some((string, bytes.get(end + 1..)?))
+}
+
+/// The number with these [`ordered_bits`], if it is one that JSON has.
+fn number_of(ordered: u64) -> Option<f64> {
+    let bits = if ordered >> 63 == 0 { !ordered } else { ordered ^ (1 << 63) };
+    Some(f64::from_bits(bits)).filter(|number| number.is_finite() && (*number != 0.0 || number.is_sign_positive()))
 }
 
 /// Bits that compare as the numbers do.

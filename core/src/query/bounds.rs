@@ -77,6 +77,7 @@ impl ValueRange {
             Condition::Exists(true) => Self::all(),
             Condition::Type(name) => Self::of_type(*name)?,
             Condition::Size(_) => Self::of_type(TypeName::Array)?,
+            Condition::Regex(_) => Self::of_type(TypeName::String)?,
             Condition::Modulo(..) => Self::of_type(TypeName::Number)?,
             // An array matches by its elements, so all arrays are looked at beside the values themselves.
             Condition::In(values) => {

@@ -44,6 +44,7 @@ impl Condition {
                 whole(value).and_then(|number| number.checked_rem(*divisor)) == Some(*remainder)
             }
             Self::BeginsWith(prefix) => value.as_str().is_some_and(|string| string.starts_with(prefix.as_str())),
+            Self::Regex(pattern) => value.as_str().is_some_and(|string| pattern.matches(string)),
             Self::All(values) => has_all(value, values),
             Self::ElementMatch(selector) => {
                 value.as_array().is_some_and(|elements| elements.iter().any(|element| selector.matches(element)))

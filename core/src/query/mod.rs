@@ -7,6 +7,7 @@
 mod bounds;
 mod error;
 mod matcher;
+mod pattern;
 mod plan;
 mod request;
 mod selector;
@@ -14,6 +15,7 @@ mod selector_parse;
 
 pub use bounds::ValueRange;
 pub use error::QueryError;
+pub use pattern::Pattern;
 pub use plan::{Candidate, candidate_at, candidates};
 pub use request::{FindQuery, SortField, project};
 pub use selector::{Condition, Selector, TypeName};

@@ -7,6 +7,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::Pattern;
 use crate::json::Value;
 use crate::path::Path;
 
@@ -50,6 +51,8 @@ pub enum Condition {
     Modulo(i64, i64),
     /// `$beginsWith`
     BeginsWith(String),
+    /// `$regex`
+    Regex(Pattern),
     /// `$all`: an array with all of these among its elements
     All(Vec<Value>),
     /// `$elemMatch`: an array with an element that matches
