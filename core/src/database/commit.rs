@@ -1,5 +1,6 @@
 //! Committing edits: what a write changed of each document, its index, the feed and the counters, as one batch.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -9,7 +10,7 @@ use super::edit::Edit;
 use super::error::damaged_body;
 use super::{Database, WriteOptions};
 use crate::document::{Head, keys};
-use crate::index::{Interner, Postings, post_document};
+use crate::index::IndexUpdate;
 use crate::json::{self, Object, Value};
 use crate::revision::Rev;
 use crate::storage::{Batch, Kv, Snapshot, StorageError};
@@ -48,12 +49,12 @@ impl<K: Kv> Database<K> {
         let mut state = self.state.borrow().clone();
         let first_seq = state.seq + 1;
         let mut batch = Batch::new();
-        let mut interner = Interner::new(&self.dictionary, snapshot);
+        let mut index = self.index.update(snapshot);
         for mut edit in edits.edits.into_iter().filter(|edit| !edit.bodies.is_empty()) {
             state.seq += 1;
             let leaves = edit.stage(snapshot, self.options.revs_limit, &mut batch).await?;
             let head = Head { seq: state.seq, leaves };
-            stage_postings(snapshot, &edit, &head, &mut interner, &mut batch).await?;
+            stage_postings(snapshot, &edit, &head, &mut index, &mut batch).await?;
             stage_head(&edit, &head, &mut batch);
             match edit.stored.as_ref().map(Head::is_deleted) {
                 Some(true) => state.doc_del_count = state.doc_del_count.saturating_sub(1),
@@ -67,9 +68,9 @@ impl<K: Kv> Database<K> {
             return Ok(());
         }
         state.stage(first_seq, &mut batch);
-        let paths = interner.stage(&mut batch);
+        let updated = index.stage(&mut batch).await?;
         self.kv.commit(batch, write.durability.unwrap_or(self.options.durability)).await?;
-        self.dictionary.adopt(paths);
+        self.index.adopt(updated);
         self.state.replace(state);
         self.changed.notify(usize::MAX);
         Ok(())
@@ -87,11 +88,12 @@ fn stage_head(edit: &Edit, head: &Head, batch: &mut Batch) {
     }
 }
 
+/// Adds to `batch` what the edit changes of the index.
 async fn stage_postings<S: Snapshot>(
     snapshot: &S,
     edit: &Edit,
     head: &Head,
-    interner: &mut Interner<'_, S>,
+    index: &mut IndexUpdate<'_, S>,
     batch: &mut Batch,
 ) -> Result<(), StorageError> {
     // Design documents are not found by queries, as in CouchDB.
@@ -103,18 +105,17 @@ async fn stage_postings<S: Snapshot>(
     if before == after {
         return Ok(());
     }
-    let mut postings = [Postings::default(), Postings::default()];
-    for (rev, postings) in [before, after].iter().zip(&mut postings) {
+    let mut bodies = [None, None];
+    for (rev, body) in [before, after].iter().zip(&mut bodies) {
         if let Some(rev) = rev {
-            *postings = match edit.bodies.iter().find(|(new, _)| new == rev) {
-                Some((_, body)) => post_document(&body.members, interner).await?,
-                None => post_document(&read_body(snapshot, &edit.id, rev).await?, interner).await?,
-            };
+            *body = Some(match edit.bodies.iter().find(|(new, _)| new == rev) {
+                Some((_, body)) => Cow::Borrowed(&body.members),
+                None => Cow::Owned(read_body(snapshot, &edit.id, rev).await?),
+            });
         }
     }
-    let [before, after] = postings;
-    Postings::stage_difference(&before, &after, &edit.id, batch);
-    Ok(())
+    let [before, after] = &bodies;
+    index.replace(&edit.id, before.as_deref(), after.as_deref(), batch).await
 }
 
 async fn read_body<S: Snapshot>(snapshot: &S, id: &str, rev: &Rev) -> Result<Object, StorageError> {

@@ -58,7 +58,7 @@ impl<K: Kv> Database<K> {
         let mut finder = Finder::new(&snapshot, query);
         let mut walks = Vec::new();
         for candidate in all_candidates(query) {
-            walks.extend(Walk::resolve(&self.dictionary, &snapshot, candidate).await?);
+            walks.extend(Walk::resolve(&self.index.dictionary, &snapshot, candidate).await?);
         }
         let mut smallest = finder.smallest_of(&walks, LOOKS[0]).await?;
         if smallest.is_none()
@@ -115,7 +115,7 @@ impl<K: Kv> Database<K> {
                     candidate.ranges.iter_mut().for_each(|range| *range = range.intersect(&rest));
                     candidate.ranges.retain(|range| !range.is_empty());
                 }
-                let walk = Walk::resolve(&self.dictionary, snapshot, candidate).await?;
+                let walk = Walk::resolve(&self.index.dictionary, snapshot, candidate).await?;
                 Ok(walk.filter(|walk| walk.is_ordered))
             }
             _ => Ok(None),

@@ -33,7 +33,7 @@ use async_lock::Mutex;
 use event_listener::{Event, EventListener};
 
 use crate::effects::Random;
-use crate::index::Dictionary;
+use crate::index::PathIndex;
 use crate::storage::{Durability, Kv, StorageError};
 use state::State;
 
@@ -71,7 +71,7 @@ pub struct Info {
 pub struct Database<K> {
     kv: K,
     options: Options,
-    dictionary: Dictionary,
+    index: PathIndex,
     /// What the latest commit left; a writer holds `writer` while it makes the next.
     state: RefCell<State>,
     writer: Mutex<()>,
@@ -88,7 +88,7 @@ impl<K: Kv> Database<K> {
         Ok(Self {
             kv,
             options,
-            dictionary: Dictionary::default(),
+            index: PathIndex::default(),
             state: RefCell::new(state),
             writer: Mutex::new(()),
             changed: Event::new(),

@@ -1,13 +1,12 @@
 //! Walking the path index: from a candidate of the planner to documents.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::document::keys;
-use crate::index::{Dictionary, PathId, Segment, is_whole, keyspace};
-use crate::path::{Path, position, value_length};
+use crate::index::{self, Dictionary, POSITIONS_MAX, PathId, Segment, keyspace};
+use crate::path::{Path, position};
 use crate::query::{Candidate, Condition, Selector};
 use crate::storage::{Cursor, Direction, KeyRange, Snapshot, StorageError, after_prefix};
 
@@ -50,7 +49,12 @@ impl Walk {
             let mut longer = Vec::new();
             for parent in paths {
                 longer.extend(dictionary.find(snapshot, parent, Segment::Name(name)).await?);
-                if let Some(position) = as_position {
+                if as_position.is_some_and(|position| position >= POSITIONS_MAX) {
+                    // Later elements are not posted by position: where there are any, the documents are read.
+                    if dictionary.find(snapshot, parent, Segment::Later).await?.is_some() {
+                        return Ok(None);
+                    }
+                } else if let Some(position) = as_position {
                     longer.extend(dictionary.find(snapshot, parent, Segment::Position(position)).await?);
                 }
             }
@@ -125,13 +129,8 @@ impl<'snapshot, S: Snapshot> PostingCursor<'snapshot, S> {
 }
 
 fn read_posting(key: &[u8], record: &[u8]) -> Result<Posting, StorageError> {
-    let parts = || {
-        let rest = key.get(1 + size_of::<PathId>()..)?;
-        let (value, id) = rest.split_at_checked(value_length(rest)?)?;
-        Some((value, core::str::from_utf8(id).ok()?))
-    };
-    let (value, id) = parts().ok_or_else(|| StorageError::Corrupt(format!("the posting {key:02x?}")))?;
-    Ok(Posting { id: id.into(), value: value.to_vec(), whole: is_whole(record) })
+    let index::Posting { id, value, is_whole, .. } = index::Posting::read(key, record)?;
+    Ok(Posting { id: id.into(), value: value.to_vec(), whole: is_whole })
 }
 
 /// The heads of the documents whose `_id` can meet `selector`.

@@ -13,6 +13,12 @@ use hashbrown::HashMap;
 use super::keyspace;
 use crate::storage::{Batch, Snapshot, StorageError};
 
+// How a segment is told in a key.
+const NAME: u8 = b'.';
+const POSITION: u8 = b'#';
+const LATER: u8 = b'+';
+const MEMBER: u8 = b'*';
+
 /// The number of a path; the document itself is 0.
 pub type PathId = u32;
 
@@ -21,11 +27,17 @@ pub type PathId = u32;
 pub enum Segment<'name> {
     /// The member of an object.
     Name(&'name str),
-    /// The element of an array by its position.
+    /// The element of an array by its position, below [`POSITIONS_MAX`].
     Position(u32),
+    /// What stands at later positions. It has no paths of its own: its posting says that there is more.
+    Later,
     /// Any element of an array.
     Member,
 }
+
+/// How many elements of an array have paths of their own. Elements behind these are found by membership, so that a long
+/// array takes no path for each of its elements.
+pub const POSITIONS_MAX: u32 = 32;
 
 /// How many paths the cache holds before it starts anew.
 const CACHED_PATHS_MAX: usize = 1 << 16;
@@ -54,6 +66,11 @@ impl Dictionary {
             self.remember(key, id);
         }
         Ok(found)
+    }
+
+    /// Forgets all numbers, as all paths were deleted.
+    pub fn clear(&self) {
+        self.known.borrow_mut().clear();
     }
 
     /// Takes over the numbers that a committed write gave.
@@ -131,15 +148,32 @@ fn write_key(parent: PathId, segment: Segment<'_>, key: &mut Vec<u8>) {
     key.extend_from_slice(&parent.to_be_bytes());
     match segment {
         Segment::Name(name) => {
-            key.push(b'.');
+            key.push(NAME);
             key.extend_from_slice(name.as_bytes());
         }
         Segment::Position(position) => {
-            key.push(b'#');
+            key.push(POSITION);
             key.extend_from_slice(&position.to_be_bytes());
         }
-        Segment::Member => key.push(b'*'),
+        Segment::Later => key.push(LATER),
+        Segment::Member => key.push(MEMBER),
     }
+}
+
+/// Reads the record of a path's name: the path, its parent and its last segment.
+#[must_use]
+pub fn read_name<'record>(key: &[u8], record: &'record [u8]) -> Option<(PathId, PathId, Segment<'record>)> {
+    let path = read_id(key.strip_prefix(&[keyspace::PATH_NAME])?)?;
+    let (parent, rest) = record.split_first_chunk()?;
+    let (kind, rest) = rest.split_first()?;
+    let segment = match *kind {
+        NAME => Segment::Name(core::str::from_utf8(rest).ok()?),
+        POSITION => Segment::Position(u32::from_be_bytes(rest.try_into().ok()?)),
+        LATER => Segment::Later,
+        MEMBER => Segment::Member,
+        _ => return None,
+    };
+    Some((path, PathId::from_be_bytes(*parent), segment))
 }
 
 fn read_id(bytes: &[u8]) -> Option<PathId> {

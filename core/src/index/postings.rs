@@ -1,18 +1,21 @@
 //! Cutting a document into postings, and what an update changes of them.
 //!
-//! Every value has a posting at its path, containers too. The elements of an array are posted by position and once more
-//! by membership, where position does not count; below a membership there are memberships only, so that nested arrays
-//! multiply nothing. A posting's key holds path, value and document; what it cannot hold stands in the record's value:
-//! whether the value was cut, and how many elements a container has.
+//! Every value has a posting at its path, containers too. The elements of an array are posted by position, the first
+//! [`POSITIONS_MAX`] of them, and once more by membership, where position does not count; below a membership there are
+//! memberships only, so that nested arrays multiply nothing. A posting's key holds path, value and document; what it cannot
+//! hold stands in the record's value: whether the value was cut, and how many elements a container has.
 
+use alloc::format;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 use core::ops::Range;
 
-use super::dictionary::{Interner, PathId, Segment};
+use super::cardinality::Tally;
+use super::dictionary::{Interner, POSITIONS_MAX, PathId, Segment};
+use super::exclusion::{Exclusion, Exclusions};
 use super::keyspace;
 use crate::json::{Object, Value};
-use crate::path::{Encoded, encode_value};
+use crate::path::{Encoded, encode_value, value_length};
 use crate::storage::{Batch, Snapshot, StorageError};
 
 /// The flag of a posting whose value was cut.
@@ -38,33 +41,52 @@ struct Note {
     size: Option<u32>,
 }
 
+/// What is still to be visited of a document.
+struct Visit<'body> {
+    path: PathId,
+    value: &'body Value,
+    /// Whether the path leads through a membership.
+    by_membership: bool,
+    /// What is kept out of the index below the path.
+    exclusion: Option<&'body Exclusion>,
+}
+
 /// Cuts the body of a document into its postings.
 pub async fn post_document<S: Snapshot>(
     body: &Object,
+    exclusions: &Exclusions,
     interner: &mut Interner<'_, S>,
 ) -> Result<Postings, StorageError> {
     let mut postings = Postings::default();
-    // What is still to be visited: (path, value, whether the path holds a membership).
-    let mut waiting: Vec<(PathId, &Value, bool)> = Vec::with_capacity(body.len());
-    for (name, value) in body.iter() {
-        waiting.push((interner.intern(0, Segment::Name(name)).await?, value, false));
-    }
-    while let Some((path, value, by_membership)) = waiting.pop() {
-        postings.post(path, value, by_membership);
-        match value {
-            Value::Object(object) => {
-                for (name, member) in object.iter() {
-                    waiting.push((interner.intern(path, Segment::Name(name)).await?, member, by_membership));
+    let mut waiting: Vec<Visit<'_>> = Vec::with_capacity(body.len());
+    let mut members = Some((body, 0, false, Some(exclusions.root())));
+    loop {
+        if let Some((object, parent, by_membership, exclusion)) = members.take() {
+            for (name, value) in object.iter() {
+                let exclusion = exclusion.and_then(|exclusion| exclusion.below(name));
+                if !exclusion.is_some_and(Exclusion::is_whole) {
+                    let path = interner.intern(parent, Segment::Name(name)).await?;
+                    waiting.push(Visit { path, value, by_membership, exclusion });
                 }
             }
+        }
+        let Some(Visit { path, value, by_membership, exclusion }) = waiting.pop() else { break };
+        postings.post(path, value, by_membership);
+        match value {
+            Value::Object(object) => members = Some((object, path, by_membership, exclusion)),
             Value::Array(elements) if !elements.is_empty() => {
-                let membership = interner.intern(path, Segment::Member).await?;
-                for (element, position) in elements.iter().zip(0u32..) {
-                    waiting.push((membership, element, true));
-                    if !by_membership {
-                        waiting.push((interner.intern(path, Segment::Position(position)).await?, element, false));
+                if !by_membership {
+                    for (position, value) in (0..POSITIONS_MAX).zip(elements) {
+                        let path = interner.intern(path, Segment::Position(position)).await?;
+                        waiting.push(Visit { path, value, by_membership, exclusion: None });
+                    }
+                    if elements.len() > POSITIONS_MAX as usize {
+                        postings.post(interner.intern(path, Segment::Later).await?, &Value::Null, true);
                     }
                 }
+                let path = interner.intern(path, Segment::Member).await?;
+                let visit = |value| Visit { path, value, by_membership: true, exclusion: None };
+                waiting.extend(elements.iter().map(visit));
             }
             _ => {}
         }
@@ -74,8 +96,9 @@ pub async fn post_document<S: Snapshot>(
 }
 
 impl Postings {
-    /// Adds to `batch` what turns the postings of `document` from `before` into `after`, and nothing else.
-    pub fn stage_difference(before: &Self, after: &Self, document: &str, batch: &mut Batch) {
+    /// Adds to `batch` what turns the postings of `document` from `before` into `after`, and nothing else, and counts it
+    /// in `tally`.
+    pub fn stage_difference(before: &Self, after: &Self, document: &str, tally: &mut Tally, batch: &mut Batch) {
         let mut key = Vec::with_capacity(128);
         let (mut old, mut new) = (before.spans.iter().peekable(), after.spans.iter().peekable());
         loop {
@@ -91,10 +114,14 @@ impl Postings {
                 (_, Some(come)) if gone.is_none_or(|gone| gone.note != come.note) => {
                     after.full_key(come, document, &mut key);
                     batch.put(&key, &come.note.encode());
+                    if gone.is_none() {
+                        after.count(come, 1, tally);
+                    }
                 }
                 (Some(gone), None) => {
                     before.full_key(gone, document, &mut key);
                     batch.delete(&key);
+                    before.count(gone, -1, tally);
                 }
                 _ => {}
             }
@@ -121,6 +148,12 @@ impl Postings {
         self.arena.get(span.key.clone()).unwrap_or_default()
     }
 
+    fn count(&self, span: &Span, change: i64, tally: &mut Tally) {
+        if let Some((path, value)) = self.key(span).split_first_chunk() {
+            tally.count(PathId::from_be_bytes(*path), value, change);
+        }
+    }
+
     fn full_key(&self, span: &Span, document: &str, key: &mut Vec<u8>) {
         key.clear();
         key.push(keyspace::POSTING);
@@ -140,10 +173,39 @@ impl Note {
     }
 }
 
-/// Whether a posting with this record value holds its value whole.
-#[must_use]
-pub fn is_whole(record: &[u8]) -> bool {
-    record.first().is_none_or(|flags| flags & CUT == 0)
+/// A posting as it is read: the document, and the value by which it stands there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Posting<'entry> {
+    /// The document's id.
+    pub id: &'entry str,
+    /// The encoded value.
+    pub value: &'entry [u8],
+    /// Whether the value was not cut.
+    pub is_whole: bool,
+    /// How many elements or members the value has; `None` of scalars and below memberships.
+    pub size: Option<u32>,
+}
+
+impl<'entry> Posting<'entry> {
+    /// Reads an entry of the index.
+    ///
+    /// # Errors
+    /// [`StorageError::Corrupt`] if it is none.
+    pub fn read(key: &'entry [u8], record: &[u8]) -> Result<Self, StorageError> {
+        let parts = || {
+            let (value, id) = Self::split(key)?;
+            Some((value, core::str::from_utf8(id).ok()?))
+        };
+        let (value, id) = parts().ok_or_else(|| StorageError::Corrupt(format!("the posting {key:02x?}")))?;
+        let size = record.get(1..).and_then(|size| size.try_into().ok()).map(u32::from_be_bytes);
+        Ok(Self { id, value, is_whole: record.first().is_none_or(|flags| flags & CUT == 0), size })
+    }
+
+    /// The value and the id in the key of an entry.
+    fn split(key: &'entry [u8]) -> Option<(&'entry [u8], &'entry [u8])> {
+        let rest = key.get(1 + size_of::<PathId>()..)?;
+        rest.split_at_checked(value_length(rest)?)
+    }
 }
 
 fn container_size(value: &Value) -> Option<u32> {

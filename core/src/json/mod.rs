@@ -7,11 +7,13 @@
 mod canonical;
 mod collation;
 mod parse;
+mod type_name;
 mod value;
 mod write;
 
 pub use canonical::{canonical, canonical_object};
 pub use collation::collate;
 pub use parse::{JsonError, parse};
+pub use type_name::TypeName;
 pub use value::{Object, Value};
 pub use write::{write, write_object, write_string};

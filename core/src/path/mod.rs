@@ -9,4 +9,4 @@ mod value_key;
 
 pub(crate) use syntax::position;
 pub use syntax::{Found, Path};
-pub use value_key::{Encoded, VALUE_BYTES_MAX, decode_value, encode_value, type_prefix, value_length};
+pub use value_key::{Encoded, VALUE_BYTES_MAX, decode_value, encode_value, type_of_encoded, type_prefix, value_length};

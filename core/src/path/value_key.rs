@@ -15,7 +15,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::json::{Object, Value};
+use crate::json::{Object, TypeName, Value};
 
 /// How many bytes of a string, or of a container's encoding, a key holds.
 pub const VALUE_BYTES_MAX: usize = 64;
@@ -62,17 +62,26 @@ pub fn encode_value(value: &Value, out: &mut Vec<u8>) -> Encoded {
     }
 }
 
-/// The encodings of which type's values start with the returned byte; `None` for an unknown type. Booleans have two.
+/// With what the encodings of this type's values start: the least and the greatest first byte.
 #[must_use]
-pub fn type_prefix(name: &str) -> Option<(u8, u8)> {
-    Some(match name {
-        "null" => (NULL, NULL),
-        "boolean" => (FALSE, TRUE),
-        "number" => (NUMBER, NUMBER),
-        "string" => (STRING, STRING),
-        "array" => (ARRAY, ARRAY),
-        "object" => (OBJECT, OBJECT),
-        _ => return None,
+pub fn type_prefix(name: TypeName) -> (u8, u8) {
+    match name {
+        TypeName::Null => (NULL, NULL),
+        TypeName::Boolean => (FALSE, TRUE),
+        TypeName::Number => (NUMBER, NUMBER),
+        TypeName::String => (STRING, STRING),
+        TypeName::Array => (ARRAY, ARRAY),
+        TypeName::Object => (OBJECT, OBJECT),
+    }
+}
+
+/// The type of the value that `bytes` encode, by their first byte.
+#[must_use]
+pub fn type_of_encoded(bytes: &[u8]) -> Option<TypeName> {
+    let first = *bytes.first()?;
+    TypeName::ALL.into_iter().find(|name| {
+        let (least, greatest) = type_prefix(*name);
+        (least..=greatest).contains(&first)
     })
 }
 

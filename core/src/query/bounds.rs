@@ -3,8 +3,8 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{Condition, TypeName};
-use crate::json::Value;
+use super::Condition;
+use crate::json::{TypeName, Value};
 use crate::path::{Encoded, encode_value, type_prefix};
 use crate::storage::{Direction, after_prefix};
 
@@ -75,18 +75,18 @@ impl ValueRange {
             Condition::GreaterOrEqual(value) => Self { start: encoded(value).0, end: None },
             Condition::BeginsWith(prefix) => Self::of_prefix(prefix),
             Condition::Exists(true) => Self::all(),
-            Condition::Type(name) => Self::of_type(*name)?,
-            Condition::Size(_) => Self::of_type(TypeName::Array)?,
-            Condition::Regex(_) => Self::of_type(TypeName::String)?,
-            Condition::Modulo(..) => Self::of_type(TypeName::Number)?,
+            Condition::Type(name) => Self::of_type(*name),
+            Condition::Size(_) => Self::of_type(TypeName::Array),
+            Condition::Regex(_) => Self::of_type(TypeName::String),
+            Condition::Modulo(..) => Self::of_type(TypeName::Number),
             // An array matches by its elements, so all arrays are looked at beside the values themselves.
             Condition::In(values) => {
                 let mut ranges: Vec<Self> = values.iter().filter(|value| !is_array(value)).map(Self::equal).collect();
-                ranges.push(Self::of_type(TypeName::Array)?);
+                ranges.push(Self::of_type(TypeName::Array));
                 return Some(Self::disjoint(ranges));
             }
-            Condition::All(_) | Condition::ElementMatch(_) | Condition::AllMatch(_) => Self::of_type(TypeName::Array)?,
-            Condition::KeyMatch(_) => Self::of_type(TypeName::Object)?,
+            Condition::All(_) | Condition::ElementMatch(_) | Condition::AllMatch(_) => Self::of_type(TypeName::Array),
+            Condition::KeyMatch(_) => Self::of_type(TypeName::Object),
             // A negation holds for no document that lacks the path.
             Condition::NotEqual(_) | Condition::NotIn(_) | Condition::Not(_) => Self::all(),
             Condition::Exists(false) => return None,
@@ -130,9 +130,9 @@ impl ValueRange {
         merged
     }
 
-    fn of_type(name: TypeName) -> Option<Self> {
-        let (first, last) = type_prefix(name.name())?;
-        Some(Self { start: vec![first], end: after_prefix(&[last]) })
+    fn of_type(name: TypeName) -> Self {
+        let (first, last) = type_prefix(name);
+        Self { start: vec![first], end: after_prefix(&[last]) }
     }
 
     fn of_prefix(prefix: &str) -> Self {

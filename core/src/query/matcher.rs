@@ -3,8 +3,8 @@
 use core::cmp::Ordering;
 
 use super::selector_parse::whole;
-use super::{Condition, Selector, TypeName};
-use crate::json::{Value, collate};
+use super::{Condition, Selector};
+use crate::json::{TypeName, Value, collate};
 use crate::path::Found;
 
 impl Selector {

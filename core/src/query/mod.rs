@@ -18,4 +18,4 @@ pub use error::QueryError;
 pub use pattern::Pattern;
 pub use plan::{Candidate, candidate_at, candidates};
 pub use request::{FindQuery, SortField, project};
-pub use selector::{Condition, Selector, TypeName};
+pub use selector::{Condition, Selector};

@@ -8,7 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Pattern;
-use crate::json::Value;
+use crate::json::{TypeName, Value};
 use crate::path::Path;
 
 /// A selector.
@@ -63,65 +63,6 @@ pub enum Condition {
     KeyMatch(Box<Selector>),
     /// `$not` of a condition that has no opposite of its own
     Not(Box<Condition>),
-}
-
-/// The types that `$type` tells apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TypeName {
-    /// `null`
-    Null,
-    /// `boolean`
-    Boolean,
-    /// `number`
-    Number,
-    /// `string`
-    String,
-    /// `array`
-    Array,
-    /// `object`
-    Object,
-}
-
-impl TypeName {
-    /// The type called `name`.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Some(match name {
-            "null" => Self::Null,
-            "boolean" => Self::Boolean,
-            "number" => Self::Number,
-            "string" => Self::String,
-            "array" => Self::Array,
-            "object" => Self::Object,
-            _ => return None,
-        })
-    }
-
-    /// The type's name in Mango.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Null => "null",
-            Self::Boolean => "boolean",
-            Self::Number => "number",
-            Self::String => "string",
-            Self::Array => "array",
-            Self::Object => "object",
-        }
-    }
-
-    /// The type of `value`.
-    #[must_use]
-    pub fn of(value: &Value) -> Self {
-        match value {
-            Value::Null => Self::Null,
-            Value::Bool(_) => Self::Boolean,
-            Value::Number(_) => Self::Number,
-            Value::String(_) => Self::String,
-            Value::Array(_) => Self::Array,
-            Value::Object(_) => Self::Object,
-        }
-    }
 }
 
 impl Selector {

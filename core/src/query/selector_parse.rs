@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Condition, Pattern, QueryError, Selector, TypeName};
-use crate::json::{self, Object, Value};
+use super::{Condition, Pattern, QueryError, Selector};
+use crate::json::{self, Object, TypeName, Value};
 use crate::path::Path;
 
 impl Selector {
