@@ -7,12 +7,10 @@ use alloc::vec::Vec;
 use hashbrown::HashMap;
 
 use super::edit::Edit;
-use super::error::damaged_body;
+use super::text::read_body;
 use super::{Database, WriteOptions};
 use crate::document::{Head, keys};
 use crate::index::IndexUpdate;
-use crate::json::{self, Object, Value};
-use crate::revision::Rev;
 use crate::storage::{Batch, Kv, Snapshot, StorageError};
 
 /// The documents of one write in the order in which they came first.
@@ -116,12 +114,4 @@ async fn stage_postings<S: Snapshot>(
     }
     let [before, after] = &bodies;
     index.replace(&edit.id, before.as_deref(), after.as_deref(), batch).await
-}
-
-async fn read_body<S: Snapshot>(snapshot: &S, id: &str, rev: &Rev) -> Result<Object, StorageError> {
-    let text = snapshot.get(&keys::body(id, rev)).await?.unwrap_or_else(|| b"{}".to_vec());
-    match json::parse(&text).map_err(|error| damaged_body(id, &error))? {
-        Value::Object(body) => Ok(body),
-        _ => Ok(Object::new()),
-    }
 }

@@ -7,33 +7,41 @@
 mod all_docs;
 mod changes;
 mod commit;
+mod count;
+mod distinct;
 mod edit;
 mod error;
 mod find;
 mod local;
+mod paths;
 mod read;
+mod reindex;
 mod revs_diff;
 mod state;
 mod text;
-mod walk;
+mod value;
 mod write;
 
 pub use all_docs::AllDocsQuery;
 pub use changes::{ChangesPage, ChangesQuery, ChangesRow, Since};
+pub use distinct::DistinctValue;
 pub use error::{ReadError, WriteError};
-pub use find::{FindPage, FindStats};
+pub use find::{FindPage, FindStats, Way};
+pub use paths::KnownPath;
 pub use read::{GetOptions, OpenRev, OpenRevs};
 pub use revs_diff::RevsDiffRow;
 pub use write::{BulkRow, Refused, WriteOptions, Written};
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::cell::RefCell;
 
 use async_lock::Mutex;
 use event_listener::{Event, EventListener};
 
 use crate::effects::Random;
-use crate::index::PathIndex;
+use crate::index::{Exclusions, PathIndex};
+use crate::path::Path;
 use crate::storage::{Durability, Kv, StorageError};
 use state::State;
 
@@ -46,11 +54,19 @@ pub struct Options {
     pub document_bytes_max: usize,
     /// The durability of writes that name none.
     pub durability: Durability,
+    /// Paths that are not indexed, with all that lies below them; queries on them read documents. Opening a database with
+    /// other paths than before makes its index anew.
+    pub exclude: Vec<Path>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { revs_limit: 1000, document_bytes_max: 8 * 1024 * 1024, durability: Durability::default() }
+        Self {
+            revs_limit: 1000,
+            document_bytes_max: 8 * 1024 * 1024,
+            durability: Durability::default(),
+            exclude: Vec::new(),
+        }
     }
 }
 
@@ -85,14 +101,9 @@ impl<K: Kv> Database<K> {
     /// What the storage reports, and [`StorageError::Corrupt`] where its records are not this library's.
     pub async fn open(kv: K, random: &impl Random, options: Options) -> Result<Self, StorageError> {
         let state = State::open(&kv, random).await?;
-        Ok(Self {
-            kv,
-            options,
-            index: PathIndex::default(),
-            state: RefCell::new(state),
-            writer: Mutex::new(()),
-            changed: Event::new(),
-        })
+        let index = PathIndex::new(Exclusions::new(options.exclude.clone()));
+        reindex::fit(&kv, &index).await?;
+        Ok(Self { kv, options, index, state: RefCell::new(state), writer: Mutex::new(()), changed: Event::new() })
     }
 
     /// Completes after the next commit that changes a document. Take it before reading what may have changed already.

@@ -63,6 +63,12 @@ impl State {
         Ok(state)
     }
 
+    /// How many documents there are, as of `snapshot`.
+    pub(super) async fn read_doc_count<S: Snapshot>(snapshot: &S) -> Result<u64, StorageError> {
+        let record = snapshot.get(keys::STATE).await?.unwrap_or_default();
+        Ok(Self::decode(&record, &[], None).map_or(0, |state| state.doc_count))
+    }
+
     /// Begins an epoch, if none has begun since the open, and adds the records to `batch`.
     pub(super) fn stage(&mut self, first_seq: u64, batch: &mut Batch) {
         if let Some(id) = self.next_epoch.take() {

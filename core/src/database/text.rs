@@ -1,10 +1,14 @@
 //! Writing a document out: its stored body with the special members around it.
 
+use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
+use super::error::damaged_body;
+use crate::document::{Head, keys};
 use crate::json::{self, Object, Value};
 use crate::revision::Rev;
+use crate::storage::{Snapshot, StorageError};
 
 /// The JSON text of a document: `_id`, `_rev`, `_deleted` if it is, the stored body, then `extras`.
 pub(super) fn document_text(id: &str, rev: &str, deleted: bool, body: &[u8], extras: &[(&str, Value)]) -> Vec<u8> {
@@ -41,6 +45,27 @@ pub(super) fn document_value(id: &str, rev: &Rev, deleted: bool, body: Object) -
     }
     members.append(body);
     Value::Object(members)
+}
+
+/// The winning revision as selectors see it; `None` if the document is deleted.
+pub(super) async fn winner_value<S: Snapshot>(
+    snapshot: &S,
+    id: &str,
+    head: &Head,
+) -> Result<Option<Value>, StorageError> {
+    let Some(winner) = head.winner().filter(|leaf| !leaf.deleted) else { return Ok(None) };
+    let body = read_body(snapshot, id, &winner.rev).await?;
+    Ok(Some(document_value(id, &winner.rev, false, body)))
+}
+
+/// The members of a stored body.
+pub(super) async fn read_body<S: Snapshot>(snapshot: &S, id: &str, rev: &Rev) -> Result<Object, StorageError> {
+    let body = snapshot.get(&keys::body(id, rev)).await?;
+    let body = body.ok_or_else(|| StorageError::Corrupt(format!("the body of {id:?} is not there")))?;
+    match json::parse(&body).map_err(|error| damaged_body(id, &error))? {
+        Value::Object(members) => Ok(members),
+        _ => Ok(Object::new()),
+    }
 }
 
 /// A list of revisions as JSON.

@@ -107,13 +107,19 @@ impl fmt::Display for Path {
             if place > 0 {
                 formatter.write_str(".")?;
             }
-            for character in name.chars() {
-                if matches!(character, '.' | '\\') {
-                    formatter.write_str("\\")?;
-                }
-                write!(formatter, "{character}")?;
-            }
+            write_name(name, formatter)?;
         }
         Ok(())
     }
+}
+
+/// Writes a name as it stands in a path.
+pub(super) fn write_name(name: &str, out: &mut impl fmt::Write) -> fmt::Result {
+    for character in name.chars() {
+        if matches!(character, '.' | '\\') {
+            out.write_char('\\')?;
+        }
+        out.write_char(character)?;
+    }
+    Ok(())
 }

@@ -57,7 +57,7 @@ impl ValueRange {
     }
 
     /// The ranges in which every value lies for which `condition` holds at the path itself; `None` where the index
-    /// cannot narrow the search. A value in the ranges that was not cut meets the condition.
+    /// cannot narrow the search. Of `$in`, arrays that match by an element are left out.
     #[must_use]
     pub fn of(condition: &Condition) -> Option<Vec<Self>> {
         let range = match condition {
@@ -79,11 +79,17 @@ impl ValueRange {
             Condition::Size(_) => Self::of_type(TypeName::Array),
             Condition::Regex(_) => Self::of_type(TypeName::String),
             Condition::Modulo(..) => Self::of_type(TypeName::Number),
-            // An array matches by its elements, so all arrays are looked at beside the values themselves.
+            // An array matches by its elements.
             Condition::In(values) => {
-                let mut ranges: Vec<Self> = values.iter().filter(|value| !is_array(value)).map(Self::equal).collect();
-                ranges.push(Self::of_type(TypeName::Array));
-                return Some(Self::disjoint(ranges));
+                let values = values.iter().filter(|value| !is_array(value));
+                return Some(Self::disjoint(values.map(Self::equal).collect()));
+            }
+            // What has the encoding of a cut value can be another.
+            Condition::NotEqual(value) if encoded(value).1 => {
+                let Self { start, end } = Self::equal(value);
+                let below = Self { start: Vec::new(), end: Some(start) };
+                let above = Self { start: end.unwrap_or_default(), end: None };
+                return Some(vec![below, above]);
             }
             Condition::All(_) | Condition::ElementMatch(_) | Condition::AllMatch(_) => Self::of_type(TypeName::Array),
             Condition::KeyMatch(_) => Self::of_type(TypeName::Object),
@@ -95,19 +101,27 @@ impl ValueRange {
     }
 
     /// Whether every value in the ranges of `condition` that was not cut meets it.
-    #[must_use]
-    pub fn is_exact(condition: &Condition) -> bool {
+    pub(super) fn decides(condition: &Condition) -> bool {
         matches!(
             condition,
             Condition::Equal(_)
+                | Condition::NotEqual(_)
                 | Condition::Less(_)
                 | Condition::LessOrEqual(_)
                 | Condition::Greater(_)
                 | Condition::GreaterOrEqual(_)
+                | Condition::In(_)
                 | Condition::BeginsWith(_)
                 | Condition::Exists(true)
                 | Condition::Type(_)
         )
+    }
+
+    /// The values that lie in a range of both lists.
+    #[must_use]
+    pub fn intersection(left: &[Self], right: &[Self]) -> Vec<Self> {
+        let pairs = left.iter().flat_map(|left| right.iter().map(|right| left.intersect(right)));
+        Self::disjoint(pairs.collect())
     }
 
     /// The same values in ranges that do not overlap, in ascending order.
@@ -135,7 +149,8 @@ impl ValueRange {
         Self { start: vec![first], end: after_prefix(&[last]) }
     }
 
-    fn of_prefix(prefix: &str) -> Self {
+    /// The strings that begin with `prefix`, and those of which the key does not say whether they do.
+    pub(super) fn of_prefix(prefix: &str) -> Self {
         let (mut start, whole) = encoded(&Value::from(prefix));
         if whole {
             // Without the byte that closes the string, whatever continues it lies in the range.
@@ -155,7 +170,7 @@ fn after(encoded: &[u8], whole: bool) -> Option<Vec<u8>> {
     if whole { Some([encoded, &[0xff]].concat()) } else { after_prefix(encoded) }
 }
 
-fn encoded(value: &Value) -> (Vec<u8>, bool) {
+pub(super) fn encoded(value: &Value) -> (Vec<u8>, bool) {
     let mut bytes = Vec::new();
     let whole = encode_value(value, &mut bytes) == Encoded::Whole;
     (bytes, whole)

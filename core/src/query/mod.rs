@@ -12,10 +12,11 @@ mod plan;
 mod request;
 mod selector;
 mod selector_parse;
+mod verdict;
 
 pub use bounds::ValueRange;
 pub use error::QueryError;
 pub use pattern::Pattern;
-pub use plan::{Candidate, candidate_at, candidates};
+pub use plan::{PathScan, Plan, Source};
 pub use request::{FindQuery, SortField, project};
 pub use selector::{Condition, Selector};
