@@ -49,9 +49,9 @@ const wasmMember = () => (wasmUrl === undefined ? {} : { wasm: wasmUrl })
 
 /** Opens the database `name`. */
 export function connect(name: string, options: DatabaseOptions): Connection {
-  const { durability, revsLimit, documentBytesMax, cacheBytes, signal } = options
+  const { durability, revsLimit, documentBytesMax, cacheBytes, index, signal } = options
   const storage = options.storage ?? (typeof indexedDB === 'undefined' ? 'memory' : 'indexeddb')
-  const asked = { storage, durability, revsLimit, documentBytesMax, cacheBytes }
+  const asked = { storage, durability, revsLimit, documentBytesMax, cacheBytes, index }
   const engineOptions = JSON.parse(JSON.stringify(asked)) as EngineOptions
   const connection = new Connection((fail) => start(options.worker ?? typeof Worker === 'function', fail))
   connection.open(name, engineOptions)

@@ -13,6 +13,7 @@ import type { Direction, Peer, ReplicationOptions } from './replication-types.js
 import { openReview, openReviews, type Review } from './reviews.js'
 import { Sync } from './sync.js'
 import type {
+  Abortable,
   AbsentRow,
   AllDocsQuery,
   AllDocsResult,
@@ -23,6 +24,8 @@ import type {
   BulkGetResult,
   ChangesQuery,
   DatabaseOptions,
+  DistinctOptions,
+  DistinctValue,
   Durability,
   Existing,
   Explanation,
@@ -33,14 +36,17 @@ import type {
   IndexList,
   Info,
   InitOptions,
+  KnownPath,
   OpenRev,
   OpenRevsOptions,
   PutOptions,
   Refused,
   RemoveOptions,
   RevsDiff,
+  Selector,
   Tombstone,
   Unnamed,
+  ValueOptions,
   Writable,
   Written,
 } from './types.js'
@@ -129,9 +135,12 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
   /** The document `id`: its winning revision, or the one that `rev` names. */
   get<Shape extends object = Doc>(id: string, options?: GetOptions): Promise<Existing<Shape>>
   get<Shape extends object = Doc>(id: string, options: OpenRevsOptions): Promise<OpenRev<Shape>[]>
-  async get(id: string, options: GetOptions | OpenRevsOptions = {}): Promise<unknown> {
+  /** What stands at a path of the document; `undefined` if nothing does. */
+  get<Value = unknown>(id: string, options: ValueOptions): Promise<Value | undefined>
+  async get(id: string, options: GetOptions | OpenRevsOptions | ValueOptions = {}): Promise<unknown> {
     if (typeof id !== 'string') throw badRequest('the id of a document is a string')
     const { signal, ...asked } = options
+    if ('path' in asked) return this.#call('value', { id, path: asked.path }, signal)
     if (!('open_revs' in asked)) return this.#call('get', { id, options: asked }, signal)
     const { open_revs, revs, latest } = asked
     return this.#call('openRevs', { id, revs: open_revs, latest, with_revisions: revs }, signal)
@@ -174,7 +183,27 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
     return this.#call('find', asked, signal)
   }
 
-  /** How `find` would answer the query. */
+  /** How many documents a selector matches. */
+  async count(selector: Selector, options: Abortable = {}): Promise<number> {
+    return this.#call('count', { selector }, options.signal)
+  }
+
+  /**
+   * The values that stand at `path` in any document, each once, in order; with `counts`, how many documents have each.
+   * `[]` in a path means the elements of an array: `tags.[]`.
+   */
+  distinct(path: string, options: DistinctOptions & { counts: true }): Promise<DistinctValue[]>
+  distinct<Value = unknown>(path: string, options?: DistinctOptions): Promise<Value[]>
+  async distinct(path: string, options: DistinctOptions = {}): Promise<unknown> {
+    return this.#call('distinct', { path, counts: options.counts }, options.signal)
+  }
+
+  /** The paths that documents have, with the types found there: a schema that writes itself. */
+  async paths(options: Abortable = {}): Promise<KnownPath[]> {
+    return this.#call('paths', {}, options.signal)
+  }
+
+  /** How `find` answers the query: it is answered, and told how. */
   async explain(query: FindQuery): Promise<Explanation> {
     const { signal, ...asked } = given(query)
     return this.#call('explain', asked, signal)

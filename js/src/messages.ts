@@ -9,7 +9,7 @@ import type { DatabaseOptions } from './types.js'
 /** The options that the engine is opened with. */
 export type EngineOptions = Pick<
   DatabaseOptions,
-  'storage' | 'durability' | 'revsLimit' | 'documentBytesMax' | 'cacheBytes'
+  'storage' | 'durability' | 'revsLimit' | 'documentBytesMax' | 'cacheBytes' | 'index'
 >
 
 /** A method is to be run. Ids are the page's. */

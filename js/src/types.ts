@@ -75,6 +75,11 @@ export interface DatabaseOptions {
   documentBytesMax?: number
   /** How much of the database is kept in memory, in bytes; default 32 MiB. As for `revsLimit`. */
   cacheBytes?: number
+  /**
+   * Paths that are not indexed, with all that lies below them, such as objects with ids as their names; queries on them
+   * read documents. Opening with other paths than before makes the index anew. As for `revsLimit`.
+   */
+  index?: { exclude: string[] }
   /** `false` runs the engine where the instance is, for service workers and tests. */
   worker?: boolean
   /** Closes the database when it aborts. */
@@ -136,6 +141,11 @@ export interface GetOptions extends Abortable {
   conflicts?: boolean
   /** With `rev`: the leaf that `rev` led to. */
   latest?: boolean
+}
+
+export interface ValueOptions extends Abortable {
+  /** Asks for what stands at this path (`address.city`) instead of the document. */
+  path: string
 }
 
 export interface OpenRevsOptions extends Abortable {
@@ -255,6 +265,24 @@ export interface FindResult<Doc> {
   bookmark: string
 }
 
+export interface DistinctOptions extends Abortable {
+  /** Counts the documents that have each value, which reads all of the path's index. */
+  counts?: boolean
+}
+
+export interface DistinctValue {
+  value: unknown
+  count: number
+}
+
+/** A path that documents have. */
+export interface KnownPath {
+  /** `[]` in it means the elements of an array: `tags.[]`. */
+  path: string
+  /** How many documents have a value of each type there. Of elements: how many different ones, document by document. */
+  types: { [type in 'null' | 'boolean' | 'number' | 'string' | 'array' | 'object']?: number }
+}
+
 export interface ChangesQuery extends Abortable {
   /** A `seq` of an earlier change, 0 for all (the default), or `now`. */
   since?: string | number
@@ -309,9 +337,29 @@ export interface IndexList {
   indexes: { ddoc: string | null; name: string; type: string; def: { fields: { [path: string]: 'asc' | 'desc' }[] } }[]
 }
 
-/** How a query would be answered: the plan, and what it costs. */
+/** A part of the index: the postings of a path within bounds, an intersection, a union, or documents named by id. */
+export type IndexPart =
+  | { path: string; bounds: { from?: unknown; above?: unknown; to?: unknown; below?: unknown }[] }
+  | { all: IndexPart[] }
+  | { any: IndexPart[] }
+  | { ids: string[] }
+
+/** How a query is answered, and what that takes. */
 export interface Explanation {
-  [member: string]: unknown
+  /**
+   * `index`: by the documents that `source` names; `id_order` and `sort_order`: by walking postings in the order of the
+   * answer, and leaving once it is full; `scan`: by reading the documents.
+   */
+  way: 'index' | 'id_order' | 'sort_order' | 'scan'
+  /** Where matches are found; `null` where the index does not narrow the search. */
+  source: IndexPart | null
+  /** Whether postings can decide that a document matches. */
+  is_exact: boolean
+  /** The path that is walked in order, of `sort_order`. */
+  sort: { path: string; direction: 'asc' | 'desc' } | null
+  postings_read: number
+  documents_read: number
+  results_returned: number
 }
 
 export interface InitOptions {

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use event_listener::Event;
 use firkin_core::database::{Database, Options};
 use firkin_core::effects::Random;
+use firkin_core::path::Path;
 use firkin_core::replication::Control;
 use firkin_core::storage::blocks_memory::MemoryBlocks;
 use firkin_core::storage::store::{LogStore, StoreOptions};
@@ -69,7 +70,7 @@ impl Engine {
     /// Opens the database `name`, and creates it where there is none.
     ///
     /// `options` is JSON: `{ storage: 'indexeddb' | 'memory', durability: 'relaxed' | 'strict', cacheBytes,
-    /// revsLimit, documentBytesMax }`.
+    /// revsLimit, documentBytesMax, index: { exclude } }`.
     #[wasm_bindgen(unchecked_return_type = "Promise<Engine>")]
     pub fn open(name: String, options: String, host: Host) -> Promise {
         calls::promise(async move {
@@ -177,6 +178,8 @@ fn database_options(asked: &Payload<'_>) -> Result<Options, Failure> {
     if let Some(limit) = asked.count("revsLimit")? {
         options.revs_limit = u32::try_from(limit).unwrap_or(u32::MAX);
     }
+    let excluded = asked.object("index")?.texts("exclude")?.unwrap_or_default();
+    options.exclude = excluded.iter().map(|path| Path::parse(path)).collect();
     if let Some(bytes) = asked.count("documentBytesMax")? {
         options.document_bytes_max = bytes;
     }

@@ -5,6 +5,7 @@
 mod changes;
 mod documents;
 mod find;
+mod paths;
 mod replicate;
 
 use std::rc::Rc;
@@ -27,6 +28,10 @@ pub async fn run(engine: &Rc<Opened>, method: &str, payload: &[u8]) -> Result<Ve
         "revsDiff" => changes::revs_diff(database, payload).await,
         "info" => changes::info(engine).await,
         "find" => find::find(database, payload).await,
+        "value" => paths::value(database, payload).await,
+        "count" => paths::count(database, payload).await,
+        "distinct" => paths::distinct(database, payload).await,
+        "paths" => paths::paths(database).await,
         "explain" => find::explain(database, payload).await,
         "replicate" => replicate::replicate(engine, payload).await,
         "cancelReplication" => replicate::cancel(engine, payload),

@@ -7,6 +7,7 @@ use super::FindStats;
 use super::hits::Hits;
 use super::scan::{Kind, Part, PostingCursor, Scan};
 use crate::document::{Head, keys};
+use crate::index::Posting;
 use crate::storage::{Direction, Snapshot, StorageError};
 
 /// How many postings of the parts of an intersection are looked at, again and again, until one has no more than that.
@@ -106,16 +107,37 @@ impl<S: Snapshot> Gatherer<'_, S> {
             if hits.len() == 0 {
                 break;
             }
+            let enough = if self.is_exhaustive { usize::MAX } else { hits.len() * POSTINGS_A_DOCUMENT };
             let other = match slot {
                 Some(other) => Some(other),
-                None if self.is_exhaustive => Box::pin(self.gather(part, usize::MAX)).await?,
-                None => Box::pin(self.gather(part, hits.len() * POSTINGS_A_DOCUMENT)).await?,
+                None if part.bound <= enough as u64 || !part.is_of_one_value() => {
+                    Box::pin(self.gather(part, enough)).await?
+                }
+                None => None,
             };
-            match other {
-                Some(other) => hits.intersect(&other),
-                None => hits.doubt(),
+            match (other, &part.kind) {
+                (Some(other), _) => hits.intersect(&other),
+                (None, Kind::Scan(scan)) if part.is_of_one_value() => hits = self.probe(scan, &hits).await?,
+                (None, _) => hits.doubt(),
             }
         }
         Ok(Some(hits))
+    }
+
+    /// Those of `hits` that have a posting in the scan of one value, each looked up.
+    async fn probe(&mut self, scan: &Scan, hits: &Hits) -> Result<Hits, StorageError> {
+        let mut found = Hits::default();
+        let Some(value) = scan.ranges().pop().map(|range| range.keys.start) else { return Ok(found) };
+        for (id, is_decided) in hits.iter() {
+            self.stats.postings_read += 1;
+            let key = [value.as_slice(), id.as_bytes()].concat();
+            if let Some(record) = self.snapshot.get(&key).await? {
+                let verdict = scan.scan.judge(&Posting::read(&key, &record)?);
+                if verdict != Some(false) {
+                    found.push(id, is_decided && verdict == Some(true));
+                }
+            }
+        }
+        Ok(found)
     }
 }

@@ -94,6 +94,11 @@ impl Part {
 }
 
 impl Part {
+    /// Whether it is a scan of the postings of one value.
+    pub fn is_of_one_value(&self) -> bool {
+        matches!(&self.kind, Kind::Scan(scan) if scan.is_of_one_value())
+    }
+
     /// How many documents the part has, if that is kept.
     pub async fn count<S: Snapshot>(&self, snapshot: &S) -> Result<Option<u64>, StorageError> {
         match &self.kind {
