@@ -339,7 +339,7 @@ export interface IndexList {
 
 /** A part of the index: the postings of a path within bounds, an intersection, a union, or documents named by id. */
 export type IndexPart =
-  | { path: string; bounds: { from?: unknown; above?: unknown; to?: unknown; below?: unknown }[] }
+  | { path: string; bounds: { type?: string; from?: unknown; above?: unknown; to?: unknown; below?: unknown }[] }
   | { all: IndexPart[] }
   | { any: IndexPart[] }
   | { ids: string[] }
@@ -348,9 +348,9 @@ export type IndexPart =
 export interface Explanation {
   /**
    * `index`: by the documents that `source` names; `id_order` and `sort_order`: by walking postings in the order of the
-   * answer, and leaving once it is full; `scan`: by reading the documents.
+   * answer, and leaving once it is full; `id_range`: by reading the documents with ids in a range; `scan`: by reading all.
    */
-  way: 'index' | 'id_order' | 'sort_order' | 'scan'
+  way: 'index' | 'id_order' | 'sort_order' | 'id_range' | 'scan'
   /** Where matches are found; `null` where the index does not narrow the search. */
   source: IndexPart | null
   /** Whether postings can decide that a document matches. */

@@ -20,6 +20,11 @@ const operators = {
   $size: (value, wanted) => Array.isArray(value) && value.length === wanted,
   $mod: (value, [divisor, remainder]) => Number.isInteger(value) && value % divisor === remainder,
   $beginsWith: (value, prefix) => typeof value === 'string' && value.startsWith(prefix),
+  $regex: (value, pattern) => typeof value === 'string' && new RegExp(pattern).test(value),
+  $allMatch: (value, condition) =>
+    Array.isArray(value) && value.length > 0 && value.every((element) => holds(element, condition)),
+  $keyMapMatch: (value, condition) =>
+    typeOf(value) === 'object' && Object.keys(value).some((name) => holds(name, condition)),
   $elemMatch: (value, condition) => Array.isArray(value) && value.some((element) => holds(element, condition)),
 }
 
@@ -34,6 +39,49 @@ export function naiveFind(documents, { selector, sort = [], skip = 0, limit = Nu
   found.sort((left, right) => comparePlaces(places.get(left), places.get(right), keys))
   const page = found.slice(skip, skip + limit)
   return fields === undefined ? page : page.map((doc) => project(doc, fields))
+}
+
+/** The different values at a path in order, each with the number of documents that have it; `elements` takes arrays apart. */
+export function naiveDistinct(documents, path, elements = false) {
+  const counts = new Map()
+  for (const doc of documents) {
+    const value = lookUp(doc, path)
+    const values = elements && Array.isArray(value) ? value : elements || value === undefined ? [] : [value]
+    for (const text of new Set(values.map((one) => JSON.stringify(one)))) counts.set(text, (counts.get(text) ?? 0) + 1)
+  }
+  const rows = [...counts].map(([text, count]) => ({ value: JSON.parse(text), count }))
+  return rows.sort((left, right) => compare(left.value, right.value))
+}
+
+/** How many values of each type stand at each path; those of arrays' elements under `[]`, in one document each but once. */
+export function naivePaths(documents) {
+  const paths = new Map()
+  for (const doc of documents) {
+    const seen = new Set()
+    const visit = (path, value) => {
+      const text = `${path} ${canonical(value)}`
+      if (!seen.has(text)) {
+        seen.add(text)
+        const types = paths.get(path) ?? {}
+        paths.set(path, { ...types, [typeOf(value)]: (types[typeOf(value)] ?? 0) + 1 })
+      }
+      if (Array.isArray(value)) for (const element of value) visit(`${path}.[]`, element)
+      else if (typeOf(value) === 'object') members(`${path}.`, value)
+    }
+    const members = (prefix, object) => {
+      for (const [name, value] of Object.entries(object)) visit(prefix + name.replaceAll('.', '\\.'), value)
+    }
+    const { _id, _rev, ...body } = doc
+    members('', body)
+  }
+  return paths
+}
+
+function canonical(value) {
+  if (Array.isArray(value)) return `[${value.map(canonical)}]`
+  if (typeOf(value) !== 'object') return JSON.stringify(value)
+  const names = Object.keys(value).sort(compareStrings)
+  return `{${names.map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`)}}`
 }
 
 export function compareStrings(left, right) {

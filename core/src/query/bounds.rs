@@ -144,7 +144,9 @@ impl ValueRange {
         merged
     }
 
-    fn of_type(name: TypeName) -> Self {
+    /// All values of a type.
+    #[must_use]
+    pub fn of_type(name: TypeName) -> Self {
         let (first, last) = type_prefix(name);
         Self { start: vec![first], end: after_prefix(&[last]) }
     }

@@ -52,7 +52,7 @@ pub enum Condition {
     /// `$beginsWith`
     BeginsWith(String),
     /// `$regex`
-    Regex(Pattern),
+    Regex(Box<Pattern>),
     /// `$all`: an array with all of these among its elements
     All(Vec<Value>),
     /// `$elemMatch`: an array with an element that matches

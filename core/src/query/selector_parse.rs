@@ -83,7 +83,7 @@ fn parse_operator(path: &Path, operator: &str, argument: &Value) -> Result<Selec
             _ => return Err(bad()),
         },
         "$beginsWith" => Condition::BeginsWith(argument.as_str().map(String::from).ok_or_else(bad)?),
-        "$regex" => Condition::Regex(argument.as_str().and_then(Pattern::parse).ok_or_else(bad)?),
+        "$regex" => Condition::Regex(argument.as_str().and_then(Pattern::parse).map(Box::new).ok_or_else(bad)?),
         "$elemMatch" => Condition::ElementMatch(inner()?),
         "$allMatch" => Condition::AllMatch(inner()?),
         "$keyMapMatch" => Condition::KeyMatch(inner()?),

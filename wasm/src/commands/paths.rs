@@ -43,7 +43,8 @@ pub async fn distinct(database: &Store, payload: &[u8]) -> Result<Vec<u8>, Failu
 pub async fn paths(database: &Store) -> Result<Vec<u8>, Failure> {
     let paths = database.paths().await?;
     Ok(array(paths.iter().map(|known| {
-        let types = known.types.iter().fold(ObjectWriter::new(), |types, (name, count)| types.number(name.name(), *count));
+        let types =
+            known.types.iter().fold(ObjectWriter::new(), |types, (name, count)| types.number(name.name(), *count));
         ObjectWriter::new().text("path", &known.path).json("types", &types.finish()).finish()
     })))
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::{FindStats, Way};
 use crate::database::Database;
-use crate::json::{self, Object, Value};
+use crate::json::{self, Object, TypeName, Value};
 use crate::path::decode_value;
 use crate::query::{FindQuery, PathScan, Plan, QueryError, Source, ValueRange};
 use crate::storage::{Direction, Kv};
@@ -14,17 +14,17 @@ impl<K: Kv> Database<K> {
     /// How [`find`](Self::find) answers a query, as JSON: it is answered, and told how.
     ///
     /// ```text
-    /// { "way": "index" | "sort_order" | "id_order" | "scan",
+    /// { "way": "index" | "sort_order" | "id_order" | "id_range" | "scan",
     ///   "source": a part of the index, or null where the index does not narrow the search,
     ///   "is_exact": whether postings can decide that a document matches,
     ///   "sort": the path that is walked in order, or null,
     ///   "postings_read", "documents_read", "results_returned": counts }
     ///
-    /// part of the index: { "path", "bounds": [{ "from", "above", "to", "below" }] }, { "all": parts }, { "any": parts }
-    ///                    or { "ids" }
+    /// part of the index: { "path", "bounds": [{ "from", "above", "to", "below" }] },
+    ///                    { "all": parts }, { "any": parts } or { "ids" }
     /// ```
-    /// `from` and `to` belong to the bounds, `above` and `below` do not; a bound that is missing is open. A bound that is no
-    /// whole value is told as the hexadecimal digits of its key.
+    /// `from` and `to` belong to the bounds, `above` and `below` do not; a bound that is missing is open. All values of a type
+    /// are `{ "type" }`. A bound that is no whole value is told as the hexadecimal digits of its key.
     ///
     /// # Errors
     /// What the storage reports.
@@ -61,6 +61,7 @@ impl Way {
     pub fn name(self) -> &'static str {
         match self {
             Self::Scan => "scan",
+            Self::IdRange => "id_range",
             Self::Index => "index",
             Self::SortOrder => "sort_order",
             Self::IdOrder => "id_order",
@@ -85,6 +86,10 @@ fn source(source: &Source) -> Value {
 
 fn bounds(range: &ValueRange) -> Value {
     let mut told = Object::new();
+    if let Some(name) = TypeName::ALL.into_iter().find(|name| ValueRange::of_type(*name) == *range) {
+        told.insert("type", name.name().into());
+        return Value::Object(told);
+    }
     if let Some((value, is_after)) = bound(&range.start) {
         told.insert(if is_after { "above" } else { "from" }, value);
     }

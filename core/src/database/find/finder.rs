@@ -92,6 +92,7 @@ impl<'query, S: Snapshot> Finder<'query, S> {
 
     /// Looks at every document whose id can match.
     pub async fn scan(&mut self) -> Result<(), StorageError> {
+        self.stats.way = if IdRange::of(&self.query.selector).is_everything() { Way::Scan } else { Way::IdRange };
         let direction = if self.by_id { self.query.direction() } else { Direction::Forward };
         let mut heads = self.snapshot.range(self.id_range().heads(), direction)?;
         while !(self.by_id && self.is_full()) && heads.advance().await? {

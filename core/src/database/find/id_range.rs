@@ -21,6 +21,11 @@ impl IdRange {
         range
     }
 
+    /// Whether every id lies in the range.
+    pub fn is_everything(&self) -> bool {
+        self.start.is_empty() && self.end.is_none()
+    }
+
     /// Leaves out `id` and what comes before it in `direction`.
     pub fn go_on_after(&mut self, id: &str, direction: Direction) {
         match direction {
@@ -59,8 +64,10 @@ impl IdRange {
         let bytes = |id: &str| id.as_bytes().to_vec();
         match condition {
             Condition::Equal(id) => self.cut(id.as_str().map(bytes), id.as_str().map(after)),
-            Condition::Greater(id) | Condition::GreaterOrEqual(id) => self.cut(id.as_str().map(bytes), None),
-            Condition::Less(id) | Condition::LessOrEqual(id) => self.cut(None, id.as_str().map(after)),
+            Condition::Greater(id) => self.cut(id.as_str().map(after), None),
+            Condition::GreaterOrEqual(id) => self.cut(id.as_str().map(bytes), None),
+            Condition::Less(id) => self.cut(None, id.as_str().map(bytes)),
+            Condition::LessOrEqual(id) => self.cut(None, id.as_str().map(after)),
             Condition::BeginsWith(prefix) => self.cut(Some(bytes(prefix)), after_prefix(prefix.as_bytes())),
             Condition::In(ids) => {
                 let ids = || ids.iter().filter_map(|id| id.as_str());

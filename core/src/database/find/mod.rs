@@ -56,9 +56,11 @@ pub struct FindStats {
 /// A way to an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Way {
-    /// All documents, or a range of their ids, were looked at.
+    /// All documents were looked at.
     #[default]
     Scan,
+    /// The documents in a range of ids were looked at.
+    IdRange,
     /// The documents that the plan's parts of the index name.
     Index,
     /// The postings of the first sort path, in their order.
@@ -101,31 +103,30 @@ impl<K: Kv> Database<K> {
             None => None,
         };
         let sort = self.sort_scan(snapshot, query, plan).await?;
+        let in_order = sort.as_ref().filter(|(scan, _)| query.limit.is_some() && scan.is_ordered());
         if let Some(part) = &part {
-            if let Kind::Scan(scan) = &part.kind
-                && query.limit.is_some()
-                && finder.by_id
-                && scan.is_of_one_value()
-            {
-                return finder.walk_in_id_order(scan).await;
+            match (&part.kind, in_order) {
+                (Kind::Scan(scan), _) if query.limit.is_some() && finder.by_id && scan.is_of_one_value() => {
+                    return finder.walk_in_id_order(scan).await;
+                }
+                // The postings in the order of the sort are all that the plan asks for.
+                (Kind::Scan(whole), Some((scan, _))) if whole.scan.path == scan.scan.path => {
+                    return finder.walk_in_order(scan, None, true).await;
+                }
+                _ => {}
             }
             if let Some(hits) = gather(snapshot, finder, part, LOOKS[0]).await? {
                 return finder.answer_from(hits).await;
             }
         }
-        if let Some((scan, postings)) = sort.as_ref().filter(|(scan, _)| query.limit.is_some() && scan.is_ordered()) {
-            // Where the plan asks for nothing else, the walk finds what it asks for by itself.
-            let is_decisive = match &part {
-                Some(part) => matches!(&part.kind, Kind::Scan(whole) if whole.scan.path == scan.scan.path),
-                None => true,
-            };
-            let hits = match part.as_ref().filter(|_| !is_decisive) {
+        if let Some((scan, postings)) = in_order {
+            let hits = match &part {
                 Some(part) => gather(snapshot, finder, part, LOOKS[2]).await?,
                 None => None,
             };
             return match hits {
                 Some(hits) if is_long_walk(*postings, &hits, finder.enough) => finder.answer_from(hits).await,
-                hits => finder.walk_in_order(scan, hits.as_ref(), is_decisive).await,
+                hits => finder.walk_in_order(scan, hits.as_ref(), part.is_none()).await,
             };
         }
         // Documents without the sort path are left out, so that its postings name all that can be in the answer.

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::index::{Cardinality, POSITIONS_MAX, PathId, PathIndex, Posting, Segment, keyspace};
 use crate::json::TypeName;
-use crate::path::{IndexPath, Step, position, type_of_encoded, type_prefix};
+use crate::path::{IndexPath, Step, position, type_of_encoded};
 use crate::query::{PathScan, Source, ValueRange};
 use crate::storage::{Cursor, Direction, KeyRange, Snapshot, StorageError, after_prefix};
 
@@ -171,8 +171,7 @@ impl Scan {
     /// How many postings there are at most: those of the path whose types the ranges touch.
     pub async fn bound<S: Snapshot>(&self, snapshot: &S) -> Result<u64, StorageError> {
         let meets = |name: &TypeName| {
-            let (first, last) = type_prefix(*name);
-            let values = ValueRange { start: vec![first], end: after_prefix(&[last]) };
+            let values = ValueRange::of_type(*name);
             self.scan.ranges.iter().any(|range| !range.intersect(&values).is_empty())
         };
         let mut bound = 0;
