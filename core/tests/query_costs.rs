@@ -103,7 +103,7 @@ fn queries_read_what_their_answers_need() {
             FindQuery::parse(br#"{"selector":{"owner":"owner 007","rank":{"$gt":5}},"sort":["kind"]}"#).unwrap();
         let explained: Value = serde_json::from_slice(&block_on(database.explain(&query)).unwrap()).unwrap();
         let owner = json!({ "path": "owner", "bounds": [{ "from": "owner 007", "to": "owner 007" }] });
-        let rank = json!({ "path": "rank", "bounds": [{ "above": 5.0 }] });
+        let rank = json!({ "path": "rank", "bounds": [{ "above": 5 }] });
         assert_eq!(explained["source"], json!({ "all": [owner, rank] }));
         assert_eq!((&explained["way"], &explained["documents_read"]), (&json!("index"), &json!(100)));
         for (selector, count, postings) in [
