@@ -197,7 +197,8 @@ fn pages_of_two(database: &Database<MemoryKv>, selector: &str, sort: &str) -> Ve
             format!("{{\"selector\":{selector},\"sort\":{sort},\"limit\":2,\"bookmark\":{}}}", quoted(&bookmark));
         let page = block_on(database.find(&FindQuery::parse(request.as_bytes()).unwrap())).unwrap();
         all.extend(page.docs.iter().map(|doc| id_of(&json::parse(doc).unwrap())));
-        if page.docs.len() < 2 {
+        // A page that is asked for again and again shows up as too long an answer.
+        if page.docs.len() < 2 || all.len() > 100 {
             return all;
         }
         bookmark = page.bookmark;

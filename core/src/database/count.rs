@@ -30,14 +30,15 @@ impl<K: Kv> Database<K> {
         };
         let (part, is_wider) = Part::find(&self.index, &snapshot, source).await?;
         let Some(part) = part else { return Ok((count_by_scan(&snapshot, selector, &mut stats).await?, stats)) };
-        if let Some(count) = part.count(&snapshot).await? {
+        let is_exact = plan.is_exact && !is_wider;
+        if let Some(count) = part.count(&snapshot).await?.filter(|_| is_exact) {
             return Ok((count, stats));
         }
         let mut gatherer = Gatherer { snapshot: &snapshot, stats: &mut stats, is_exhaustive: true };
         let hits = gatherer.gather(&part, usize::MAX).await?.unwrap_or_default();
         let mut count = 0;
         for (id, is_decided) in hits.iter() {
-            let matches = match is_decided && plan.is_exact && !is_wider {
+            let matches = match is_decided && is_exact {
                 true => true,
                 false => match read_head(&snapshot, id).await? {
                     Some(head) => matches(&snapshot, id, &head, selector, &mut stats).await?,

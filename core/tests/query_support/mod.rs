@@ -25,11 +25,18 @@ pub fn any_name() -> impl Strategy<Value = String> {
     prop_oneof![6 => "[abc]", 1 => Just("a.b".to_owned()), 1 => Just("[]".to_owned()), 1 => Just("0".to_owned()), 1 => Just("40".to_owned())]
 }
 
+/// Values that documents and selectors share: of each type, arrays of arrays and of objects, and strings that a key cuts.
+fn few_values() -> Vec<String> {
+    let plain =
+        ["null", "true", "1", "2", "\"x\"", "\"xy\"", "[]", "[1,2]", "[\"x\",[1]]", "[[1],[2]]", "[[1,2]]", "{}"];
+    let objects = ["{\"a\":1}", "[{\"a\":1,\"b\":1}]", "[{\"a\":1,\"b\":2},{\"a\":2,\"b\":1}]"];
+    let long = ["", "y", "yy"].map(|end| format!("\"{}{end}\"", "x".repeat(64)));
+    plain.iter().chain(&objects).map(|text| (*text).to_owned()).chain(long).collect()
+}
+
 /// A value of a document: few different ones, so that selectors hit, some of any kind, and some long arrays.
 fn any_member() -> impl Strategy<Value = Value> {
-    let few =
-        prop::sample::select(vec!["null", "true", "1", "2", "\"x\"", "\"xy\"", "[]", "[1,2]", "[\"x\",[1]]", "{}"])
-            .prop_map(|text| json::parse(text.as_bytes()).unwrap());
+    let few = prop::sample::select(few_values()).prop_map(|text| json::parse(text.as_bytes()).unwrap());
     let inner = prop_oneof![4 => few, 1 => any_value()];
     inner.prop_recursive(2, 8, 3, |inner| {
         prop_oneof![
@@ -74,7 +81,7 @@ pub fn any_path() -> impl Strategy<Value = String> {
 
 fn any_argument() -> impl Strategy<Value = String> {
     prop_oneof![
-        3 => prop::sample::select(vec!["null", "true", "1", "2", "\"x\"", "\"xy\"", "[]", "[1]", "[1,2]", "{}"]).prop_map(str::to_owned),
+        4 => prop::sample::select(few_values()),
         1 => any_value().prop_map(|value| text_of(&value)),
     ]
 }
@@ -101,7 +108,13 @@ pub fn any_condition() -> impl Strategy<Value = String> {
         .prop_map(str::to_owned),
         prop::sample::select(vec!["null", "boolean", "number", "string", "array", "object"])
             .prop_map(|name| format!("{{\"$type\":\"{name}\"}}")),
-        (60usize..70).prop_map(|length| format!("{{\"$beginsWith\":\"{}\"}}", "x".repeat(length))),
+        prop::sample::select(vec![
+            "{\"$elemMatch\":{\"a\":1,\"b\":1}}",
+            "{\"$elemMatch\":{\"$all\":[1,2]}}",
+            "{\"$elemMatch\":{\"$in\":[2]}}",
+        ])
+        .prop_map(str::to_owned),
+        (63usize..67).prop_map(|length| format!("{{\"$beginsWith\":\"{}\"}}", "x".repeat(length))),
     ];
     simple.prop_recursive(2, 4, 2, |inner| {
         prop_oneof![
