@@ -1,6 +1,6 @@
 //! What a caller is told of an error, in the shape that JavaScript gets.
 
-use firkin_core::database::{ReadError, WriteError};
+use firkin_core::database::{ConsumerError, ReadError, WriteError};
 use firkin_core::effects::TransportError;
 use firkin_core::error::ErrorReport;
 use firkin_core::query::QueryError;
@@ -82,6 +82,12 @@ impl From<ReadError> for Failure {
 
 impl From<WriteError> for Failure {
     fn from(error: WriteError) -> Self {
+        Self(error.report())
+    }
+}
+
+impl From<ConsumerError> for Failure {
+    fn from(error: ConsumerError) -> Self {
         Self(error.report())
     }
 }

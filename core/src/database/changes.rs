@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use hashbrown::HashSet;
 
 use super::error::damaged_body;
+use super::state::State;
 use super::text::{document_text, document_value, revs};
 use super::{Database, ReadError};
 use crate::document::{Head, Leaf, keys};
@@ -109,12 +110,7 @@ impl<K: Kv> Database<K> {
     pub async fn changes(&self, query: &ChangesQuery) -> Result<ChangesPage, ReadError> {
         // The state is read first: a commit in between can only add rows that the next page will bring.
         let state = self.state.borrow().clone();
-        let since = match &query.since {
-            _ if query.descending => 0,
-            Since::Start => 0,
-            Since::Now => state.seq,
-            Since::Token(token) => state.resolve(token).ok_or(ReadError::BadSince)?,
-        };
+        let since = if query.descending { 0 } else { start(&query.since, &state)? };
         let snapshot = self.kv.snapshot()?;
         let wanted: Option<HashSet<&str>> = query.doc_ids.as_ref().map(|ids| ids.iter().map(String::as_str).collect());
         let direction = if query.descending { Direction::Backward } else { Direction::Forward };
@@ -143,6 +139,15 @@ impl<K: Kv> Database<K> {
             false => count(&snapshot, rest).await?,
         };
         Ok(ChangesPage { rows, last_seq: state.token(last_seq), pending })
+    }
+}
+
+/// The number of the change after which a reader goes on.
+pub(super) fn start(since: &Since, state: &State) -> Result<u64, ReadError> {
+    match since {
+        Since::Start => Ok(0),
+        Since::Now => Ok(state.seq),
+        Since::Token(token) => state.resolve(token).ok_or(ReadError::BadSince),
     }
 }
 

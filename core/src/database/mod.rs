@@ -7,6 +7,7 @@
 mod all_docs;
 mod changes;
 mod commit;
+mod consumers;
 mod count;
 mod distinct;
 mod edit;
@@ -24,6 +25,7 @@ mod write;
 
 pub use all_docs::AllDocsQuery;
 pub use changes::{ChangesPage, ChangesQuery, ChangesRow, Since};
+pub use consumers::{CONSUMER_NAME_BYTES_MAX, Consumer, ConsumerError};
 pub use distinct::DistinctValue;
 pub use error::{ReadError, WriteError};
 pub use find::{FindPage, FindStats, Way};

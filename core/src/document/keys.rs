@@ -6,7 +6,7 @@
 //! b id 0 rev             -> body, as JSON
 //! s seq                  -> id and head: what the changes feed tells
 //! l id                   -> local document
-//! m name                 -> what concerns the whole database
+//! m name                 -> what concerns the whole database: counters, epochs, consumers
 //! ```
 //! An id that other bytes follow is escaped: 00 is written 00 ff, and 00 closes it.
 
@@ -22,6 +22,8 @@ const LOCAL: u8 = b'l';
 
 /// The record of counters, identity and epochs.
 pub const STATE: &[u8] = b"mstate";
+
+const CONSUMERS: &[u8] = b"mconsumer ";
 
 /// The key of a document's head.
 #[must_use]
@@ -85,6 +87,24 @@ pub fn changes() -> &'static [u8] {
 #[must_use]
 pub fn local(id: &str) -> Vec<u8> {
     [&[LOCAL], id.as_bytes()].concat()
+}
+
+/// The key of the consumer called `name`.
+#[must_use]
+pub fn consumer(name: &str) -> Vec<u8> {
+    [CONSUMERS, name.as_bytes()].concat()
+}
+
+/// The name in the key of a consumer.
+#[must_use]
+pub fn consumer_name(key: &[u8]) -> Option<&str> {
+    core::str::from_utf8(key.strip_prefix(CONSUMERS)?).ok()
+}
+
+/// What the keys of all consumers start with.
+#[must_use]
+pub fn consumers() -> &'static [u8] {
+    CONSUMERS
 }
 
 fn of_document(kind: u8, id: &str) -> Vec<u8> {

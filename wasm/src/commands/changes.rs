@@ -30,7 +30,8 @@ pub async fn changes(database: &Store, payload: &[u8]) -> Result<Vec<u8>, Failur
         .finish())
 }
 
-fn since(asked: Option<Value>) -> Result<Since, Failure> {
+/// Where a reader goes on: `0`, `"now"` or a sequence; at the first change where nothing is said.
+pub fn since(asked: Option<Value>) -> Result<Since, Failure> {
     match asked {
         None => Ok(Since::Start),
         Some(Value::Number(0.0)) => Ok(Since::Start),

@@ -3,6 +3,7 @@
 //! A table of names, and a file for each kind of method.
 
 mod changes;
+mod consumers;
 mod documents;
 mod find;
 mod paths;
@@ -25,6 +26,10 @@ pub async fn run(engine: &Rc<Opened>, method: &str, payload: &[u8]) -> Result<Ve
         "bulkGet" => documents::bulk_get(database, payload).await,
         "allDocs" => documents::all_docs(database, payload).await,
         "changes" => changes::changes(database, payload).await,
+        "openConsumer" => consumers::open(database, payload).await,
+        "acknowledge" => consumers::acknowledge(database, payload).await,
+        "removeConsumer" => consumers::remove(database, payload).await,
+        "consumers" => consumers::list(database).await,
         "revsDiff" => changes::revs_diff(database, payload).await,
         "info" => changes::info(engine).await,
         "find" => find::find(database, payload).await,
