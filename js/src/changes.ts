@@ -4,8 +4,13 @@
 // is read when the last has been taken, so a slow reader holds one page and not the database. A live reader that has
 // reached the end waits until it is told that something has changed, and reads on from the last sequence it saw; what
 // it is told carries no documents, so nothing is lost when that comes late or twice.
+//
+// A feed with a consumer goes on where that consumer was. **A change counts as handled when its reader asks for the next,
+// or when what its listeners returned is fulfilled**, and the next one is not handed out before. A reader that fails, or
+// leaves its loop, has not handled the change that it was given last.
 
 import type { Connection } from './connection.js'
+import { Consumer } from './consumer.js'
 import { Emitter } from './emitter.js'
 import { aborted, badRequest, type FirkinError } from './errors.js'
 import type { Change, ChangesQuery, ChangesResult } from './types.js'
@@ -17,6 +22,11 @@ export interface ChangesEvents<Doc> {
   /** The end was reached or, of a live feed, it was cancelled. `results` is empty of a live feed. */
   complete: ChangesResult<Doc>
   error: FirkinError
+}
+
+/** Where a reader is. */
+interface Place {
+  last_seq: string
 }
 
 interface Page<Doc> extends ChangesResult<Doc> {
@@ -53,7 +63,8 @@ export class ChangesFeed<Doc>
     name: Name,
     listener: (detail: ChangesEvents<Doc>[Name]) => void,
   ): this {
-    if (!this.#telling) {
+    // Nothing counts as handled by those who are not told of changes.
+    if (!this.#telling && (name === 'change' || this.#query.consumer === undefined)) {
       this.#telling = true
       // Those who are added in the same turn hear it all.
       queueMicrotask(() => void this.#tell())
@@ -66,7 +77,7 @@ export class ChangesFeed<Doc>
     onFulfilled?: ((result: ChangesResult<Doc>) => Fulfilled | PromiseLike<Fulfilled>) | null,
     onRejected?: ((error: unknown) => Rejected | PromiseLike<Rejected>) | null,
   ): Promise<Fulfilled | Rejected> {
-    this.#result ??= this.#collect(() => {})
+    this.#result ??= this.#awaited()
     return this.#result.then(onFulfilled, onRejected)
   }
 
@@ -80,18 +91,13 @@ export class ChangesFeed<Doc>
     return this.then().finally(onSettled)
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Change<Doc>, void, undefined> {
-    for await (const page of this.#pages()) {
-      for (const change of page.results) {
-        if (this.#cancelled.signal.aborted) return
-        yield change
-      }
-    }
+  [Symbol.asyncIterator](): AsyncGenerator<Change<Doc>, void, undefined> {
+    return this.#changes({ last_seq: '' })
   }
 
   async #tell(): Promise<void> {
     try {
-      this.emit('complete', await this.#collect((change) => this.emit('change', change)))
+      this.emit('complete', await (this.#query.consumer === undefined ? this.#told() : this.#handled()))
     } catch (error) {
       // For listeners, a feed whose signal was aborted before it began is one that was cancelled.
       if ((error as Error).name === 'AbortError') return this.emit('complete', { results: [], last_seq: '' })
@@ -100,26 +106,61 @@ export class ChangesFeed<Doc>
     }
   }
 
-  async #collect(each: (change: Change<Doc>) => void): Promise<ChangesResult<Doc>> {
-    const results: Change<Doc>[] = []
-    let last_seq = ''
-    for await (const page of this.#pages()) {
-      for (const change of page.results) {
-        if (this.#cancelled.signal.aborted) break
-        if (!this.#query.live) results.push(change)
-        each(change)
-      }
-      last_seq = page.last_seq
-    }
-    return { results, last_seq }
+  async #awaited(): Promise<ChangesResult<Doc>> {
+    if (this.#query.consumer === undefined) return this.#told()
+    throw badRequest('a feed with a consumer is iterated or listened to: who awaits it cannot say what is handled')
   }
 
-  async *#pages(): AsyncGenerator<Page<Doc>, void, undefined> {
+  async #told(): Promise<ChangesResult<Doc>> {
+    const [results, place]: [Change<Doc>[], Place] = [[], { last_seq: '' }]
+    for await (const change of this.#changes(place)) {
+      if (!this.#query.live) results.push(change)
+      this.emit('change', change)
+    }
+    return { results, ...place }
+  }
+
+  /** Hands each change to the listeners once they are done with the last. */
+  async #handled(): Promise<ChangesResult<Doc>> {
+    const place = { last_seq: '' }
+    for await (const change of this.#changes(place)) {
+      if (!this.listens('change')) break
+      await this.deliver('change', change)
+    }
+    return { results: [], ...place }
+  }
+
+  /** The changes one by one. */
+  async *#changes(place: Place): AsyncGenerator<Change<Doc>, void, undefined> {
+    const consumer = await this.#consumer()
+    try {
+      for await (const page of this.#pages(consumer)) {
+        for (const change of page.results) {
+          if (this.#cancelled.signal.aborted) return
+          yield change
+          place.last_seq = change.seq
+          await consumer?.handled(change.seq)
+        }
+        // What a filter left out is passed.
+        if (place.last_seq !== page.last_seq) await consumer?.handled(page.last_seq)
+        place.last_seq = page.last_seq
+      }
+    } finally {
+      await consumer?.end()
+    }
+  }
+
+  async #consumer(): Promise<Consumer | undefined> {
+    const [start, name] = [await this.#start, this.#query.consumer]
+    return name === undefined ? undefined : Consumer.begin(this.#connection, name, start)
+  }
+
+  async *#pages(consumer: Consumer | undefined): AsyncGenerator<Page<Doc>, void, undefined> {
     const { live, limit = Number.POSITIVE_INFINITY, batch_size = BATCH_SIZE } = this.#query
     const { signal } = this.#cancelled
     const alarm = new Alarm(this.#connection, signal)
     try {
-      let since = await this.#start
+      let since = consumer?.position ?? (await this.#start)
       let left = limit
       while (!signal.aborted) {
         alarm.set()
@@ -147,11 +188,13 @@ export class ChangesFeed<Doc>
   }
 
   async #startingPoint(): Promise<string | number> {
-    const { since = 0, live, descending, batch_size = BATCH_SIZE, signal } = this.#query
+    const { since = 0, live, descending, consumer, batch_size = BATCH_SIZE, signal } = this.#query
     if (signal?.aborted) throw aborted(signal)
     if (live && descending) throw badRequest('a live feed cannot be descending')
+    if (consumer !== undefined && descending) throw badRequest('a feed with a consumer cannot be descending')
     if (!(batch_size >= 1)) throw badRequest('batch_size is a number of changes, 1 or more')
     // What `now` means is settled here, and not when somebody begins to read.
+    if (consumer !== undefined) return Consumer.make(this.#connection, consumer, since)
     if (since !== 'now') return since
     return ((await this.#connection.call('info', {})) as { update_seq: string }).update_seq
   }

@@ -92,6 +92,8 @@ function start(inWorker: boolean, fail: (error: FirkinError) => void): PagePort 
 export class Connection extends Emitter<ConnectionEvents> {
   /** Settles once the database is open, or cannot be. */
   readonly opened: Promise<void>
+  /** The name by which other tabs know the database; none of one in memory. */
+  sharedName: string | undefined
   readonly #opening = deferred<void>()
   readonly #port: PagePort
   readonly #waiting = new Map<number, Waiting>()
@@ -114,6 +116,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   }
 
   open(name: string, options: EngineOptions): void {
+    if (options.storage !== 'memory') this.sharedName = name
     this.#port.post({ type: 'open', name, options, ...wasmMember() })
   }
 

@@ -23,6 +23,14 @@ export class Emitter<Events> {
     return (this.#listeners.get(name)?.size ?? 0) > 0
   }
 
+  /** As `emit`; completes once what each listener returned has settled, and fails as the first of those that fail. */
+  protected async deliver<Name extends keyof Events>(name: Name, detail: Events[Name]): Promise<void> {
+    const listeners = [...(this.#listeners.get(name) ?? [])] as ((detail: Events[Name]) => unknown)[]
+    for (const outcome of await Promise.allSettled(listeners.map(async (listener) => listener(detail)))) {
+      if (outcome.status === 'rejected') throw outcome.reason
+    }
+  }
+
   /** A listener that throws is reported as an uncaught error, and keeps nobody else from hearing. */
   protected emit<Name extends keyof Events>(name: Name, detail: Events[Name]): void {
     for (const listener of [...(this.#listeners.get(name) ?? [])]) {

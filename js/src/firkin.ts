@@ -23,6 +23,7 @@ import type {
   BulkGetQuery,
   BulkGetResult,
   ChangesQuery,
+  ConsumerPosition,
   DatabaseOptions,
   DistinctOptions,
   DistinctValue,
@@ -229,6 +230,16 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
   /** What has changed, in the order in which it did; with `live`, what changes from now on as well. */
   changes<Shape extends object = Doc>(query: ChangesQuery = {}): ChangesFeed<Shape> {
     return new ChangesFeed(this.#connection, query)
+  }
+
+  /** The consumers that `changes` was called for, and where each is. */
+  async consumers(): Promise<ConsumerPosition[]> {
+    return this.#call('consumers', {})
+  }
+
+  /** Forgets a consumer; 404 where there is none of this name. */
+  async removeConsumer(name: string): Promise<{ ok: true }> {
+    return this.#call('removeConsumer', { name })
   }
 
   async info(): Promise<Info> {

@@ -284,8 +284,13 @@ export interface KnownPath {
 }
 
 export interface ChangesQuery extends Abortable {
-  /** A `seq` of an earlier change, 0 for all (the default), or `now`. */
+  /** A `seq` of an earlier change, 0 for all (the default), or `now`. For a consumer it counts only when it is new. */
   since?: string | number
+  /**
+   * The name, of at most 256 bytes, of a reader whose place the database remembers: it goes on where it was, and each
+   * change reaches it at least once. It has one reader at a time; another is refused with 409.
+   */
+  consumer?: string
   /** Goes on with every change to come, until it is cancelled. */
   live?: boolean
   limit?: number
@@ -311,6 +316,13 @@ export interface Change<Doc> {
 export interface ChangesResult<Doc> {
   results: Change<Doc>[]
   last_seq: string
+}
+
+/** A consumer of the changes feed. */
+export interface ConsumerPosition {
+  name: string
+  /** All changes up to this one are handled. */
+  seq: string
 }
 
 export interface Info {

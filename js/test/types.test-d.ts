@@ -64,6 +64,11 @@ export async function feeds(db: Firkin<Note>): Promise<void> {
   results[0]?.changes[0]?.rev.trim()
   const feed = db.changes().on('change', ({ id }) => id.trim())
   feed.on('error', (error: FirkinError) => error.reason).cancel()
+  for await (const { id } of db.changes({ consumer: 'mail', live: true })) id.trim()
+  for (const { name, seq } of await db.consumers()) await db.removeConsumer(`${name}${seq}`)
+  db.changes({ consumer: 'mail' }).on('change', async ({ id }) => void (await db.get(id)))
+  // @ts-expect-error: a consumer has a name
+  db.changes({ consumer: true })
   // @ts-expect-error: there is no such event
   feed.on('chnage', () => {})
 }
