@@ -22,6 +22,7 @@ pub mod effects;
 pub mod error;
 pub mod index;
 pub mod json;
+pub mod logic;
 pub mod path;
 pub mod query;
 pub mod replication;

@@ -68,6 +68,15 @@ impl Edit {
         }
     }
 
+    /// Whether `rev` is known to this write as a tombstone: as a leaf, or as what this write has added.
+    pub(super) fn is_tombstone(&self, rev: &Rev) -> bool {
+        match &self.tree {
+            Tree::Branch { leaf, .. } if leaf.rev == *rev => leaf.deleted,
+            Tree::Branch { added, .. } => added.iter().any(|(new, node)| new == rev && node.deleted),
+            Tree::Whole { tree, .. } => tree.node(rev).is_some_and(|node| node.deleted),
+        }
+    }
+
     /// Adds the newest revision of `path`, whose body came with it. The body comes back if the revision was here already.
     pub(super) async fn add<S: Snapshot>(
         &mut self,

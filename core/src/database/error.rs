@@ -5,6 +5,7 @@ use alloc::format;
 use crate::document::DocumentError;
 use crate::error::ErrorReport;
 use crate::json::JsonError;
+use crate::logic::LogicError;
 use crate::query::QueryError;
 use crate::revision::RevError;
 use crate::storage::StorageError;
@@ -30,6 +31,9 @@ pub enum WriteError {
     /// The revision is stored already, with another body, which is kept.
     #[error("This revision is stored with another body; the first one is kept.")]
     OtherBody,
+    /// The app's logic gave no verdict.
+    #[error(transparent)]
+    Logic(#[from] LogicError),
     /// The storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -42,6 +46,7 @@ impl WriteError {
         let (status, name) = match self {
             Self::Document(error) => return error.report(),
             Self::Storage(error) => return error.report(),
+            Self::Logic(error) => return error.report(),
             Self::Refused(report) => return report.clone(),
             Self::Conflict | Self::OtherBody => (409, "conflict"),
             Self::NotFound => (404, "not_found"),

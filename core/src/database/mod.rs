@@ -13,6 +13,7 @@ mod distinct;
 mod edit;
 mod error;
 mod find;
+mod judge;
 mod local;
 mod paths;
 mod read;
@@ -34,6 +35,7 @@ pub use read::{GetOptions, OpenRev, OpenRevs};
 pub use revs_diff::RevsDiffRow;
 pub use write::{BulkRow, Refused, WriteOptions, Written};
 
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
@@ -43,6 +45,7 @@ use event_listener::{Event, EventListener};
 
 use crate::effects::Random;
 use crate::index::{Exclusions, PathIndex};
+use crate::logic::Logic;
 use crate::path::Path;
 use crate::storage::{Durability, Kv, StorageError};
 use state::State;
@@ -94,6 +97,7 @@ pub struct Database<K> {
     state: RefCell<State>,
     writer: Mutex<()>,
     changed: Event,
+    logic: Option<Rc<dyn Logic>>,
 }
 
 impl<K: Kv> Database<K> {
@@ -105,7 +109,15 @@ impl<K: Kv> Database<K> {
         let state = State::open(&kv, random).await?;
         let index = PathIndex::new(Exclusions::new(options.exclude.clone()));
         reindex::fit(&kv, &index).await?;
-        Ok(Self { kv, options, index, state: RefCell::new(state), writer: Mutex::new(()), changed: Event::new() })
+        Ok(Self {
+            kv,
+            options,
+            index,
+            state: RefCell::new(state),
+            writer: Mutex::new(()),
+            changed: Event::new(),
+            logic: None,
+        })
     }
 
     /// Completes after the next commit that changes a document. Take it before reading what may have changed already.

@@ -12,11 +12,31 @@ use crate::storage::{Snapshot, StorageError};
 
 /// The JSON text of a document: `_id`, `_rev`, `_deleted` if it is, the stored body, then `extras`.
 pub(super) fn document_text(id: &str, rev: &str, deleted: bool, body: &[u8], extras: &[(&str, Value)]) -> Vec<u8> {
+    let mut out = new_document_text(id, Some(rev), deleted, body);
+    if !extras.is_empty() {
+        out.pop();
+    }
+    for (name, value) in extras {
+        out.push(b',');
+        json::write_string(name, &mut out);
+        out.push(b':');
+        json::write(value, &mut out);
+    }
+    if !extras.is_empty() {
+        out.push(b'}');
+    }
+    out
+}
+
+/// The JSON text of a document that may have no revision yet.
+pub(super) fn new_document_text(id: &str, rev: Option<&str>, deleted: bool, body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len() + id.len() + 64);
     out.extend_from_slice(b"{\"_id\":");
     json::write_string(id, &mut out);
-    out.extend_from_slice(b",\"_rev\":");
-    json::write_string(rev, &mut out);
+    if let Some(rev) = rev {
+        out.extend_from_slice(b",\"_rev\":");
+        json::write_string(rev, &mut out);
+    }
     if deleted {
         out.extend_from_slice(b",\"_deleted\":true");
     }
@@ -24,12 +44,6 @@ pub(super) fn document_text(id: &str, rev: &str, deleted: bool, body: &[u8], ext
     if !members.is_empty() {
         out.push(b',');
         out.extend_from_slice(members);
-    }
-    for (name, value) in extras {
-        out.push(b',');
-        json::write_string(name, &mut out);
-        out.push(b':');
-        json::write(value, &mut out);
     }
     out.push(b'}');
     out

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use super::commit::Edits;
 use super::edit::{Body, Edit};
+use super::judge::{Kind, independent};
 use super::{Database, WriteError};
 use crate::document::{Document, DocumentError, check_id, keys};
 use crate::error::ErrorReport;
@@ -115,22 +116,28 @@ impl<K: Kv> Database<K> {
     ) -> Result<Vec<BulkRow>, WriteError> {
         let _writer = self.writer.lock().await;
         let snapshot = self.kv.snapshot()?;
+        let kind = if new_edits { Kind::Edits { force: write.force } } else { Kind::Replicated };
         let mut edits = Edits::default();
         let mut rows = Vec::with_capacity(documents.len());
-        for document in documents {
-            let id = document.id.clone();
-            let named = document.rev.as_ref().map(ToString::to_string);
-            let edit = edits.of(&snapshot, &id).await?;
-            let added = if new_edits {
-                add_new_edit(edit, &snapshot, document, write.force).await
-            } else {
-                add_replicated(edit, &snapshot, document).await
-            };
-            rows.push(match added {
-                Ok(rev) => Ok(Written { id, rev: rev.to_string() }),
-                Err(WriteError::Storage(error)) => return Err(error.into()),
-                Err(error) => Err(Refused { id, rev: named, error: error.report() }),
-            });
+        let mut rest = documents;
+        while !rest.is_empty() {
+            let after = if self.logic.is_some() { rest.split_off(independent(&rest, kind)) } else { Vec::new() };
+            let named = |document: &Document| (document.id.clone(), document.rev.as_ref().map(ToString::to_string));
+            let named: Vec<(String, Option<String>)> = rest.iter().map(named).collect();
+            for ((id, named), judged) in named.into_iter().zip(self.judge(&mut edits, &snapshot, rest, kind).await?) {
+                let edit = edits.of(&snapshot, &id).await?;
+                let added = match (judged, kind) {
+                    (Err(error), _) => Err(error),
+                    (Ok(document), Kind::Edits { force }) => add_new_edit(edit, &snapshot, document, force).await,
+                    (Ok(document), Kind::Replicated) => add_replicated(edit, &snapshot, document).await,
+                };
+                rows.push(match added {
+                    Ok(rev) => Ok(Written { id, rev: rev.to_string() }),
+                    Err(WriteError::Storage(error)) => return Err(error.into()),
+                    Err(error) => Err(Refused { id, rev: named, error: error.report() }),
+                });
+            }
+            rest = after;
         }
         if write.atomic && rows.iter().any(Result::is_err) {
             return Ok(rows.into_iter().map(refuse_with_the_others).collect());
@@ -153,28 +160,39 @@ async fn add_new_edit<S: Snapshot>(
     document: Document,
     force: bool,
 ) -> Result<Rev, WriteError> {
-    let parent = match (&document.rev, edit.winner()) {
-        (_, Some((winner, _))) if force => Some(winner.clone()),
-        (_, None) if force => None,
-        (Some(parent), _) if edit.is_leaf(parent) => Some(parent.clone()),
-        (None, None) => None,
-        // A deleted document may be written anew: as the child of its tombstone, so that the new one wins everywhere.
-        (None, Some((tombstone, true))) => Some(tombstone.clone()),
-        _ => return Err(WriteError::Conflict),
-    };
+    let parent = parent_of(edit, document.rev.as_ref(), force)?;
     let rev = Rev::of_edit(parent.as_ref(), document.deleted, &document.body, &Object::new())?;
     let path = Revisions::of_edit(&rev, parent.as_ref());
     edit.add(snapshot, &path, document.deleted, stored_body(document.body)?).await?;
     Ok(rev)
 }
 
+/// The revision that a new edit follows on, of one that names `rev`.
+pub(super) fn parent_of(edit: &Edit, rev: Option<&Rev>, force: bool) -> Result<Option<Rev>, WriteError> {
+    match (rev, edit.winner()) {
+        (_, Some((winner, _))) if force => Ok(Some(winner.clone())),
+        (_, None) if force => Ok(None),
+        (Some(parent), _) if edit.is_leaf(parent) => Ok(Some(parent.clone())),
+        (None, None) => Ok(None),
+        // A deleted document may be written anew: as the child of its tombstone, so that the new one wins everywhere.
+        (None, Some((tombstone, true))) => Ok(Some(tombstone.clone())),
+        _ => Err(WriteError::Conflict),
+    }
+}
+
+/// The path of a replica's revision towards its root.
+pub(super) fn path_of(document: &Document) -> Result<Revisions, WriteError> {
+    let rev = document.rev.as_ref().ok_or(WriteError::NoRev)?;
+    match &document.revisions {
+        Some(path) if path.iter().next().as_ref() == Some(rev) => Ok(path.clone()),
+        Some(_) => Err(DocumentError::BadMember("_revisions").into()),
+        None => Ok(Revisions::of_edit(rev, None)),
+    }
+}
+
 async fn add_replicated<S: Snapshot>(edit: &mut Edit, snapshot: &S, document: Document) -> Result<Rev, WriteError> {
     let rev = document.rev.clone().ok_or(WriteError::NoRev)?;
-    let path = match &document.revisions {
-        Some(path) if path.iter().next().as_ref() == Some(&rev) => path.clone(),
-        Some(_) => return Err(DocumentError::BadMember("_revisions").into()),
-        None => Revisions::of_edit(&rev, None),
-    };
+    let path = path_of(&document)?;
     let body = stored_body(document.body)?;
     if let Some(Body { text, .. }) = edit.add(snapshot, &path, document.deleted, body).await? {
         let here = snapshot.get(&keys::body(&edit.id, &rev)).await?;

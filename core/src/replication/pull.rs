@@ -15,10 +15,11 @@ use super::peer::Peer;
 use super::pipeline::{self, Step};
 use super::status::{Denied, Monitor, Observer, Status};
 use super::{Effects, ReplicationError};
-use crate::database::{Database, GetOptions, WriteOptions};
+use crate::database::{Database, GetOptions, WriteError, WriteOptions};
 use crate::effects::{Clock, Random, Transport};
 use crate::error::ErrorReport;
 use crate::json;
+use crate::logic::LogicError;
 use crate::storage::Kv;
 
 /// Brings the changes of the peer's database into `database`: all leaves of every document with their ancestry. Returns
@@ -106,7 +107,7 @@ async fn store<K: Kv, O: Observer>(
                     }
                 }
             }
-            Err(error) if !(400..500).contains(&error.report().status) => {
+            Err(error) if !may_be_of_one(&error) => {
                 return Err(ReplicationError::Local(error.report()));
             }
             Err(error) => match part {
@@ -122,6 +123,12 @@ async fn store<K: Kv, O: Observer>(
         }
     }
     Ok(taken)
+}
+
+/// Whether a write may have failed for one of its documents, and the others can be written without it.
+fn may_be_of_one(error: &WriteError) -> bool {
+    let too_slow = matches!(error, WriteError::Logic(LogicError::TooSlow(_)));
+    too_slow || (400..500).contains(&error.report().status)
 }
 
 fn denied(id: String, rev: Option<String>, report: ErrorReport) -> Denied {
