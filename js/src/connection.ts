@@ -6,12 +6,23 @@
 import { deferred } from './deferred.js'
 import { Emitter } from './emitter.js'
 import { decode, encode } from './encode.js'
-import { type AbortError, aborted, closed, type ErrorReport, FirkinError, reportOf, storageFailed } from './errors.js'
+import {
+  type AbortError,
+  aborted,
+  badRequest,
+  closed,
+  type ErrorReport,
+  FirkinError,
+  reportOf,
+  storageFailed,
+} from './errors.js'
+import { relayLogic, startInPlace } from './logic.js'
 import type { Call, EngineOptions, FromPage, Question, ToPage } from './messages.js'
 import { type Port, portPair, threadPort } from './port.js'
 import type { EngineProgress } from './progress.js'
+import { handIn } from './rules.js'
 import { serve } from './serve.js'
-import type { DatabaseOptions } from './types.js'
+import type { DatabaseOptions, LogicModule } from './types.js'
 
 type PagePort = Port<FromPage, ToPage>
 
@@ -51,13 +62,28 @@ const wasmMember = () => (wasmUrl === undefined ? {} : { wasm: wasmUrl })
 export function connect(name: string, options: DatabaseOptions): Connection {
   const { durability, revsLimit, documentBytesMax, cacheBytes, index, signal } = options
   const storage = options.storage ?? (typeof indexedDB === 'undefined' ? 'memory' : 'indexeddb')
-  const asked = { storage, durability, revsLimit, documentBytesMax, cacheBytes, index }
+  const inWorker = options.worker ?? typeof Worker === 'function'
+  const logic = options.logic === undefined ? undefined : logicUrl(options.logic, inWorker)
+  const asked = { storage, durability, revsLimit, documentBytesMax, cacheBytes, index, logic }
   const engineOptions = JSON.parse(JSON.stringify(asked)) as EngineOptions
-  const connection = new Connection((fail) => start(options.worker ?? typeof Worker === 'function', fail))
+  const connection = new Connection((fail) => start(inWorker, fail))
   connection.open(name, engineOptions)
   if (signal?.aborted) void connection.close()
   else signal?.addEventListener('abort', () => void connection.close(), { once: true })
   return connection
+}
+
+/** Where the app's logic is found. */
+function logicUrl(logic: URL | string | LogicModule, inWorker: boolean): string {
+  if (typeof logic === 'object' && !(logic instanceof URL)) {
+    if (inWorker) throw badRequest('logic is the URL of a module, where the engine runs in a worker')
+    return handIn(logic)
+  }
+  try {
+    return new URL(logic, globalThis.location?.href).href
+  } catch {
+    throw badRequest(`logic is the URL of a module, and ${JSON.stringify(logic)} is none`)
+  }
 }
 
 /** The names of this origin's databases. */
@@ -77,7 +103,7 @@ export async function listDatabases(): Promise<string[]> {
 function start(inWorker: boolean, fail: (error: FirkinError) => void): PagePort {
   if (!inWorker) {
     const [page, member] = portPair<FromPage, ToPage>()
-    serve(member)
+    serve(member, startInPlace)
     return page
   }
   const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'firkin' })
@@ -190,6 +216,9 @@ export class Connection extends Emitter<ConnectionEvents> {
         break
       case 'left':
         this.#left.resolve()
+        break
+      case 'startLogic':
+        relayLogic(message.port)
     }
   }
 

@@ -20,12 +20,17 @@ const decoder = new TextDecoder()
 
 /** The UTF-8 JSON of `value`; a 400 `bad_request` where JSON cannot hold it. */
 export function encode(value: unknown): Uint8Array<ArrayBuffer> {
+  return encoder.encode(jsonOf(value))
+}
+
+/** The JSON of `value`; a 400 `bad_request` where JSON cannot hold it. */
+export function jsonOf(value: unknown): string {
   const stranger = strangerIn(value, 0)
   if (stranger !== undefined) {
     const path = stranger.path.reverse().slice(0, 8).join('.')
     throw badRequest(`JSON has no ${stranger.what}${path === '' ? '' : `, which is found at ${path}`}`)
   }
-  return encoder.encode(JSON.stringify(value))
+  return JSON.stringify(value)
 }
 
 /** The value of UTF-8 JSON; `undefined` of no bytes at all. */

@@ -7,6 +7,7 @@
 import { encode } from './encode.js'
 import { loadEngine } from './engine.js'
 import { closed, type ErrorReport, FirkinError, reportOf } from './errors.js'
+import { Logic, type StartThread } from './logic.js'
 import type { Answer, Call, EngineOptions, EventMessage, Outcome, Request, Response } from './messages.js'
 import type { Engine } from './wasm-glue/engine.js'
 
@@ -20,6 +21,8 @@ export interface Surroundings {
   destroyed(): void
   /** The engine is of no more use. */
   lost(reason: string): void
+  /** Starts what the app's logic runs in. */
+  startLogic: StartThread
 }
 
 interface Asked {
@@ -40,6 +43,7 @@ export class Leader {
   // An answer to another leader's question must not be taken for one to ours.
   #questions = Math.floor(Math.random() * 2 ** 48)
   #engine: Engine | undefined
+  #logic: Logic | undefined
   #leaving = false
 
   constructor(name: string, options: EngineOptions, wasm: string | undefined, around: Surroundings) {
@@ -51,11 +55,26 @@ export class Leader {
 
   async open(): Promise<void> {
     const { Engine } = await loadEngine(this.#wasm)
-    this.#engine = await Engine.open(this.#name, JSON.stringify(this.#options), {
-      event: (name, json) => this.#happened(name, json),
-      ask: (name, json) => this.#ask(name, json),
-    })
+    const logic = await this.#loadLogic()
+    try {
+      const options = JSON.stringify({ ...this.#options, logic: logic !== undefined })
+      this.#engine = await Engine.open(this.#name, options, {
+        event: (name, json) => this.#happened(name, json),
+        ask: (name, json) => (name === 'judge' && logic !== undefined ? logic.judge(json) : this.#ask(name, json)),
+      })
+    } catch (error) {
+      logic?.close()
+      throw error
+    }
+    this.#logic = logic
     this.#listen()
+  }
+
+  async #loadLogic(): Promise<Logic | undefined> {
+    if (this.#options.logic === undefined) return undefined
+    const logic = new Logic(this.#options.logic, this.#name, this.#around.startLogic)
+    await logic.load()
+    return logic
   }
 
   receive(client: string, request: Request): void {
@@ -81,6 +100,7 @@ export class Leader {
     this.#ended.abort()
     const engine = this.#engine
     await engine?.close()
+    this.#logic?.close()
     this.#engine = undefined
     engine?.free()
   }
@@ -142,6 +162,7 @@ export class Leader {
 
   #lose(error: ErrorReport): void {
     this.#engine = undefined
+    this.#logic?.close()
     for (const { client, call } of this.#underWay) {
       this.#around.send(client, { type: 'refused', id: call.id, error })
     }

@@ -9,8 +9,8 @@ import type { EventMessage, Request, Response } from './messages.js'
 /** What is told to all members of a database. */
 export type Notice =
   | { type: 'whoLeads' }
-  /** This member runs the engine from now on. */
-  | { type: 'leads'; leader: string }
+  /** This member runs the engine from now on, with the app's logic from this URL. */
+  | { type: 'leads'; leader: string; logic?: string }
   /** The leader serves no more. */
   | { type: 'leaves'; leader: string }
   /** The leader's database is gone, for all. */

@@ -10,6 +10,7 @@ import { Backlog } from './backlog.js'
 import { encode } from './encode.js'
 import { reportOf, storageFailed } from './errors.js'
 import { destroyDatabase, Leader } from './leader.js'
+import { checkOrigin, type StartThread } from './logic.js'
 import { type Letter, Mail, type Notice } from './mail.js'
 import type { Call, EngineOptions, FromPage, Outcome, Request, Response, ToPage } from './messages.js'
 import type { Port } from './port.js'
@@ -25,6 +26,7 @@ export class Member {
   readonly #name: string
   readonly #options: EngineOptions
   readonly #wasm: string | undefined
+  readonly #startLogic: StartThread
   readonly #backlog: Backlog
   readonly #ending = new AbortController()
   /** Whose ends this member waits for, as their leader. */
@@ -37,11 +39,18 @@ export class Member {
   #opened = false
   #failed = false
 
-  constructor(page: Port<ToPage, FromPage>, name: string, options: EngineOptions, wasm: string | undefined) {
+  constructor(
+    page: Port<ToPage, FromPage>,
+    name: string,
+    options: EngineOptions,
+    wasm: string | undefined,
+    startLogic: StartThread,
+  ) {
     this.#page = page
     this.#name = name
     this.#options = options
     this.#wasm = wasm
+    this.#startLogic = startLogic
     this.#backlog = new Backlog(
       (call) => this.#toLeader(call),
       (outcome) => this.#page.post(outcome),
@@ -51,6 +60,7 @@ export class Member {
   /** Joins the others, as their leader if there is none. */
   async join(): Promise<void> {
     try {
+      if (this.#options.logic !== undefined) checkOrigin(this.#options.logic)
       if (this.#options.storage === 'memory') return await this.#lead()
       this.#mail = openMail(this.#name)
       this.#mail.onNotice = (notice) => this.#noticed(notice)
@@ -88,6 +98,7 @@ export class Member {
         this.#end('the database was destroyed')
       },
       lost: (reason) => this.#end(reason),
+      startLogic: this.#startLogic,
     })
     try {
       await engine.open()
@@ -124,12 +135,24 @@ export class Member {
     if (notice.type === 'event') this.#page.post(notice)
     else if (notice.type === 'destroyed') void this.#destroyedByOther()
     else if (notice.type === 'whoLeads' && leads) this.#announce()
-    else if (notice.type === 'leads' && !leads) this.#follow(notice.leader)
+    else if (notice.type === 'leads' && !leads) this.#led(notice.leader, notice.logic)
     else if (notice.type === 'leaves' && notice.leader === this.#leader) this.#follow(undefined)
   }
 
   #announce(): void {
-    if (this.#mail !== undefined) this.#mail.notify({ type: 'leads', leader: this.#mail.member })
+    const { logic } = this.#options
+    const more = logic === undefined ? {} : { logic }
+    if (this.#mail !== undefined) this.#mail.notify({ type: 'leads', leader: this.#mail.member, ...more })
+  }
+
+  #led(leader: string, logic: string | undefined): void {
+    if (leader !== this.#leader && logic !== this.#options.logic) {
+      const [asked, holds] = [this.#options.logic, logic].map((url) => url ?? 'none')
+      console.warn(
+        `firkin: the logic of ${JSON.stringify(this.#name)} is ${holds}, as the tab that leads has it; this one asked for ${asked}`,
+      )
+    }
+    this.#follow(leader)
   }
 
   #received(letter: Letter): void {

@@ -10,7 +10,10 @@ import type { DatabaseOptions } from './types.js'
 export type EngineOptions = Pick<
   DatabaseOptions,
   'storage' | 'durability' | 'revsLimit' | 'documentBytesMax' | 'cacheBytes' | 'index'
->
+> & {
+  /** The URL of the app's logic. */
+  logic?: string
+}
 
 /** A method is to be run. Ids are the page's. */
 export interface Call {
@@ -67,4 +70,6 @@ export type ToPage =
   | { type: 'opened' }
   | { type: 'failed'; error: ErrorReport }
   | { type: 'left' }
+  /** The engine's worker cannot start one for the app's logic: the page does, and relays what is said through `port`. */
+  | { type: 'startLogic'; port: MessagePort }
   | { type: 'listed'; names: string[] }

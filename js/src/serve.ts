@@ -2,16 +2,20 @@
 
 import { loadEngine } from './engine.js'
 import { reportOf } from './errors.js'
+import type { StartThread } from './logic.js'
 import { Member } from './member.js'
 import type { FromPage, ToPage } from './messages.js'
 import type { Port } from './port.js'
 
-/** Serves the page at the other end of `page`: opens the one database that it names, or lists all. */
-export function serve(page: Port<ToPage, FromPage>): void {
+/**
+ * Serves the page at the other end of `page`: opens the one database that it names, or lists all. `startLogic` starts what
+ * the app's logic runs in.
+ */
+export function serve(page: Port<ToPage, FromPage>, startLogic: StartThread): void {
   page.receive = (message) => {
     if (message.type === 'list') void list(page, message.wasm)
     if (message.type !== 'open') return
-    const member = new Member(page, message.name, message.options, message.wasm)
+    const member = new Member(page, message.name, message.options, message.wasm, startLogic)
     page.receive = (next) => member.receive(next)
     void member.join()
   }

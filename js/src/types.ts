@@ -80,10 +80,38 @@ export interface DatabaseOptions {
    * read documents. Opening with other paths than before makes the index anew. As for `revsLimit`.
    */
   index?: { exclude: string[] }
+  /**
+   * A module of the page's own origin that sees every revision before it is written. The leading tab's holds for all.
+   * With `worker: false` it may be the module itself, as a service worker cannot import by URL.
+   */
+  logic?: URL | string | LogicModule
   /** `false` runs the engine where the instance is, for service workers and tests. */
   worker?: boolean
   /** Closes the database when it aborts. */
   signal?: AbortSignal
+}
+
+/** What a logic module is told beside the documents. */
+export interface LogicContext {
+  /** The database's name. */
+  readonly database: string
+  /** The revision was made elsewhere, and came by a replication or with `new_edits: false`. */
+  readonly replicated: boolean
+  /** As the new document's `firkin` member tells them. */
+  readonly author?: string
+  readonly time?: string
+}
+
+/**
+ * What a logic module exports. `oldDoc` is the document at the revision that the new one replaces on its branch, be it
+ * deleted; `null` where there is none here. What a function throws refuses the document: `{ forbidden: reason }` or an
+ * Error with 403, `{ unauthorized: reason }` with 401.
+ */
+export interface LogicModule {
+  /** Sees every revision that is about to be written, also those of replications, and refuses by throwing. */
+  validate?(newDoc: AnyDocument, oldDoc: AnyDocument | null, context: LogicContext): unknown
+  /** Sees new edits of this device, before `validate`; returns the document to store, or nothing for it as it is. */
+  onWrite?(newDoc: AnyDocument, oldDoc: AnyDocument | null, context: LogicContext): unknown
 }
 
 /** Ends the waiting for an answer. What was sent may still take effect. */

@@ -1,6 +1,14 @@
 // Types that callers rely on; checked by tsc, never run. A line after @ts-expect-error must not compile.
 
-import { type AnyDocument, type Existing, Firkin, type FirkinError, type Selector, type Written } from '../src/index.js'
+import {
+  type AnyDocument,
+  type Existing,
+  Firkin,
+  type FirkinError,
+  type LogicModule,
+  type Selector,
+  type Written,
+} from '../src/index.js'
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 const holds = <Claim extends true>(_claim?: Claim): void => {}
@@ -32,6 +40,13 @@ export async function documents(): Promise<void> {
   await db.post({ title: 3 })
   // @ts-expect-error: a rev is needed beside an id
   await db.remove('a')
+  new Firkin('x', { logic: new URL('./logic.js', 'https://example.org') })
+  const validate: LogicModule['validate'] = (doc, old, { replicated, author }) => {
+    if (old === null && replicated && author === undefined) throw { forbidden: doc._id }
+  }
+  new Firkin('x', { worker: false, logic: { validate, onWrite: (doc) => ({ ...doc, n: 1 }) } })
+  // @ts-expect-error: logic is a module or its URL
+  new Firkin('x', { logic: 1 })
   // @ts-expect-error: no such durability
   new Firkin('x', { durability: 'lax' })
 }

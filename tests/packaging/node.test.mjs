@@ -32,6 +32,7 @@ test('the package holds the built library and the engine, and neither sources no
     'dist/index.js',
     'dist/index.d.ts',
     'dist/worker.js',
+    'dist/logic-worker.js',
   ])
     assert.ok(files.includes(needed), `${needed} is missing`)
   assert.deepEqual(

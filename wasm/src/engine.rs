@@ -24,6 +24,7 @@ use crate::commands;
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::indexeddb::{self, IndexedDbBlocks};
+use crate::logic::HostLogic;
 use crate::payload::{self, Payload};
 use crate::random::CryptoRandom;
 
@@ -70,7 +71,8 @@ impl Engine {
     /// Opens the database `name`, and creates it where there is none.
     ///
     /// `options` is JSON: `{ storage: 'indexeddb' | 'memory', durability: 'relaxed' | 'strict', cacheBytes,
-    /// revsLimit, documentBytesMax, index: { exclude } }`.
+    /// revsLimit, documentBytesMax, index: { exclude }, logic }`; with `logic`, the host is asked to `judge` whatever is to
+    /// be written.
     #[wasm_bindgen(unchecked_return_type = "Promise<Engine>")]
     pub fn open(name: String, options: String, host: Host) -> Promise {
         calls::promise(async move {
@@ -136,7 +138,10 @@ impl Opened {
             Some(_) => return Err(payload::wrong("storage", "\"indexeddb\" or \"memory\"")),
         };
         let store = LogStore::open(blocks, store_options).await?;
-        let database = Database::open(store, &CryptoRandom, options).await?;
+        let mut database = Database::open(store, &CryptoRandom, options).await?;
+        if asked.flag("logic")? {
+            database = database.with_logic(Rc::new(HostLogic(host.clone())));
+        }
         Ok(Self {
             name,
             storage,

@@ -42,9 +42,17 @@ impl Host {
     /// # Errors
     /// What the page threw, or that its answer is no JSON.
     pub async fn ask(&self, name: &str, details: ObjectWriter) -> Result<Value, String> {
+        let text = self.ask_text(name, details).await?;
+        json::parse(text.as_bytes()).map_err(|error| error.to_string())
+    }
+
+    /// Asks the page; the answer is not read.
+    ///
+    /// # Errors
+    /// What the page threw, or that its answer is no text.
+    pub async fn ask_text(&self, name: &str, details: ObjectWriter) -> Result<String, String> {
         let promise = self.raw_ask(name, &details.finish_text()).map_err(|error| js::describe(&error))?;
         let answer = promise.await.map_err(|error| js::describe(&error))?;
-        let text = answer.as_string().ok_or("the answer is no text")?;
-        json::parse(text.as_bytes()).map_err(|error| error.to_string())
+        answer.as_string().ok_or_else(|| "the answer is no text".into())
     }
 }

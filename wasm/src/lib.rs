@@ -22,6 +22,7 @@ pub mod headers;
 pub mod host;
 pub mod indexeddb;
 mod js;
+mod logic;
 mod payload;
 pub mod random;
 pub mod transport;
