@@ -2,11 +2,13 @@
 //!
 //! [`parse`] reads with `serde_json` and refuses what other replicas could read otherwise: duplicate names, lone
 //! surrogates, numbers beyond a double. [`write`] gives the compact text that is stored; [`canonical`] the RFC 8785 form
-//! that revisions are hashed over; [`collate`] the one total order of values.
+//! that revisions are hashed over; [`collate`] the one total order of values; [`Patch`] is JSON Patch.
 
 mod canonical;
 mod collation;
 mod parse;
+mod patch;
+mod pointer;
 mod type_name;
 mod value;
 mod write;
@@ -14,6 +16,11 @@ mod write;
 pub use canonical::{canonical, canonical_object};
 pub use collation::collate;
 pub use parse::{JsonError, parse};
+pub use patch::{Patch, PatchError};
+pub use pointer::Pointer;
 pub use type_name::TypeName;
 pub use value::{Object, Value};
 pub use write::{write, write_object, write_string};
+
+/// How deep arrays and objects may be nested.
+pub const DEPTH_MAX: usize = 127;

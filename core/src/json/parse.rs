@@ -17,7 +17,7 @@ pub struct JsonError(pub String);
 /// Reads one JSON value, which must be all that `text` holds.
 ///
 /// # Errors
-/// Malformed text, nesting deeper than 128, a name that occurs twice in one object, a lone surrogate, a number that no
+/// Malformed text, nesting deeper than [`DEPTH_MAX`](super::DEPTH_MAX), a name that occurs twice in one object, a lone surrogate, a number that no
 /// double holds.
 pub fn parse(text: &[u8]) -> Result<Value, JsonError> {
     serde_json::from_slice(text).map_err(|error| JsonError(error.to_string()))

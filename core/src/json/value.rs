@@ -44,10 +44,15 @@ impl Object {
         self.members.iter().find(|(member, _)| member == name).map(|(_, value)| value)
     }
 
+    /// The member called `name`, to be changed.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Value> {
+        self.members.iter_mut().find(|(member, _)| member == name).map(|(_, value)| value)
+    }
+
     /// Sets the member called `name`, at its old place if it has one, else last.
     pub fn insert(&mut self, name: &str, value: Value) {
-        match self.members.iter_mut().find(|(member, _)| member == name) {
-            Some((_, old)) => *old = value,
+        match self.get_mut(name) {
+            Some(old) => *old = value,
             None => self.members.push((name.into(), value)),
         }
     }
