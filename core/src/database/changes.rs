@@ -188,7 +188,11 @@ fn row(seq: String, id: &str, head: &Head, doc: Option<Vec<u8>>, query: &Changes
     ChangesRow { seq, id: id.into(), revs, deleted: head.is_deleted(), doc }
 }
 
-fn read_change<'record>(key: &[u8], value: &'record [u8]) -> Result<(u64, &'record str, Head), StorageError> {
+/// A row of the feed as it is stored: its number, the document's id and its head.
+pub(super) fn read_change<'record>(
+    key: &[u8],
+    value: &'record [u8],
+) -> Result<(u64, &'record str, Head), StorageError> {
     let parts = || {
         let seq = keys::change_seq(key)?;
         let (length, rest) = value.split_first_chunk()?;

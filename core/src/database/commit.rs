@@ -7,11 +7,12 @@ use alloc::vec::Vec;
 use hashbrown::HashMap;
 
 use super::edit::Edit;
+use super::state::State;
 use super::text::read_body;
 use super::{Database, WriteOptions};
 use crate::document::{Head, keys};
-use crate::index::IndexUpdate;
-use crate::storage::{Batch, Kv, Snapshot, StorageError};
+use crate::index::{IndexUpdate, PathIndex, Updated};
+use crate::storage::{Batch, Durability, Kv, Snapshot, StorageError};
 
 /// The documents of one write in the order in which they came first.
 #[derive(Default)]
@@ -33,24 +34,31 @@ impl Edits {
         };
         self.edits.get_mut(place).ok_or(StorageError::Closed)
     }
-}
 
-impl<K: Kv> Database<K> {
-    /// Commits what `edits` changed; nothing if they changed nothing. The caller holds the writer's lock, and has read
-    /// all that led to the edits from `snapshot`.
-    pub(super) async fn commit_edits(
-        &self,
-        snapshot: &K::Snapshot,
-        edits: Edits,
-        write: &WriteOptions,
-    ) -> Result<(), StorageError> {
-        let mut state = self.state.borrow().clone();
+    /// Whether the document called `id` was touched.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.places.contains_key(id)
+    }
+
+    /// Whether nothing was touched.
+    pub(super) fn is_empty(&self) -> bool {
+        self.edits.is_empty()
+    }
+
+    /// The batch that makes the difference in what `snapshot`, `index` and `state` show; `None` if there is none.
+    pub(super) async fn stage<S: Snapshot>(
+        self,
+        snapshot: &S,
+        index: &PathIndex,
+        mut state: State,
+        revs_limit: u32,
+    ) -> Result<Option<Staged>, StorageError> {
         let first_seq = state.seq + 1;
         let mut batch = Batch::new();
-        let mut index = self.index.update(snapshot);
-        for mut edit in edits.edits.into_iter().filter(|edit| !edit.bodies.is_empty()) {
+        let mut index = index.update(snapshot);
+        for mut edit in self.edits.into_iter().filter(|edit| !edit.bodies.is_empty()) {
             state.seq += 1;
-            let leaves = edit.stage(snapshot, self.options.revs_limit, &mut batch).await?;
+            let leaves = edit.stage(snapshot, revs_limit, &mut batch).await?;
             let head = Head { seq: state.seq, leaves };
             stage_postings(snapshot, &edit, &head, &mut index, &mut batch).await?;
             stage_head(&edit, &head, &mut batch);
@@ -63,13 +71,47 @@ impl<K: Kv> Database<K> {
             *count += 1;
         }
         if state.seq < first_seq {
-            return Ok(());
+            return Ok(None);
         }
         state.stage(first_seq, &mut batch);
         let updated = index.stage(&mut batch).await?;
-        self.kv.commit(batch, write.durability.unwrap_or(self.options.durability)).await?;
-        self.index.adopt(updated);
-        self.state.replace(state);
+        Ok(Some(Staged { batch, state, updated }))
+    }
+}
+
+/// What a write is about to commit.
+pub(super) struct Staged {
+    pub(super) batch: Batch,
+    /// What holds of the database afterwards.
+    pub(super) state: State,
+    updated: Updated,
+}
+
+impl<K: Kv> Database<K> {
+    /// Commits what `edits` changed; nothing if they changed nothing. The caller holds the writer's lock, and has read
+    /// all that led to the edits from `snapshot`.
+    pub(super) async fn commit_edits(
+        &self,
+        snapshot: &K::Snapshot,
+        edits: Edits,
+        write: &WriteOptions,
+    ) -> Result<(), StorageError> {
+        let state = self.state.borrow().clone();
+        match edits.stage(snapshot, &self.index, state, self.options.revs_limit).await? {
+            Some(staged) => self.commit_staged(staged, write.durability).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Commits what was staged. The caller has held the writer's lock since before it was.
+    pub(super) async fn commit_staged(
+        &self,
+        staged: Staged,
+        durability: Option<Durability>,
+    ) -> Result<(), StorageError> {
+        self.kv.commit(staged.batch, durability.unwrap_or(self.options.durability)).await?;
+        self.index.adopt(staged.updated);
+        self.state.replace(staged.state);
         self.changed.notify(usize::MAX);
         Ok(())
     }

@@ -21,6 +21,7 @@ mod reindex;
 mod revs_diff;
 mod state;
 mod text;
+mod transaction;
 mod value;
 mod write;
 
@@ -33,6 +34,7 @@ pub use find::{FindPage, FindStats, Way};
 pub use paths::KnownPath;
 pub use read::{GetOptions, OpenRev, OpenRevs};
 pub use revs_diff::RevsDiffRow;
+pub use transaction::{CommitOptions, Fate, Transaction, TransactionError};
 pub use write::{BulkRow, Refused, WriteOptions, Written};
 
 use alloc::rc::Rc;
@@ -49,6 +51,7 @@ use crate::logic::Logic;
 use crate::path::Path;
 use crate::storage::{Durability, Kv, StorageError};
 use state::State;
+use transaction::Turns;
 
 /// How a database behaves.
 #[derive(Clone, Debug)]
@@ -96,6 +99,7 @@ pub struct Database<K> {
     /// What the latest commit left; a writer holds `writer` while it makes the next.
     state: RefCell<State>,
     writer: Mutex<()>,
+    turns: Turns,
     changed: Event,
     logic: Option<Rc<dyn Logic>>,
 }
@@ -115,6 +119,7 @@ impl<K: Kv> Database<K> {
             index,
             state: RefCell::new(state),
             writer: Mutex::new(()),
+            turns: Turns::default(),
             changed: Event::new(),
             logic: None,
         })

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::edit::load_tree;
 use super::text::{document_text, revs};
 use super::{Database, ReadError};
-use crate::document::{Head, keys};
+use crate::document::{Head, is_local, keys};
 use crate::json::{Object, Value};
 use crate::revision::{Rev, RevTree};
 use crate::storage::{Kv, Snapshot, StorageError};
@@ -53,32 +53,10 @@ impl<K: Kv> Database<K> {
     /// # Errors
     /// [`ReadError::Missing`] and [`ReadError::Deleted`]; a deleted revision that is asked for by name is read.
     pub async fn get(&self, id: &str, get: &GetOptions) -> Result<Vec<u8>, ReadError> {
-        if id.starts_with("_local/") {
+        if is_local(id) {
             return self.read_local(id).await;
         }
-        let snapshot = self.kv.snapshot()?;
-        let head = read_head(&snapshot, id).await?.ok_or(ReadError::Missing)?;
-        let winner = head.winner().ok_or(ReadError::Missing)?;
-        let tree = match get.rev.is_some() || get.revs || get.revs_info {
-            true => Some(load_tree(&snapshot, id).await?),
-            false => None,
-        };
-        let rev = match (&get.rev, &tree) {
-            (Some(rev), Some(tree)) => named_revision(tree, &Rev::parse(rev)?, get.latest)?,
-            _ if winner.deleted => return Err(ReadError::Deleted),
-            _ => winner.rev.clone(),
-        };
-        let mut extras = Vec::new();
-        if let Some(tree) = &tree {
-            add_history(tree, &rev, get, &mut extras);
-        }
-        add_conflicts(&head, get, &mut extras);
-        let deleted = match &tree {
-            Some(tree) => tree.node(&rev).is_some_and(|node| node.deleted),
-            None => winner.deleted,
-        };
-        let body = snapshot.get(&keys::body(id, &rev)).await?.ok_or(ReadError::Missing)?;
-        Ok(document_text(id, &rev.to_string(), deleted, &body, &extras))
+        get_in(&self.kv.snapshot()?, id, get).await
     }
 
     /// Several revisions of a document: all its leaves, in ascending order, or those that are named; with `latest` the
@@ -129,6 +107,32 @@ impl<K: Kv> Database<K> {
         read.append(&mut answers);
         Ok(read)
     }
+}
+
+/// The JSON text of a document that a snapshot holds, local documents apart.
+pub(super) async fn get_in<S: Snapshot>(snapshot: &S, id: &str, get: &GetOptions) -> Result<Vec<u8>, ReadError> {
+    let head = read_head(snapshot, id).await?.ok_or(ReadError::Missing)?;
+    let winner = head.winner().ok_or(ReadError::Missing)?;
+    let tree = match get.rev.is_some() || get.revs || get.revs_info {
+        true => Some(load_tree(snapshot, id).await?),
+        false => None,
+    };
+    let rev = match (&get.rev, &tree) {
+        (Some(rev), Some(tree)) => named_revision(tree, &Rev::parse(rev)?, get.latest)?,
+        _ if winner.deleted => return Err(ReadError::Deleted),
+        _ => winner.rev.clone(),
+    };
+    let mut extras = Vec::new();
+    if let Some(tree) = &tree {
+        add_history(tree, &rev, get, &mut extras);
+    }
+    add_conflicts(&head, get, &mut extras);
+    let deleted = match &tree {
+        Some(tree) => tree.node(&rev).is_some_and(|node| node.deleted),
+        None => winner.deleted,
+    };
+    let body = snapshot.get(&keys::body(id, &rev)).await?.ok_or(ReadError::Missing)?;
+    Ok(document_text(id, &rev.to_string(), deleted, &body, &extras))
 }
 
 /// The head of a document, if there is one.

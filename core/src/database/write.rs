@@ -68,13 +68,7 @@ impl<K: Kv> Database<K> {
     /// # Errors
     /// A [`WriteError`]; nothing was written.
     pub async fn remove(&self, id: &str, rev: &str, write: &WriteOptions) -> Result<Written, WriteError> {
-        check_id(id)?;
-        if self.kv.snapshot()?.get(&keys::head(id)).await?.is_none() {
-            return Err(WriteError::NotFound);
-        }
-        let rev = Some(Rev::parse(rev)?);
-        let (id, body) = (String::from(id), Object::new());
-        let tombstone = Document { id, rev, local_count: 0, revisions: None, deleted: true, body };
+        let tombstone = tombstone(&self.kv.snapshot()?, id, rev).await?;
         self.write_one(tombstone, write).await
     }
 
@@ -147,6 +141,17 @@ impl<K: Kv> Database<K> {
     }
 }
 
+/// The document that removes another.
+pub(super) async fn tombstone<S: Snapshot>(snapshot: &S, id: &str, rev: &str) -> Result<Document, WriteError> {
+    check_id(id)?;
+    if snapshot.get(&keys::head(id)).await?.is_none() {
+        return Err(WriteError::NotFound);
+    }
+    let rev = Some(Rev::parse(rev)?);
+    let (id, body) = (String::from(id), Object::new());
+    Ok(Document { id, rev, local_count: 0, revisions: None, deleted: true, body })
+}
+
 /// The row of a document that could have been written, in a batch of which another was refused.
 fn refuse_with_the_others(row: BulkRow) -> BulkRow {
     let Written { id, .. } = row?;
@@ -154,7 +159,8 @@ fn refuse_with_the_others(row: BulkRow) -> BulkRow {
     Err(Refused { id, rev: None, error })
 }
 
-async fn add_new_edit<S: Snapshot>(
+/// Adds a new edit of a document to what this write has done to it so far.
+pub(super) async fn add_new_edit<S: Snapshot>(
     edit: &mut Edit,
     snapshot: &S,
     document: Document,

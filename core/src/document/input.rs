@@ -55,7 +55,7 @@ impl Document {
     /// Whether it never leaves this replica.
     #[must_use]
     pub fn is_local(&self) -> bool {
-        self.id.starts_with(LOCAL_PREFIX)
+        is_local(&self.id)
     }
 
     fn from_members(members: Object) -> Result<Self, DocumentError> {
@@ -101,6 +101,12 @@ impl Document {
         self.body.retain(|name, _| !name.starts_with('_'));
         Ok(())
     }
+}
+
+/// Whether the document called `id` never leaves this replica.
+#[must_use]
+pub fn is_local(id: &str) -> bool {
+    id.starts_with(LOCAL_PREFIX)
 }
 
 /// Depth is bounded by the parser.

@@ -6,6 +6,7 @@
 //! b id 0 rev             -> body, as JSON
 //! s seq                  -> id and head: what the changes feed tells
 //! l id                   -> local document
+//! T seq name             -> nothing: the transaction called so was committed, and `seq` was its last change
 //! m name                 -> what concerns the whole database: counters, epochs, consumers
 //! ```
 //! An id that other bytes follow is escaped: 00 is written 00 ff, and 00 closes it.
@@ -19,6 +20,7 @@ const NODE: u8 = b'r';
 const BODY: u8 = b'b';
 const CHANGE: u8 = b's';
 const LOCAL: u8 = b'l';
+const COMMIT: u8 = b'T';
 
 /// The record of counters, identity and epochs.
 pub const STATE: &[u8] = b"mstate";
@@ -105,6 +107,25 @@ pub fn consumer_name(key: &[u8]) -> Option<&str> {
 #[must_use]
 pub fn consumers() -> &'static [u8] {
     CONSUMERS
+}
+
+/// The key that tells of the commit of a transaction.
+#[must_use]
+pub fn commit(seq: u64, name: &[u8]) -> Vec<u8> {
+    [[COMMIT].as_slice(), &seq.to_be_bytes(), name].concat()
+}
+
+/// The name in the key of a transaction's commit.
+#[must_use]
+pub fn commit_name(key: &[u8]) -> Option<&[u8]> {
+    let (_, name) = key.strip_prefix(&[COMMIT])?.split_first_chunk::<8>()?;
+    Some(name)
+}
+
+/// What the keys of all commits of transactions start with.
+#[must_use]
+pub fn commits() -> &'static [u8] {
+    &[COMMIT]
 }
 
 fn of_document(kind: u8, id: &str) -> Vec<u8> {

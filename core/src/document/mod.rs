@@ -10,4 +10,4 @@ pub mod keys;
 
 pub use error::DocumentError;
 pub use head::{Head, Leaf};
-pub use input::{Document, ID_BYTES_MAX, NAME_BYTES_MAX, check_id};
+pub use input::{Document, ID_BYTES_MAX, NAME_BYTES_MAX, check_id, is_local};

@@ -66,7 +66,8 @@ impl FindQuery {
             query.fields = parse_fields(fields).ok_or_else(|| bad("fields", fields))?;
         }
         if let Some(bookmark) = member("bookmark").filter(|value| !matches!(value.as_str(), Some("" | "nil"))) {
-            let place = query.parse_bookmark(bookmark).ok_or_else(|| bad("bookmark", bookmark))?;
+            let place =
+                bookmark.as_str().and_then(|text| query.place_at(text)).ok_or_else(|| bad("bookmark", bookmark))?;
             query.bookmark = Some(place);
         }
         Ok(query)
@@ -101,8 +102,10 @@ impl FindQuery {
         self.sort.first().map_or(Direction::Forward, |field| field.direction)
     }
 
-    fn parse_bookmark(&self, bookmark: &Value) -> Option<Vec<Value>> {
-        match json::parse(bookmark.as_str()?.as_bytes()).ok()? {
+    /// The place that a page's bookmark tells; `None` if it is none of this query's.
+    #[must_use]
+    pub fn place_at(&self, bookmark: &str) -> Option<Vec<Value>> {
+        match json::parse(bookmark.as_bytes()).ok()? {
             Value::Array(place) if place.len() == self.sort.len() + 1 => Some(place),
             _ => None,
         }

@@ -6,7 +6,7 @@ use core::cell::RefCell;
 
 use super::merge::{Merge, Value};
 use super::run::{Memtable, Run, RunCursor};
-use super::{Batch, Cursor, Direction, Durability, KeyRange, Kv, Snapshot, StorageError};
+use super::{Batch, Cursor, Direction, Durability, KeyRange, Kv, Overlay, Snapshot, StorageError};
 
 /// An ordered store in memory. Clones share their content.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +53,12 @@ impl Snapshot for MemorySnapshot {
     fn range(&self, range: KeyRange, direction: Direction) -> Result<MemoryCursor, StorageError> {
         let sources = self.memtable.cursors(&range, direction).collect();
         Ok(MemoryCursor { merge: Merge::new(sources, direction, false) })
+    }
+}
+
+impl Overlay for MemorySnapshot {
+    fn with(&self, batch: Batch) -> Result<Self, StorageError> {
+        Ok(Self { memtable: self.memtable.with(Run::from_batch(batch)?, false)? })
     }
 }
 

@@ -75,6 +75,12 @@ pub trait Snapshot: Clone {
     fn range(&self, range: KeyRange, direction: Direction) -> Result<Self::Cursor, StorageError>;
 }
 
+/// A snapshot that can be thought further.
+pub trait Overlay: Snapshot {
+    /// This snapshot as it would be after `batch`. Nothing is committed, and nobody else sees it.
+    fn with(&self, batch: Batch) -> Result<Self, StorageError>;
+}
+
 /// Walks the entries of a range in order.
 pub trait Cursor {
     /// Moves to the next entry; `false` when there is none left.

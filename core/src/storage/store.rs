@@ -20,7 +20,7 @@ use super::merge::{LargeValue, Merge, Value};
 use super::reader::BlockReader;
 use super::run::Run;
 use super::version::{StoreSource, Version};
-use super::{Batch, Cursor, Direction, Durability, KeyRange, Kv, Snapshot, StorageError, log, recovery};
+use super::{Batch, Cursor, Direction, Durability, KeyRange, Kv, Overlay, Snapshot, StorageError, log, recovery};
 
 /// How many blocks of old segments a small commit deletes.
 const DELETES_PER_COMMIT: usize = 16;
@@ -197,6 +197,14 @@ impl<B: Blocks> Snapshot for LogSnapshot<B> {
         let sources = self.version.sources(&self.reader, usize::MAX, range, direction, true);
         let merge = Merge::new(sources, direction, false);
         Ok(LogCursor { reader: Rc::clone(&self.reader), merge, unloaded: None, large: None })
+    }
+}
+
+impl<B: Blocks> Overlay for LogSnapshot<B> {
+    fn with(&self, batch: Batch) -> Result<Self, StorageError> {
+        let memtable = self.version.memtable.with(Run::from_batch(batch)?, true)?;
+        let version = Version { memtable, segments: Rc::clone(&self.version.segments) };
+        Ok(Self { reader: Rc::clone(&self.reader), version })
     }
 }
 

@@ -21,6 +21,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Database;
+use crate::index::PathIndex;
 use crate::query::{FindQuery, Plan, QueryError, ValueRange};
 use crate::storage::{Kv, Snapshot, StorageError};
 use finder::Finder;
@@ -76,19 +77,25 @@ impl<K: Kv> Database<K> {
     /// What the storage reports.
     pub async fn find(&self, query: &FindQuery) -> Result<FindPage, QueryError> {
         let snapshot = self.kv.snapshot()?;
-        self.find_in(&snapshot, query).await
+        self.find_in(&self.index, &snapshot, query).await
     }
 
-    /// Answers a query as of `snapshot`.
-    pub(super) async fn find_in(&self, snapshot: &K::Snapshot, query: &FindQuery) -> Result<FindPage, QueryError> {
-        let plan = Plan::of(&query.selector, &self.index.exclusions);
+    /// Answers a query as of `snapshot`, whose index is `index`.
+    pub(super) async fn find_in(
+        &self,
+        index: &PathIndex,
+        snapshot: &K::Snapshot,
+        query: &FindQuery,
+    ) -> Result<FindPage, QueryError> {
+        let plan = Plan::of(&query.selector, &index.exclusions);
         let mut finder = Finder::new(snapshot, query, plan.is_exact);
-        self.take_the_shortest_way(snapshot, query, &plan, &mut finder).await?;
+        self.take_the_shortest_way(index, snapshot, query, &plan, &mut finder).await?;
         Ok(finder.finish())
     }
 
     async fn take_the_shortest_way(
         &self,
+        index: &PathIndex,
         snapshot: &K::Snapshot,
         query: &FindQuery,
         plan: &Plan,
@@ -96,13 +103,13 @@ impl<K: Kv> Database<K> {
     ) -> Result<(), StorageError> {
         let part = match &plan.source {
             Some(source) => {
-                let (part, is_wider) = Part::find(&self.index, snapshot, source).await?;
+                let (part, is_wider) = Part::find(index, snapshot, source).await?;
                 finder.is_exact &= !is_wider;
                 part
             }
             None => None,
         };
-        let sort = self.sort_scan(snapshot, query, plan).await?;
+        let sort = sort_scan(index, snapshot, query, plan).await?;
         let in_order = sort.as_ref().filter(|(scan, _)| query.limit.is_some() && scan.is_ordered());
         if let Some(part) = &part {
             match (&part.kind, in_order) {
@@ -144,26 +151,26 @@ impl<K: Kv> Database<K> {
         }
     }
 
-    /// The postings of the first sort path that the answer can hold, and how many there are, if the index has them.
-    async fn sort_scan(
-        &self,
-        snapshot: &K::Snapshot,
-        query: &FindQuery,
-        plan: &Plan,
-    ) -> Result<Option<(Scan, u64)>, StorageError> {
-        let Some(field) = query.sort.first() else { return Ok(None) };
-        let Some(mut scan) = plan.scan_of(&field.path, &self.index.exclusions) else { return Ok(None) };
-        if let Some(value) = query.bookmark.as_ref().and_then(|place| place.first()) {
-            scan.ranges = ValueRange::intersection(&scan.ranges, &[ValueRange::from(value, field.direction)]);
-        }
-        let Some(scan) = Scan::find(&self.index, snapshot, scan).await? else { return Ok(None) };
-        let bound = scan.bound(snapshot).await?;
-        Ok(Some((scan, bound)))
-    }
-
     fn document_count(&self) -> u64 {
         self.state.borrow().doc_count
     }
+}
+
+/// The postings of the first sort path that the answer can hold, and how many there are, if the index has them.
+async fn sort_scan<S: Snapshot>(
+    index: &PathIndex,
+    snapshot: &S,
+    query: &FindQuery,
+    plan: &Plan,
+) -> Result<Option<(Scan, u64)>, StorageError> {
+    let Some(field) = query.sort.first() else { return Ok(None) };
+    let Some(mut scan) = plan.scan_of(&field.path, &index.exclusions) else { return Ok(None) };
+    if let Some(value) = query.bookmark.as_ref().and_then(|place| place.first()) {
+        scan.ranges = ValueRange::intersection(&scan.ranges, &[ValueRange::from(value, field.direction)]);
+    }
+    let Some(scan) = Scan::find(index, snapshot, scan).await? else { return Ok(None) };
+    let bound = scan.bound(snapshot).await?;
+    Ok(Some((scan, bound)))
 }
 
 /// The documents of a part; `None` if more than `enough` postings would have to be read.
