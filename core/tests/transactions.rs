@@ -13,6 +13,7 @@ use common::Seeded;
 use firkin_core::database::{
     CommitOptions, Database, Fate, FindPage, GetOptions, Options, Transaction, TransactionError, WriteOptions,
 };
+use firkin_core::path::Path;
 use firkin_core::query::FindQuery;
 use firkin_core::storage::memory::{MemoryKv, MemorySnapshot};
 use firkin_core::storage::{Cursor, Direction, KeyRange, Kv, Snapshot};
@@ -149,6 +150,11 @@ fn a_document_that_was_not_there_is_read_too() {
     write(&database, &mut tx, &json!({ "_id": "b" })).unwrap();
     put(&database, &json!({ "_id": "a" }));
     assert_eq!(commit(&database, tx), changed(&["a"]));
+    let mut tx = database.begin().unwrap();
+    assert_eq!(block_on(tx.get_value(&database, "a", &Path::parse("n"))), Ok(None));
+    write(&database, &mut tx, &json!({ "_id": "c" })).unwrap();
+    put(&database, &json!({ "_id": "a", "n": 1 }));
+    assert_eq!(commit(&database, tx), changed(&["a"]));
 }
 
 #[test]
@@ -243,6 +249,7 @@ fn the_revisions_that_a_transaction_tells_are_those_that_it_commits() {
     let first = write(&database, &mut tx, &json!({ "_id": "a", "n": 1 })).unwrap();
     let second = write(&database, &mut tx, &json!({ "_id": "a", "_rev": first, "n": 2 })).unwrap();
     assert_eq!(get(&database, &mut tx, "a").unwrap(), json!({ "_id": "a", "_rev": second, "n": 2 }));
+    assert_eq!(block_on(tx.get_value(&database, "a", &Path::parse("n"))), Ok(Some(b"2".to_vec())));
     let third = patch(&database, &mut tx, "a", &json!([{ "op": "add", "path": "/m", "value": 3 }])).unwrap();
     assert_eq!(
         status(&write(&database, &mut tx, &json!({ "_id": "a", "_rev": first })).unwrap_err()),

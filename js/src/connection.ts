@@ -39,6 +39,8 @@ interface CallOptions {
   replication?: number
   /** It changes documents, each on condition that it is as the caller knows it. */
   write?: boolean
+  /** The name of the transaction that the call belongs to. */
+  transaction?: string
 }
 
 /** Answers what the engine asks for a replication. */
@@ -148,7 +150,7 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   /** Runs a method of the engine. What `payload` holds is taken down before this returns. */
   async call(method: string, payload: unknown, options: CallOptions = {}): Promise<unknown> {
-    const { signal, replication, write } = options
+    const { signal, replication, write, transaction } = options
     if (signal?.aborted) throw aborted(signal)
     if (this.#ended !== undefined) throw this.#ended
     if (this.#closing !== undefined) throw closed('the database is closed')
@@ -158,6 +160,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     const call: Call = { type: 'call', id: this.#calls, method, payload: bytes }
     if (replication !== undefined) call.replication = replication
     if (write) call.write = true
+    if (transaction !== undefined) call.transaction = transaction
     const { promise, resolve, reject } = deferred<unknown>()
     const abort = () => {
       this.#waiting.delete(call.id)

@@ -9,6 +9,8 @@ export interface ErrorReport {
   name: string
   reason: string
   code?: string
+  /** The documents that it is about. */
+  ids?: readonly string[]
 }
 
 /** What a call of Firkin rejects with. */
@@ -19,6 +21,8 @@ export class FirkinError extends Error {
   readonly reason: string
   /** What happened, for programs: the stable name, such as `conflict` or `not_found`. */
   readonly code: string
+  /** The documents that a conflict of a transaction is about; twenty at most. */
+  readonly ids?: readonly string[]
 
   constructor(report: ErrorReport, options?: ErrorOptions) {
     super(`${report.name}: ${report.reason}`, options)
@@ -26,6 +30,7 @@ export class FirkinError extends Error {
     this.name = report.name
     this.reason = report.reason
     this.code = report.code ?? report.name
+    if (report.ids !== undefined) this.ids = report.ids
   }
 }
 

@@ -12,6 +12,7 @@ import { Replication } from './replication.js'
 import type { Direction, Peer, ReplicationOptions } from './replication-types.js'
 import { openReview, openReviews, type Review } from './reviews.js'
 import { Sync } from './sync.js'
+import { type Transaction, type TransactionOptions, transact } from './transaction.js'
 import type {
   Abortable,
   AbsentRow,
@@ -208,6 +209,18 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
   async explain(query: FindQuery): Promise<Explanation> {
     const { signal, ...asked } = given(query)
     return this.#call('explain', asked, signal)
+  }
+
+  /**
+   * Runs `body` as one step: it reads from one moment, with what it writes; all of that is written, or nothing; and it
+   * all counts as done at one moment. Where others change what it read before that, nothing is written and the body is
+   * run again, so it should do nothing but call `tx`. Answers what the body does. A body that throws writes nothing.
+   */
+  async transaction<Answer>(
+    body: (tx: Transaction<Doc>) => Answer | Promise<Answer>,
+    options: TransactionOptions = {},
+  ): Promise<Answer> {
+    return transact(this.#connection, body, { ...options, durability: options.durability ?? this.#durability })
   }
 
   /** Accepted for PouchDB's sake: every path is indexed already. */

@@ -25,6 +25,8 @@ export interface Call {
   replication?: number
   /** It changes documents. */
   write?: true
+  /** The name of the transaction that the call begins, belongs to or ends. */
+  transaction?: string
 }
 
 /** What the page says to a question. */

@@ -7,6 +7,7 @@ import {
   type FirkinError,
   type LogicModule,
   type Selector,
+  type Transaction,
   type Written,
 } from '../src/index.js'
 
@@ -69,6 +70,33 @@ export async function queries(db: Firkin<Note>): Promise<void> {
     if ('error' in row) row.reason.trim()
     else row.rev.trim()
   }
+}
+
+export async function transactions(db: Firkin<Note>): Promise<void> {
+  const stars = await db.transaction(
+    async (tx: Transaction<Note>) => {
+      const note = await tx.get('a')
+      holds<Equal<typeof note, Existing<Note>>>()
+      holds<Equal<Awaited<ReturnType<typeof tx.put>>, Written>>()
+      await tx.put({ ...note, stars: 3 }, { author: 'Alice' })
+      await tx.patch('a', [
+        { op: 'replace', path: '/stars', value: 4 },
+        { op: 'copy', from: '/title', path: '/old' },
+      ])
+      const { docs } = await tx.find({ selector: { stars: 4 }, limit: 1 })
+      await tx.remove(docs[0] ?? note)
+      await tx.remove('b', note._rev)
+      // @ts-expect-error: such an operation has a value
+      await tx.patch('a', [{ op: 'add', path: '/stars' }])
+      // @ts-expect-error: a document has an id
+      await tx.put({ title: 'nameless' })
+      // @ts-expect-error: a rev is needed beside an id
+      await tx.remove('b')
+      return (await tx.get<number>('a', { path: 'stars' })) ?? 0
+    },
+    { retries: 3, durability: 'strict' },
+  )
+  holds<Equal<typeof stars, number>>()
 }
 
 export async function feeds(db: Firkin<Note>): Promise<void> {

@@ -21,6 +21,7 @@ use crate::blocks::PlatformBlocks;
 use crate::calls;
 use crate::cancellation::Cancellation;
 use crate::commands;
+use crate::commands::transactions::{self, Transactions};
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::indexeddb::{self, IndexedDbBlocks};
@@ -61,6 +62,8 @@ pub struct Opened {
     pub host: Host,
     /// The replications under way, by the number that the page gave them.
     pub replications: RefCell<BTreeMap<u64, Control>>,
+    /// The transactions that are open.
+    pub transactions: RefCell<Transactions>,
     closing: Cancellation,
     tasks: Cell<usize>,
     idle: Event,
@@ -148,6 +151,7 @@ impl Opened {
             database,
             host,
             replications: RefCell::default(),
+            transactions: RefCell::default(),
             closing: Cancellation::default(),
             tasks: Cell::new(0),
             idle: Event::new(),
@@ -158,6 +162,7 @@ impl Opened {
     async fn close(self: Rc<Self>) {
         self.closing.cancel();
         self.replications.borrow().values().for_each(Control::cancel);
+        self.transactions.take();
         while self.tasks.get() > 0 {
             self.idle.listen().await;
         }
@@ -217,6 +222,7 @@ async fn tell_changes(task: Task) {
     while opened.closing.unless_cancelled(changed).await.is_some() {
         // Listening comes before reading, so that a commit between the two is told as well.
         changed = opened.database.changed();
+        transactions::drop_idle(opened);
         match opened.database.info().await {
             Ok(info) => opened.host.event("changed", ObjectWriter::new().text("last_seq", &info.update_seq)),
             // The page hears of it by its own calls.

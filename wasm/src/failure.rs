@@ -1,6 +1,6 @@
 //! What a caller is told of an error, in the shape that JavaScript gets.
 
-use firkin_core::database::{ConsumerError, ReadError, WriteError};
+use firkin_core::database::{ConsumerError, ReadError, TransactionError, WriteError};
 use firkin_core::effects::TransportError;
 use firkin_core::error::ErrorReport;
 use firkin_core::query::QueryError;
@@ -76,6 +76,12 @@ impl From<ReplicationError> for Failure {
 
 impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
+        Self(error.report())
+    }
+}
+
+impl From<TransactionError> for Failure {
+    fn from(error: TransactionError) -> Self {
         Self(error.report())
     }
 }

@@ -48,7 +48,8 @@ fn bulk_row(row: &BulkRow) -> Vec<u8> {
     }
 }
 
-fn written(row: &Written) -> Vec<u8> {
+/// The answer to a write.
+pub fn written(row: &Written) -> Vec<u8> {
     ObjectWriter::new().boolean("ok", true).text("id", &row.id).text("rev", &row.rev).finish()
 }
 
@@ -64,16 +65,20 @@ fn refused(id: &str, rev: Option<&str>, error: &ErrorReport) -> Vec<u8> {
 /// `{ id, options }` → the document
 pub async fn get(database: &Store, payload: &[u8]) -> Result<Vec<u8>, Failure> {
     let payload = Payload::parse(payload)?;
+    Ok(database.get(&payload.required_text("id")?, &get_options(&payload)?).await?)
+}
+
+/// The `options` of a `get`.
+pub fn get_options(payload: &Payload<'_>) -> Result<GetOptions, Failure> {
     let asked = payload.object("options")?;
-    let options = GetOptions {
+    Ok(GetOptions {
         rev: asked.text("rev")?,
         revs: asked.flag("revs")?,
         revs_info: asked.flag("revs_info")?,
         conflicts: asked.flag("conflicts")?,
         deleted_conflicts: asked.flag("deleted_conflicts")?,
         latest: asked.flag("latest")?,
-    };
-    Ok(database.get(&payload.required_text("id")?, &options).await?)
+    })
 }
 
 /// `{ id, revs: 'all' | [...], latest, with_revisions }` → `[{ ok: doc } | { missing: rev }]`

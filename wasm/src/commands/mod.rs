@@ -8,6 +8,7 @@ mod documents;
 mod find;
 mod paths;
 mod replicate;
+pub mod transactions;
 
 use std::rc::Rc;
 
@@ -38,6 +39,10 @@ pub async fn run(engine: &Rc<Opened>, method: &str, payload: &[u8]) -> Result<Ve
         "distinct" => paths::distinct(database, payload).await,
         "paths" => paths::paths(database).await,
         "explain" => find::explain(database, payload).await,
+        "begin" => transactions::begin(engine, payload).await,
+        "operate" => transactions::operate(engine, payload).await,
+        "commit" => transactions::commit(engine, payload).await,
+        "abort" => transactions::abort(engine, payload),
         "replicate" => replicate::replicate(engine, payload).await,
         "cancelReplication" => replicate::cancel(engine, payload),
         "wakeReplications" => Ok(replicate::wake(engine)),

@@ -32,11 +32,13 @@ use async_lock::{Mutex, MutexGuardArc};
 use super::commit::Edits;
 use super::judge::Kind;
 use super::read::get_in;
+use super::value::value_in;
 use super::write::{add_new_edit, tombstone};
 use super::{Database, FindPage, GetOptions, WriteError, Written};
 use crate::document::{Document, DocumentError, check_id, is_local};
 use crate::index::PathIndex;
 use crate::json::{self, Object, Patch, Value};
+use crate::path::Path;
 use crate::query::FindQuery;
 use crate::storage::{Kv, Overlay, StorageError};
 use reads::Reads;
@@ -114,11 +116,22 @@ impl<S: Overlay> Transaction<S> {
         id: &str,
         get: &GetOptions,
     ) -> Result<Vec<u8>, TransactionError> {
-        self.note(id)?;
-        if self.fresh.has(id) {
-            self.settle(database).await?;
-        }
+        self.look_at(database, id).await?;
         Ok(get_in(&self.view, id, get).await?)
+    }
+
+    /// The JSON text of what stands at `path` of a document, as [`Database::get_value`] gives it.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn get_value<K: Kv<Snapshot = S>>(
+        &mut self,
+        database: &Database<K>,
+        id: &str,
+        path: &Path,
+    ) -> Result<Option<Vec<u8>>, TransactionError> {
+        self.look_at(database, id).await?;
+        Ok(value_in(&self.view, id, path).await?)
     }
 
     /// Answers a query, as [`Database::find`] does.
@@ -162,10 +175,7 @@ impl<S: Overlay> Transaction<S> {
         rev: &str,
     ) -> Result<Written, TransactionError> {
         check_id(id).map_err(WriteError::from)?;
-        self.note(id)?;
-        if self.fresh.has(id) {
-            self.settle(database).await?;
-        }
+        self.look_at(database, id).await?;
         let tombstone = tombstone(&self.view, id, rev).await?;
         self.write(database, tombstone).await
     }
@@ -220,6 +230,15 @@ impl<S: Overlay> Transaction<S> {
             return Err(TransactionError::Local);
         }
         self.reads.add_document(id);
+        Ok(())
+    }
+
+    /// Has the view show the document called `id`, which is about to be read.
+    async fn look_at<K: Kv<Snapshot = S>>(&mut self, database: &Database<K>, id: &str) -> Result<(), TransactionError> {
+        self.note(id)?;
+        if self.fresh.has(id) {
+            self.settle(database).await?;
+        }
         Ok(())
     }
 

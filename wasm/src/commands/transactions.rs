@@ -1,0 +1,174 @@
+//! Transactions: each is kept by the name that the page gave it, from `begin` to `commit` or `abort`.
+//!
+//! Operations of one transaction are done one after the other, in the order in which they came. **A transaction that
+//! nobody uses any more ends**: the leader aborts those of a page that is gone, and one that was not used for a minute is
+//! dropped when something changes, which is when its snapshot begins to cost something. Whoever asks for one that is not
+//! here is told so by `transaction_gone`; nothing of it was written, and nothing ever will be.
+//!
+//! The name is the commit's name in the store as well. So a commit that is sent again, to an engine that does not know the
+//! transaction, is answered by what became of it.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use async_lock::Mutex;
+use firkin_core::database::{CommitOptions, Fate, Transaction, TransactionError};
+use firkin_core::effects::Clock;
+use firkin_core::error::ErrorReport;
+use firkin_core::path::Path;
+use firkin_core::query::FindQuery;
+use firkin_core::storage::Kv;
+use firkin_core::storage::store::LogStore;
+use js_sys::futures::spawn_local;
+
+use super::{documents, find};
+use crate::answer::ObjectWriter;
+use crate::blocks::PlatformBlocks;
+use crate::clock::BrowserClock;
+use crate::engine::Opened;
+use crate::failure::Failure;
+use crate::payload::{self, Payload};
+
+/// How long a transaction may go unused.
+const IDLE_MS_MAX: u64 = 60_000;
+/// How long others wait for a transaction in its turn.
+const TURN_MS_MAX: u64 = 1_000;
+/// How long a name may be.
+const NAME_BYTES_MAX: usize = 64;
+
+/// The transactions that are open, by name.
+pub type Transactions = BTreeMap<String, Rc<Open>>;
+
+type Snapshot = <LogStore<PlatformBlocks> as Kv>::Snapshot;
+
+/// An open transaction.
+pub struct Open {
+    /// Empty until it has begun.
+    transaction: Mutex<Option<Transaction<Snapshot>>>,
+    used_ms: Cell<u64>,
+}
+
+/// `{ transaction, turn }` → `{ since }`: begins the transaction of this name; with `turn` once no other is in its turn.
+pub async fn begin(engine: &Rc<Opened>, payload: &[u8]) -> Result<Vec<u8>, Failure> {
+    let payload = Payload::parse(payload)?;
+    let (name, turn) = (name(&payload)?, payload.flag("turn")?);
+    drop_idle(engine);
+    let open = Rc::new(Open { transaction: Mutex::new(None), used_ms: Cell::new(BrowserClock.now_ms()) });
+    engine.transactions.borrow_mut().insert(name, Rc::clone(&open));
+    let mut place = open.transaction.lock().await;
+    let transaction = match turn {
+        true => engine.database.begin_in_turn().await?,
+        false => engine.database.begin()?,
+    };
+    let answer = ObjectWriter::new().text("since", transaction.since()).finish();
+    *place = Some(transaction);
+    open.used_ms.set(BrowserClock.now_ms());
+    if turn {
+        let open = Rc::downgrade(&open);
+        spawn_local(async move {
+            BrowserClock.sleep(TURN_MS_MAX).await;
+            if let Some(open) = open.upgrade()
+                && let Some(transaction) = open.transaction.lock().await.as_mut()
+            {
+                transaction.end_turn();
+            }
+        });
+    }
+    Ok(answer)
+}
+
+/// `{ transaction, operation: 'get' | 'find' | 'put' | 'remove' | 'patch', ... }` → what the operation answers outside of
+/// transactions. What it takes: `{ id, options }` or `{ id, path }`, `{ query }`, `{ doc }`, `{ id, rev }`, `{ id, patch }`.
+pub async fn operate(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure> {
+    let payload = Payload::parse(payload)?;
+    let open = engine.transactions.borrow().get(&name(&payload)?).cloned().ok_or_else(gone)?;
+    let mut place = open.transaction.lock().await;
+    let transaction = place.as_mut().ok_or_else(gone)?;
+    let database = &engine.database;
+    let id = || payload.required_text("id");
+    let answer = match payload.required_text("operation")?.as_str() {
+        "get" => match payload.text("path")? {
+            Some(path) => {
+                transaction.get_value(database, &id()?, &Path::parse(&path)).await.map(Option::unwrap_or_default)
+            }
+            None => transaction.get(database, &id()?, &documents::get_options(&payload)?).await,
+        },
+        "find" => {
+            let query = FindQuery::parse(payload.required_json("query")?.as_bytes())?;
+            transaction.find(database, query).await.map(find::page)
+        }
+        "put" => {
+            let document = payload.required_json("doc")?.as_bytes();
+            transaction.put(database, document).await.map(|row| documents::written(&row))
+        }
+        "remove" => {
+            let rev = payload.text("rev")?.unwrap_or_default();
+            transaction.remove(database, &id()?, &rev).await.map(|row| documents::written(&row))
+        }
+        "patch" => {
+            let patch = payload.required_json("patch")?.as_bytes();
+            transaction.patch(database, &id()?, patch).await.map(|row| documents::written(&row))
+        }
+        other => return Err(Failure::bad_request(format!("a transaction has no operation {other:?}"))),
+    };
+    open.used_ms.set(BrowserClock.now_ms());
+    Ok(answer?)
+}
+
+/// `{ transaction, since, options: { durability } }` → `{}`, or `{ changed: [id, ...] }` where it is to be run again
+pub async fn commit(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure> {
+    let payload = Payload::parse(payload)?;
+    let (name, since) = (name(&payload)?, payload.required_text("since")?);
+    let durability = payload.object("options")?.durability("durability")?;
+    let open = engine.transactions.borrow_mut().remove(&name);
+    let transaction = match open {
+        Some(open) => open.transaction.lock().await.take(),
+        None => None,
+    };
+    let Some(transaction) = transaction else {
+        return match engine.database.fate(name.as_bytes(), &since).await? {
+            Fate::Committed => Ok(ObjectWriter::new().finish()),
+            Fate::NotCommitted => Err(gone()),
+            Fate::Forgotten => {
+                let reason = "whether this transaction took effect is unknown: read back what it wrote";
+                Err(Failure(ErrorReport::new(503, "closed", reason)))
+            }
+        };
+    };
+    let options = CommitOptions { durability, name: Some(name.into_bytes()) };
+    match engine.database.commit(transaction, &options).await {
+        Ok(_) => Ok(ObjectWriter::new().finish()),
+        Err(TransactionError::Changed { ids }) => Ok(ObjectWriter::new().texts("changed", &ids).finish()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `{ transaction }` →
+pub fn abort(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure> {
+    engine.transactions.borrow_mut().remove(&name(&Payload::parse(payload)?)?);
+    Ok(Vec::new())
+}
+
+/// Ends the transactions that nobody has used for long.
+pub fn drop_idle(engine: &Opened) {
+    let now_ms = BrowserClock.now_ms();
+    let in_use = |open: &Open| open.transaction.try_lock().is_none();
+    engine
+        .transactions
+        .borrow_mut()
+        .retain(|_, open| in_use(open) || now_ms.saturating_sub(open.used_ms.get()) < IDLE_MS_MAX);
+}
+
+fn name(payload: &Payload<'_>) -> Result<String, Failure> {
+    let name = payload.required_text("transaction")?;
+    if name.len() > NAME_BYTES_MAX {
+        Err(payload::wrong("transaction", "a name of 64 bytes at most"))
+    } else {
+        Ok(name)
+    }
+}
+
+fn gone() -> Failure {
+    Failure(ErrorReport::new(503, "transaction_gone", "the transaction is not known here"))
+}
