@@ -6,7 +6,7 @@
 //! b id 0 rev             -> body, as JSON
 //! s seq                  -> id and head: what the changes feed tells
 //! l id                   -> local document
-//! T seq name             -> nothing: the transaction called so was committed, and `seq` was its last change
+//! T slot                 -> the name of a transaction that was committed
 //! m name                 -> what concerns the whole database: counters, epochs, consumers
 //! ```
 //! An id that other bytes follow is escaped: 00 is written 00 ff, and 00 closes it.
@@ -109,17 +109,10 @@ pub fn consumers() -> &'static [u8] {
     CONSUMERS
 }
 
-/// The key that tells of the commit of a transaction.
+/// The key of the name of a transaction that was committed.
 #[must_use]
-pub fn commit(seq: u64, name: &[u8]) -> Vec<u8> {
-    [[COMMIT].as_slice(), &seq.to_be_bytes(), name].concat()
-}
-
-/// The name in the key of a transaction's commit.
-#[must_use]
-pub fn commit_name(key: &[u8]) -> Option<&[u8]> {
-    let (_, name) = key.strip_prefix(&[COMMIT])?.split_first_chunk::<8>()?;
-    Some(name)
+pub fn commit(slot: u64) -> Vec<u8> {
+    [[COMMIT].as_slice(), &slot.to_be_bytes()].concat()
 }
 
 /// What the keys of all commits of transactions start with.

@@ -18,13 +18,23 @@ pub struct Patch {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Operation {
-    Add { path: Pointer, value: Value },
-    Remove { path: Pointer },
-    Replace { path: Pointer, value: Value },
-    Move { from: Pointer, path: Pointer },
-    Copy { from: Pointer, path: Pointer },
-    Test { path: Pointer, value: Value },
+struct Operation {
+    kind: Kind,
+    path: Pointer,
+    /// The whole value, and of no meaning, but for `move` and `copy`.
+    from: Pointer,
+    /// `null`, and of no meaning, but for `add`, `replace` and `test`.
+    value: Value,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Add,
+    Remove,
+    Replace,
+    Move,
+    Copy,
+    Test,
 }
 
 /// Why a patch is none, or does not fit the value.
@@ -102,16 +112,7 @@ impl Patch {
 
     /// Every place that the patch names.
     pub fn places(&self) -> impl Iterator<Item = &Pointer> {
-        self.operations.iter().flat_map(|operation| {
-            let (path, from) = match operation {
-                Operation::Add { path, .. }
-                | Operation::Remove { path }
-                | Operation::Replace { path, .. }
-                | Operation::Test { path, .. } => (path, None),
-                Operation::Move { from, path } | Operation::Copy { from, path } => (path, Some(from)),
-            };
-            core::iter::once(path).chain(from)
-        })
+        self.operations.iter().flat_map(|operation| [&operation.path, &operation.from])
     }
 
     /// What the patch makes of `value`, of which `copy` may add no more than `bytes_max` bytes of text.
@@ -130,31 +131,33 @@ impl Patch {
 }
 
 fn parse_operation(members: &Object) -> Result<Operation, &'static str> {
-    let pointer = |name, missing| {
-        let text = members.get(name).and_then(Value::as_str).ok_or(missing)?;
-        Pointer::parse(text).ok_or("its path is no JSON Pointer")
-    };
-    let path = || pointer("path", "it has no path");
-    let from = || pointer("from", "it has no from");
-    let value = || members.get("value").cloned().ok_or("it has no value");
-    Ok(match members.get("op").and_then(Value::as_str) {
-        Some("add") => Operation::Add { path: path()?, value: value()? },
-        Some("remove") => match path()? {
-            path if path.tokens().is_empty() => return Err("nothing would be left"),
-            path => Operation::Remove { path },
-        },
-        Some("replace") => Operation::Replace { path: path()?, value: value()? },
-        Some("test") => Operation::Test { path: path()?, value: value()? },
-        Some("copy") => Operation::Copy { from: from()?, path: path()? },
-        Some("move") => {
-            let (from, path) = (from()?, path()?);
-            if path.is_within(&from) {
-                return Err("a value cannot be moved into itself");
-            }
-            Operation::Move { from, path }
-        }
+    let kind = match members.get("op").and_then(Value::as_str) {
+        Some("add") => Kind::Add,
+        Some("remove") => Kind::Remove,
+        Some("replace") => Kind::Replace,
+        Some("move") => Kind::Move,
+        Some("copy") => Kind::Copy,
+        Some("test") => Kind::Test,
         _ => return Err("its op is none of add, remove, replace, move, copy and test"),
-    })
+    };
+    let pointer = |name| {
+        let text = members.get(name).and_then(Value::as_str);
+        text.and_then(Pointer::parse).ok_or("its path or from is no JSON Pointer")
+    };
+    let path = pointer("path")?;
+    let from = if matches!(kind, Kind::Move | Kind::Copy) { pointer("from")? } else { Pointer::default() };
+    let value = match (kind, members.get("value")) {
+        (Kind::Add | Kind::Replace | Kind::Test, Some(value)) => value.clone(),
+        (Kind::Add | Kind::Replace | Kind::Test, None) => return Err("it has no value"),
+        _ => Value::Null,
+    };
+    if kind == Kind::Remove && path.tokens().is_empty() {
+        return Err("nothing would be left");
+    }
+    if kind == Kind::Move && path.is_within(&from) {
+        return Err("a value cannot be moved into itself");
+    }
+    Ok(Operation { kind, path, from, value })
 }
 
 /// Why one operation cannot be done.
@@ -181,23 +184,24 @@ impl Refusal {
 }
 
 fn apply(operation: &Operation, root: &mut Value, copied_bytes: &mut usize, bytes_max: usize) -> Result<(), Refusal> {
-    match operation {
-        Operation::Add { path, value } => put(root, path, value.clone()),
-        Operation::Remove { path } => take(root, path).map(drop),
-        Operation::Replace { path, value } => {
+    let Operation { kind, path, from, value } = operation;
+    match kind {
+        Kind::Add => put(root, path, value.clone()),
+        Kind::Remove => take(root, path).map(drop),
+        Kind::Replace => {
             check_depth(path, value)?;
             *path.find_mut(root).ok_or_else(|| Refusal::missing(path))? = value.clone();
             Ok(())
         }
-        Operation::Move { from, path } if from == path => match from.find(root) {
+        Kind::Move if from == path => match from.find(root) {
             Some(_) => Ok(()),
             None => Err(Refusal::missing(from)),
         },
-        Operation::Move { from, path } => {
+        Kind::Move => {
             let value = take(root, from)?;
             put(root, path, value)
         }
-        Operation::Copy { from, path } => {
+        Kind::Copy => {
             let value = from.find(root).ok_or_else(|| Refusal::missing(from))?.clone();
             let mut text = Vec::new();
             write(&value, &mut text);
@@ -207,7 +211,7 @@ fn apply(operation: &Operation, root: &mut Value, copied_bytes: &mut usize, byte
             }
             put(root, path, value)
         }
-        Operation::Test { path, value } => {
+        Kind::Test => {
             let found = path.find(root).ok_or_else(|| Refusal::missing(path))?;
             if collate(found, value).is_eq() { Ok(()) } else { Err(Refusal::TestFailed(path.to_string())) }
         }

@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
+use core::fmt::{self, Write};
 
 use super::Value;
 
@@ -90,6 +90,16 @@ fn unescape(token: &str) -> Option<String> {
 
 impl fmt::Display for Pointer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.tokens.iter().try_for_each(|token| write!(formatter, "/{}", token.replace('~', "~0").replace('/', "~1")))
+        for token in &self.tokens {
+            formatter.write_char('/')?;
+            for character in token.chars() {
+                match character {
+                    '~' => formatter.write_str("~0")?,
+                    '/' => formatter.write_str("~1")?,
+                    other => formatter.write_char(other)?,
+                }
+            }
+        }
+        Ok(())
     }
 }

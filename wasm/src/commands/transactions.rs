@@ -9,7 +9,6 @@
 //! transaction, is answered by what became of it.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use async_lock::Mutex;
@@ -37,13 +36,14 @@ const TURN_MS_MAX: u64 = 1_000;
 /// How long a name may be.
 const NAME_BYTES_MAX: usize = 64;
 
-/// The transactions that are open, by name.
-pub type Transactions = BTreeMap<String, Rc<Open>>;
+/// The transactions that are open; there are few.
+pub type Transactions = Vec<Rc<Open>>;
 
 type Snapshot = <LogStore<PlatformBlocks> as Kv>::Snapshot;
 
 /// An open transaction.
 pub struct Open {
+    name: String,
     /// Empty until it has begun.
     transaction: Mutex<Option<Transaction<Snapshot>>>,
     used_ms: Cell<u64>,
@@ -54,8 +54,8 @@ pub async fn begin(engine: &Rc<Opened>, payload: &[u8]) -> Result<Vec<u8>, Failu
     let payload = Payload::parse(payload)?;
     let (name, turn) = (name(&payload)?, payload.flag("turn")?);
     drop_idle(engine);
-    let open = Rc::new(Open { transaction: Mutex::new(None), used_ms: Cell::new(BrowserClock.now_ms()) });
-    engine.transactions.borrow_mut().insert(name, Rc::clone(&open));
+    let open = Rc::new(Open { name, transaction: Mutex::new(None), used_ms: Cell::new(BrowserClock.now_ms()) });
+    engine.transactions.borrow_mut().push(Rc::clone(&open));
     let mut place = open.transaction.lock().await;
     let transaction = match turn {
         true => engine.database.begin_in_turn().await?,
@@ -82,7 +82,8 @@ pub async fn begin(engine: &Rc<Opened>, payload: &[u8]) -> Result<Vec<u8>, Failu
 /// transactions. What it takes: `{ id, options }` or `{ id, path }`, `{ query }`, `{ doc }`, `{ id, rev }`, `{ id, patch }`.
 pub async fn operate(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure> {
     let payload = Payload::parse(payload)?;
-    let open = engine.transactions.borrow().get(&name(&payload)?).cloned().ok_or_else(gone)?;
+    let name = name(&payload)?;
+    let open = engine.transactions.borrow().iter().find(|open| open.name == name).cloned().ok_or_else(gone)?;
     let mut place = open.transaction.lock().await;
     let transaction = place.as_mut().ok_or_else(gone)?;
     let database = &engine.database;
@@ -121,8 +122,7 @@ pub async fn commit(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure>
     let payload = Payload::parse(payload)?;
     let (name, since) = (name(&payload)?, payload.required_text("since")?);
     let durability = payload.object("options")?.durability("durability")?;
-    let open = engine.transactions.borrow_mut().remove(&name);
-    let transaction = match open {
+    let transaction = match take(engine, &name) {
         Some(open) => open.transaction.lock().await.take(),
         None => None,
     };
@@ -146,8 +146,14 @@ pub async fn commit(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure>
 
 /// `{ transaction }` →
 pub fn abort(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure> {
-    engine.transactions.borrow_mut().remove(&name(&Payload::parse(payload)?)?);
+    take(engine, &name(&Payload::parse(payload)?)?);
     Ok(Vec::new())
+}
+
+fn take(engine: &Opened, name: &str) -> Option<Rc<Open>> {
+    let mut transactions = engine.transactions.borrow_mut();
+    let place = transactions.iter().position(|open| open.name == name)?;
+    Some(transactions.swap_remove(place))
 }
 
 /// Ends the transactions that nobody has used for long.
@@ -157,7 +163,7 @@ pub fn drop_idle(engine: &Opened) {
     engine
         .transactions
         .borrow_mut()
-        .retain(|_, open| in_use(open) || now_ms.saturating_sub(open.used_ms.get()) < IDLE_MS_MAX);
+        .retain(|open| in_use(open) || now_ms.saturating_sub(open.used_ms.get()) < IDLE_MS_MAX);
 }
 
 fn name(payload: &Payload<'_>) -> Result<String, Failure> {

@@ -1,23 +1,22 @@
 //! The commit of a transaction, and what became of one whose answer was lost.
 //!
-//! A commit may carry a name, which no other commit of this database ever had. The name is stored in the same batch, behind
-//! the number of the commit's last change, and kept until so many changes have followed. So whoever lost the
-//! answer, because the engine went away with it, can learn from the next one whether the commit took effect.
+//! A commit may carry a name, which no other commit of this database ever had. The name is stored in the same batch, in one
+//! of so many slots that follow from the number of its last change, so that it is kept until as many changes have
+//! followed. So whoever lost the answer, because the engine went away with it, can learn from the next one whether the commit
+//! took effect.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::{Transaction, TransactionError};
-use crate::database::commit::{Edits, Staged};
+use crate::database::commit::Edits;
 use crate::database::write::add_new_edit;
 use crate::database::{Database, Written};
 use crate::document::keys;
 use crate::storage::{Cursor, Direction, Durability, KeyRange, Kv, Overlay, Snapshot, StorageError};
 
-/// How many changes a commit's name outlives.
-const NAMED_FOR: u64 = 10_000;
-/// How many old names a commit takes away at most: more than it adds.
-const NAMES_DELETED: usize = 2;
+/// How many changes a commit's name outlives, and how many names there are at most.
+const SLOTS: u64 = 4096;
 
 /// How a transaction is committed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,7 +75,7 @@ impl<K: Kv<Snapshot: Overlay>> Database<K> {
         let state = self.state.borrow().clone();
         if let Some(mut staged) = edits.stage(&now, &self.index, state, self.options.revs_limit).await? {
             if let Some(name) = &options.name {
-                stage_name(&now, name, &mut staged).await?;
+                staged.batch.put(&keys::commit(staged.state.seq % SLOTS), name);
             }
             self.commit_staged(staged, options.durability).await?;
         }
@@ -93,28 +92,13 @@ impl<K: Kv<Snapshot: Overlay>> Database<K> {
             let state = self.state.borrow();
             (state.seq, state.resolve(since).unwrap_or(0))
         };
-        let end = KeyRange::prefix(keys::commits()).end;
-        let mut names =
-            self.kv.snapshot()?.range(KeyRange { start: keys::commit(since, &[]), end }, Direction::Forward)?;
+        let mut names = self.kv.snapshot()?.range(KeyRange::prefix(keys::commits()), Direction::Forward)?;
         while names.advance().await? {
-            if keys::commit_name(names.key()) == Some(name) {
+            if names.value() == name {
                 return Ok(Fate::Committed);
             }
         }
-        Ok(if seq.saturating_sub(since) < NAMED_FOR { Fate::NotCommitted } else { Fate::Forgotten })
+        // A commit in the same slot came at least so many changes later.
+        Ok(if seq.saturating_sub(since) <= SLOTS { Fate::NotCommitted } else { Fate::Forgotten })
     }
-}
-
-/// Adds the name of a commit to its batch, and takes away some that are too old.
-async fn stage_name<S: Snapshot>(now: &S, name: &[u8], staged: &mut Staged) -> Result<(), StorageError> {
-    let seq = staged.state.seq;
-    let old = KeyRange { start: keys::commits().to_vec(), end: Some(keys::commit(seq.saturating_sub(NAMED_FOR), &[])) };
-    let mut names = now.range(old, Direction::Forward)?;
-    for _ in 0..NAMES_DELETED {
-        if names.advance().await? {
-            staged.batch.delete(names.key());
-        }
-    }
-    staged.batch.put(&keys::commit(seq, name), &[]);
-    Ok(())
 }

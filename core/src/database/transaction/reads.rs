@@ -25,8 +25,8 @@ const NAMED_MAX: usize = 20;
 /// What was read.
 #[derive(Default)]
 pub(super) struct Reads {
-    /// By id, whether or not there was such a document; those that were written among them.
-    documents: HashSet<String>,
+    /// By id, whether or not there was such a document; those that were written among them. An id may stand here again.
+    documents: Vec<String>,
     windows: Vec<Window>,
 }
 
@@ -40,9 +40,7 @@ struct Window {
 impl Reads {
     /// The document called `id` was read.
     pub(super) fn add_document(&mut self, id: &str) {
-        if !self.documents.contains(id) {
-            self.documents.insert(id.into());
-        }
+        self.documents.push(id.into());
     }
 
     /// A query was answered by `page`.
@@ -64,11 +62,12 @@ impl Reads {
         now: &S,
     ) -> Result<Vec<String>, StorageError> {
         let range = KeyRange { start: keys::change(seq.saturating_add(1)), end: KeyRange::prefix(keys::changes()).end };
+        let documents: HashSet<&str> = self.documents.iter().map(String::as_str).collect();
         let mut rows = now.range(range, Direction::Forward)?;
         let mut changed = Vec::new();
         while changed.len() < NAMED_MAX && rows.advance().await? {
             let (_, id, head) = read_change(rows.key(), rows.value())?;
-            if self.documents.contains(id) || self.is_seen(before, now, id, &head).await? {
+            if documents.contains(id) || self.is_seen(before, now, id, &head).await? {
                 changed.push(id.into());
             }
         }
