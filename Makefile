@@ -14,7 +14,7 @@ PACKAGES := node_modules/.package-lock.json
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help up test build build-wasm build-js build-server check check-rust check-js check-licences size clean setup-rust
+.PHONY: help up test build build-wasm build-js build-server check check-rust check-js check-licences fuzz size clean setup-rust
 
 help: ## Lists the commands
 	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' Makefile | expand -t 16
@@ -51,11 +51,14 @@ check-js: build-wasm
 check-licences: setup-rust
 	@scripts/licences.sh
 
+fuzz: setup-rust ## Feeds made-up input to what the core reads, FUZZ_SECONDS (60) for each target
+	@scripts/fuzz.sh
+
 size: build ## Prints what a browser has to load
 	@$(XTASK) size
 
 clean: ## Removes all that was built; keeps the data of `make up` and the tools
-	rm -rf target node_modules js/dist js/*.wasm js/*.tgz demo/dist
+	rm -rf target fuzz/target node_modules js/dist js/*.wasm js/*.tgz demo/dist
 
 setup-rust:
 	@scripts/setup.sh rust

@@ -81,7 +81,12 @@ impl Head {
             let (deleted, after) = rest.split_first()?;
             let (oldest, after) = after.split_first_chunk()?;
             let (rev, after) = Rev::decode(after)?;
-            leaves.push(Leaf { rev, deleted: *deleted == 1, oldest: u64::from_be_bytes(*oldest) });
+            let deleted = match deleted {
+                0 => false,
+                1 => true,
+                _ => return None,
+            };
+            leaves.push(Leaf { rev, deleted, oldest: u64::from_be_bytes(*oldest) });
             rest = after;
         }
         (rest.is_empty() && !leaves.is_empty()).then_some(Self { seq: u64::from_be_bytes(*seq), leaves })

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use super::StorageError;
 use super::blocks::{BLOCK_BYTES_MAX, BlockKey};
 use super::bytes::{Reader, write_number};
-use super::frame::{self, BlockKind, SEGMENTS_MAX, corrupt};
+use super::frame::{self, BlockKind, SEGMENT_BLOCKS_MAX, SEGMENTS_MAX, corrupt};
 use super::segment::Segment;
 
 /// The version of the stored format that this build writes, and the newest that it reads.
@@ -83,8 +83,11 @@ impl Manifest {
                 blocks: reader.small_number()?,
                 bytes: reader.number()?,
             };
+            // What is counted by these numbers later must come to an end, and their sums must fit.
             let is_valid = segment.number < manifest.next_segment
                 && segment.root < segment.blocks
+                && segment.blocks <= SEGMENT_BLOCKS_MAX
+                && segment.bytes <= u64::from(segment.blocks) * BLOCK_BYTES_MAX as u64
                 && (1..=HEIGHT_MAX).contains(&segment.height);
             is_valid.then(|| manifest.segments.push(Rc::new(segment)))?;
         }
@@ -124,6 +127,8 @@ mod tests {
             Segment { root: 8, ..segment },
             Segment { height: 0, ..segment },
             Segment { height: 17, ..segment },
+            Segment { blocks: SEGMENT_BLOCKS_MAX + 1, ..segment },
+            Segment { bytes: 8 * BLOCK_BYTES_MAX as u64 + 1, ..segment },
         ] {
             assert!(decode(wrong).is_err(), "{wrong:?}");
         }
