@@ -21,6 +21,9 @@ use crate::storage::{Batch, Durability, Kv, Snapshot, StorageError};
 /// How many epochs are remembered.
 const EPOCHS_MAX: usize = 1000;
 
+/// No counter goes beyond what every JSON reader holds exactly.
+const COUNTER_MAX: u64 = (1 << 53) - 1;
+
 /// The record of the epochs.
 const EPOCHS: &[u8] = b"mepochs";
 
@@ -130,11 +133,13 @@ impl State {
             let (id, first_seq) = record.split_first_chunk()?;
             Some(Epoch { id: u32::from_be_bytes(*id), first_seq: u64::from_be_bytes(first_seq.try_into().ok()?) })
         };
+        // A store that counted without a pause would not come this far; from here on counting would overflow.
+        let counter = |bytes: &[u8; 8]| Some(u64::from_be_bytes(*bytes)).filter(|count| *count <= COUNTER_MAX);
         Some(Self {
             identity: *identity,
-            seq: u64::from_be_bytes(*seq),
-            doc_count: u64::from_be_bytes(*doc_count),
-            doc_del_count: u64::from_be_bytes(*doc_del_count),
+            seq: counter(seq)?,
+            doc_count: counter(doc_count)?,
+            doc_del_count: counter(doc_del_count)?,
             epochs: epochs.iter().map(epoch).collect::<Option<_>>()?,
             next_epoch,
         })

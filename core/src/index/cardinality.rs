@@ -47,7 +47,7 @@ impl Cardinality {
     /// How many values there are.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.counts.iter().sum()
+        self.counts.iter().fold(0, |total, count| total.saturating_add(*count))
     }
 
     /// Reads a stored form; what is no count counts nothing.

@@ -193,7 +193,8 @@ pub fn decode_value(bytes: &[u8]) -> Option<Value> {
 /// The content of bounded bytes that were not cut.
 fn unbounded(content: &[u8]) -> Option<Vec<u8>> {
     let (last, escaped) = content.split_last()?;
-    (*last == CLOSE).then(|| unescape(escaped)).flatten()
+    // More is never kept, so that what is read is nested no deeper than that.
+    (*last == CLOSE).then(|| unescape(escaped)).flatten().filter(|content| content.len() <= VALUE_BYTES_MAX)
 }
 
 /// Takes back what [`escape`] did; `None` if these bytes are not its work.
