@@ -27,4 +27,5 @@ pub mod path;
 pub mod query;
 pub mod replication;
 pub mod revision;
+mod sorting;
 pub mod storage;

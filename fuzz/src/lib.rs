@@ -6,5 +6,6 @@
 pub mod blocks;
 mod damage;
 pub mod json;
+mod oracle;
 pub mod query;
 pub mod records;

@@ -3,6 +3,7 @@
 use firkin_core::database::{ConsumerError, ReadError, TransactionError, WriteError};
 use firkin_core::effects::TransportError;
 use firkin_core::error::ErrorReport;
+use firkin_core::json::JsonError;
 use firkin_core::query::QueryError;
 use firkin_core::replication::ReplicationError;
 use firkin_core::storage::StorageError;
@@ -98,8 +99,8 @@ impl From<ConsumerError> for Failure {
     }
 }
 
-impl From<serde_json::Error> for Failure {
-    fn from(error: serde_json::Error) -> Self {
+impl From<JsonError> for Failure {
+    fn from(error: JsonError) -> Self {
         Self::bad_request(error.to_string())
     }
 }

@@ -4,12 +4,9 @@
 //! are passed over, and `null` is as good as absent, so that a page may be newer than its worker. (One reader of members
 //! for all methods is a tenth of the code that a derived reader for each of them would be.)
 
-use std::collections::BTreeMap;
-
-use firkin_core::json::{self, Value};
+use firkin_core::json::{self, Reader, Value};
 use firkin_core::query::QueryError;
 use firkin_core::storage::Durability;
-use serde_json::value::RawValue;
 
 use crate::failure::Failure;
 
@@ -19,18 +16,27 @@ const WHOLE_NUMBER_MAX: f64 = 9_007_199_254_740_991.0;
 /// The members of a JSON object.
 #[derive(Default)]
 pub struct Payload<'text> {
-    members: BTreeMap<String, &'text RawValue>,
+    members: Vec<(String, &'text str)>,
 }
 
 impl<'text> Payload<'text> {
     /// Takes an object apart.
     pub fn parse(text: &'text [u8]) -> Result<Self, Failure> {
-        Ok(Self { members: serde_json::from_slice(text)? })
+        let mut members = Vec::new();
+        json::read(text, |reader: &mut Reader<'text>| {
+            reader.members(&mut |name, reader| {
+                members.push((name.into(), reader.cut()?));
+                Ok(())
+            })
+        })?;
+        Ok(Self { members })
     }
 
     /// The text of a member.
     pub fn json(&self, name: &str) -> Option<&'text str> {
-        self.members.get(name).map(|value| value.get()).filter(|text| *text != "null")
+        // The last of several counts, as in JavaScript.
+        let member = self.members.iter().rev().find(|(member, _)| member == name);
+        member.map(|(_, text)| *text).filter(|text| *text != "null")
     }
 
     /// The text of a member that has to be there.
@@ -54,8 +60,14 @@ impl<'text> Payload<'text> {
 
     /// The texts of the elements of a member that is an array.
     pub fn elements(&self, name: &str) -> Result<Vec<&'text str>, Failure> {
-        let elements: Vec<&'text RawValue> = serde_json::from_str(self.required_json(name)?)?;
-        Ok(elements.into_iter().map(RawValue::get).collect())
+        let mut elements = Vec::new();
+        json::read(self.required_json(name)?.as_bytes(), |reader| {
+            reader.elements(&mut |reader| {
+                elements.push(reader.cut()?);
+                Ok(())
+            })
+        })?;
+        Ok(elements)
     }
 
     /// A member that is a string.

@@ -8,21 +8,19 @@
 
 use alloc::borrow::ToOwned;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::ReplicationError;
-use super::messages::{SEQUENCE_BYTES_MAX, Sequence};
+use super::messages::{SEQUENCE_BYTES_MAX, Sequence, count, string};
 use super::options::Filter;
 use super::peer::{Peer, Reply};
 use super::status::{Event, Observer, Status};
 use crate::database::{Database, GetOptions};
 use crate::effects::{Clock, Method, Random, Transport};
-use crate::json::write_string;
+use crate::json::{self, JsonError, write_string};
 use crate::storage::Kv;
 
 /// How many sessions a checkpoint remembers.
@@ -72,40 +70,48 @@ struct Entry {
     json: String,
 }
 
+impl Entry {
+    fn read(text: &str) -> Option<Self> {
+        if text.len() > ENTRY_BYTES_MAX {
+            return None;
+        }
+        let (mut session_id, mut number, mut seq) = (None, 0, None);
+        let read = json::read(text.as_bytes(), |reader| {
+            reader.members(&mut |member, reader| {
+                match member {
+                    "session_id" => session_id = Some(reader.string()?.into_owned()),
+                    "checkpoint_number" => number = count(&reader.value()?).ok_or(JsonError::Missing("a number"))?,
+                    "recorded_seq" => seq = Some(Sequence::from_text(reader.cut()?)),
+                    _ => reader.pass_over()?,
+                }
+                Ok(())
+            })
+        });
+        read.ok()?;
+        Some(Self { session_id: session_id?, number, seq: seq?, json: text.to_owned() })
+    }
+}
+
 impl Log {
     fn read(text: &[u8]) -> Self {
-        #[derive(Deserialize)]
-        struct Text<'a> {
-            #[serde(rename = "_rev")]
-            rev: Option<String>,
-            #[serde(borrow, default)]
-            history: Vec<&'a RawValue>,
-        }
-        #[derive(Deserialize)]
-        struct EntryText<'a> {
-            session_id: String,
-            #[serde(default)]
-            checkpoint_number: u64,
-            #[serde(borrow)]
-            recorded_seq: &'a RawValue,
-        }
-        let Ok(text) = serde_json::from_slice::<Text<'_>>(text) else {
-            return Self::default();
-        };
-        let entry = |raw: &RawValue| {
-            if raw.get().len() > ENTRY_BYTES_MAX {
-                return None;
-            }
-            let entry: EntryText<'_> = serde_json::from_str(raw.get()).ok()?;
-            Some(Entry {
-                session_id: entry.session_id,
-                number: entry.checkpoint_number,
-                seq: Sequence::from_text(entry.recorded_seq.get()),
-                json: raw.get().to_owned(),
+        let (mut rev, mut entries) = (None, Vec::new());
+        let read = json::read(text, |reader| {
+            reader.members(&mut |member, reader| {
+                match member {
+                    "_rev" => rev = Some(reader.string()?.into_owned()),
+                    "history" => reader.elements(&mut |reader| {
+                        entries.push(Entry::read(reader.cut()?));
+                        Ok(())
+                    })?,
+                    _ => reader.pass_over()?,
+                }
+                Ok(())
             })
-        };
-        let entries = text.history.into_iter().take(HISTORY_MAX).map_while(entry).collect();
-        Self { rev: text.rev, entries }
+        });
+        if read.is_err() {
+            return Self::default();
+        }
+        Self { rev, entries: entries.into_iter().take(HISTORY_MAX).map_while(|entry| entry).collect() }
     }
 
     /// The newest entry that both sides know, at the lower of its two places, and the entries from there on.
@@ -294,9 +300,6 @@ async fn read_peer<T: Transport, C: Clock, R: Random, O: Observer>(
 
 /// The revision in the answer to a write.
 fn written_rev(body: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Written {
-        rev: String,
-    }
-    serde_json::from_slice::<Written>(body).ok().map(|written| written.rev.to_string())
+    let answer = json::parse(body).ok()?;
+    string(answer.as_object()?, "rev").map(String::from)
 }

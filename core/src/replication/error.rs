@@ -1,11 +1,12 @@
 //! Why a replication ended.
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 
 use super::control::Cancelled;
 use crate::effects::TransportError;
 use crate::error::ErrorReport;
+use crate::json::JsonError;
 use crate::query::QueryError;
 
 /// Why a replication ended before it was done.
@@ -75,6 +76,12 @@ impl ReplicationError {
             Self::AnswerTooLong { .. } => (413, "too_large"),
         };
         ErrorReport::new(status, name, format!("{self}"))
+    }
+}
+
+impl From<JsonError> for ReplicationError {
+    fn from(error: JsonError) -> Self {
+        Self::Malformed(error.to_string())
     }
 }
 

@@ -1,6 +1,5 @@
 //! Fetches documents from the peer: by `_bulk_get`, or one by one where the peer does not know that.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -13,6 +12,7 @@ use super::messages::{Documents, bulk_get_body, percent_encoded, strings_json};
 use super::peer::{Peer, Reply, refusal};
 use super::status::{Denied, Observer};
 use crate::effects::{Clock, Method, Random, Transport};
+use crate::sorting::sort_by;
 
 /// How many revisions one `open_revs` asks for: they stand in the URL.
 const OPEN_REVS_MAX: usize = 40;
@@ -83,27 +83,25 @@ impl<'f, 'a, T: Transport, C: Clock, R: Random, O: Observer> Fetch<'f, 'a, T, C,
         if !documents.found.is_empty() {
             self.document_bytes.set(body.len() / documents.found.len() + 1);
         }
-        let answered: BTreeSet<&String> =
-            documents.found.iter().map(|found| &found.id).chain(documents.missing.iter().map(|(id, ..)| id)).collect();
-        let passed_over: Vec<Wanted> = part.into_iter().filter(|(id, _)| !answered.contains(id)).collect();
+        let missing = documents.missing.iter().map(|(id, ..)| id);
+        let mut answered: Vec<&String> = documents.found.iter().map(|found| &found.id).chain(missing).collect();
+        sort_by(&mut answered, |left, right| left.cmp(right));
+        let passed_over: Vec<Wanted> =
+            part.into_iter().filter(|(id, _)| answered.binary_search(&id).is_err()).collect();
         batch.add(body, documents);
         self.fetch_each(passed_over, batch).await
     }
 
     /// Fetches document by document.
-    async fn fetch_each(&self, wanted: Vec<Wanted>, batch: &mut Batch) -> Result<(), ReplicationError> {
-        let mut by_id: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (id, rev) in wanted {
-            by_id.entry(id).or_default().push(rev);
-        }
-        for (id, revs) in by_id {
-            let chunks = revs.chunks(OPEN_REVS_MAX);
-            let mut parts: Vec<Vec<Wanted>> =
-                chunks.map(|revs| revs.iter().map(|rev| (id.clone(), rev.clone())).collect()).collect();
+    async fn fetch_each(&self, mut wanted: Vec<Wanted>, batch: &mut Batch) -> Result<(), ReplicationError> {
+        sort_by(&mut wanted, |left, right| left.0.cmp(&right.0));
+        for of_document in wanted.chunk_by(|left, right| left.0 == right.0) {
+            let id = of_document.first().map(|(id, _)| id.as_str()).unwrap_or_default();
+            let mut parts: Vec<Vec<Wanted>> = of_document.chunks(OPEN_REVS_MAX).map(<[Wanted]>::to_vec).collect();
             while let Some(part) = parts.pop() {
                 let revs = percent_encoded(&strings_json(part.iter().map(|(_, rev)| rev)));
-                let path = format!("{}?revs=true&latest=true&open_revs={revs}", percent_encoded(&id));
-                let read = |body: Vec<u8>| Documents::read_open_revs(&body, &id).map(|documents| (body, documents));
+                let path = format!("{}?revs=true&latest=true&open_revs={revs}", percent_encoded(id));
+                let read = |body: Vec<u8>| Documents::read_open_revs(&body, id).map(|documents| (body, documents));
                 match self.peer.call(&self.peer.request(Method::Get, path, None), read).await? {
                     Reply::Done((body, documents)) => batch.add(body, documents),
                     Reply::Refused { status: 404, answer } if !is_database_missing(&answer.reason) => {

@@ -3,18 +3,13 @@
 //! Answers come from outside, so nothing in them is trusted: what is not as the protocol has it is an error, or, where one
 //! row among many is malformed, counted and passed over. Documents are not parsed here; they stay the bytes that came.
 
-use alloc::borrow::Cow;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use super::ReplicationError;
-use crate::json::write_string;
+use crate::json::{self, JsonError, Object, Reader, Value, write_string};
 use crate::revision::Rev;
 
 /// A longer id than this is malformed.
@@ -22,8 +17,17 @@ const ID_BYTES_MAX: usize = 64 << 10;
 /// A longer sequence than this is malformed; those of a large cluster come to some hundred bytes.
 pub(super) const SEQUENCE_BYTES_MAX: usize = 8 << 10;
 
-fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, ReplicationError> {
-    serde_json::from_slice(text).map_err(|error| ReplicationError::Malformed(error.to_string()))
+/// Reads `text`, which must be one value, with `read`.
+fn read<'a, T>(
+    text: &'a [u8],
+    read: impl FnOnce(&mut Reader<'a>) -> Result<T, JsonError>,
+) -> Result<T, ReplicationError> {
+    Ok(json::read(text, read)?)
+}
+
+/// The string of an object's member, if it is one.
+pub(super) fn string<'a>(object: &'a Object, name: &str) -> Option<&'a str> {
+    object.get(name)?.as_str()
 }
 
 /// A place in the source's feed, as the JSON that the source wrote: a string, a number or, from old clusters, an array.
@@ -38,7 +42,8 @@ impl Sequence {
 
     /// A sequence given as JSON, or as the plain text of one.
     pub(super) fn from_text(text: &str) -> Self {
-        if serde_json::from_str::<&RawValue>(text).is_ok() { Self(text.trim().into()) } else { Self::from_string(text) }
+        let is_json = json::read(text.as_bytes(), Reader::pass_over).is_ok();
+        if is_json { Self(text.trim().into()) } else { Self::from_string(text) }
     }
 
     /// A sequence that is the string `text`.
@@ -48,11 +53,11 @@ impl Sequence {
         Self(String::from_utf8(json).unwrap_or_default())
     }
 
-    fn read(raw: &RawValue) -> Result<Self, ReplicationError> {
-        if raw.get().len() > SEQUENCE_BYTES_MAX || raw.get() == "null" {
+    fn read(json: &str) -> Result<Self, ReplicationError> {
+        if json.len() > SEQUENCE_BYTES_MAX || json == "null" {
             return Err(ReplicationError::Malformed("a sequence is missing or too long".into()));
         }
-        Ok(Self(raw.get().into()))
+        Ok(Self(json.into()))
     }
 
     /// The JSON.
@@ -62,7 +67,10 @@ impl Sequence {
 
     /// The text of a sequence that is a string, else the JSON: what the parameter `since` takes.
     pub(super) fn to_text(&self) -> String {
-        serde_json::from_str::<String>(&self.0).unwrap_or_else(|_| self.0.clone())
+        match json::parse(self.0.as_bytes()) {
+            Ok(Value::String(text)) => text,
+            _ => self.0.clone(),
+        }
     }
 }
 
@@ -82,8 +90,7 @@ pub(super) fn percent_encoded(text: &str) -> String {
 }
 
 /// An error as CouchDB tells it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ErrorAnswer {
     pub(super) error: String,
     pub(super) reason: String,
@@ -92,22 +99,31 @@ pub(super) struct ErrorAnswer {
 impl ErrorAnswer {
     /// The error in the body of an answer, or what can be said without.
     pub(super) fn read(body: &[u8]) -> Self {
-        read(body).unwrap_or_else(|_| Self { error: "unknown".into(), reason: "the answer names no reason".into() })
+        let Ok(Value::Object(answer)) = json::parse(body) else {
+            return Self { error: "unknown".into(), reason: "the answer names no reason".into() };
+        };
+        let text = |name| String::from(string(&answer, name).unwrap_or_default());
+        Self { error: text("error"), reason: text("reason") }
     }
 }
 
 /// Holds the answer of `GET /{db}` against what a database answers.
 pub(super) fn read_info(body: &[u8]) -> Result<(), ReplicationError> {
-    #[derive(Deserialize)]
-    struct Info<'a> {
-        #[serde(borrow)]
-        #[expect(dead_code, reason = "it only must be there")]
-        db_name: Cow<'a, str>,
-    }
-    match serde_json::from_slice::<Info<'_>>(body) {
+    let name = json::read(body, |reader| {
+        let mut name = None;
+        reader.members(&mut |member, reader| {
+            match member {
+                "db_name" => name = Some(reader.string()?),
+                _ => reader.pass_over()?,
+            }
+            Ok(())
+        })?;
+        name.ok_or(JsonError::Missing("db_name"))
+    });
+    match name {
         Ok(_) => Ok(()),
         // The answer may have been cut short on its way.
-        Err(error) if error.is_eof() => Err(ReplicationError::Malformed(error.to_string())),
+        Err(error @ JsonError::CutShort) => Err(error.into()),
         Err(error) => Err(ReplicationError::NoServer(error.to_string())),
     }
 }
@@ -137,57 +153,82 @@ impl ChangesAnswer {
     }
 
     pub(super) fn read(body: &[u8]) -> Result<Self, ReplicationError> {
-        #[derive(Deserialize)]
-        struct Page<'a> {
-            #[serde(borrow)]
-            results: Vec<&'a RawValue>,
-            #[serde(borrow)]
-            last_seq: Option<&'a RawValue>,
-            pending: Option<u64>,
-        }
-        let page: Page<'_> = read(body)?;
-        let (mut changes, mut malformed) = (Vec::with_capacity(page.results.len()), Vec::new());
-        for row in page.results {
-            match read_change(row) {
+        let (mut rows, mut last_seq, mut pending) = (None, None, None);
+        read(body, |reader| {
+            reader.members(&mut |member, reader| {
+                match member {
+                    "results" => rows = Some(cut_elements(reader)?),
+                    "last_seq" => last_seq = Some(reader.cut()?),
+                    "pending" => pending = count(&reader.value()?),
+                    _ => reader.pass_over()?,
+                }
+                Ok(())
+            })
+        })?;
+        let rows = rows.ok_or(JsonError::Missing("results"))?;
+        let (mut changes, mut malformed) = (Vec::with_capacity(rows.len()), Vec::new());
+        for row in rows {
+            match Change::read(row) {
                 Ok(change) => changes.push(change),
                 Err(error) => malformed.push(format!("a row of the changes feed: {error}")),
             }
         }
-        let last_seq = match page.last_seq {
+        let last_seq = match last_seq.filter(|last_seq| *last_seq != "null") {
             Some(last_seq) => Sequence::read(last_seq)?,
             None => changes.last().map(|change| change.seq.clone()).ok_or_else(|| {
                 ReplicationError::Malformed("a page of the changes feed has neither rows nor last_seq".into())
             })?,
         };
-        Ok(Self { changes, malformed, last_seq, pending: page.pending })
+        Ok(Self { changes, malformed, last_seq, pending })
     }
 }
 
-fn read_change(row: &RawValue) -> Result<Change, ReplicationError> {
-    #[derive(Deserialize)]
-    struct Row<'a> {
-        #[serde(borrow)]
-        seq: &'a RawValue,
-        id: String,
-        #[serde(borrow)]
-        changes: Vec<RowRev<'a>>,
+impl Change {
+    fn read(row: &str) -> Result<Self, ReplicationError> {
+        let (mut seq, mut id, mut changes) = (None, None, None);
+        read(row.as_bytes(), |reader| {
+            reader.members(&mut |member, reader| {
+                match member {
+                    "seq" => seq = Some(reader.cut()?),
+                    "id" => id = Some(reader.string()?.into_owned()),
+                    "changes" => changes = Some(reader.value()?),
+                    _ => reader.pass_over()?,
+                }
+                Ok(())
+            })
+        })?;
+        let id = id.ok_or(JsonError::Missing("id"))?;
+        // A document of the peer's must never land among our own checkpoints.
+        if id.is_empty() || id.len() > ID_BYTES_MAX || id.starts_with("_local/") {
+            return Err(ReplicationError::Malformed(format!("the id {:?}", id.chars().take(64).collect::<String>())));
+        }
+        let rev = |change: &Value| {
+            let rev = change.as_object().and_then(|change| string(change, "rev")).ok_or(JsonError::Missing("rev"))?;
+            match Rev::parse(rev) {
+                Ok(rev) => Ok(rev.to_string()),
+                Err(error) => Err(ReplicationError::Malformed(format!("{error} for {id:?}"))),
+            }
+        };
+        let changes = changes.as_ref().and_then(Value::as_array).ok_or(JsonError::Missing("changes"))?;
+        let revs = changes.iter().map(rev).collect::<Result<_, _>>()?;
+        Ok(Self { seq: Sequence::read(seq.ok_or(JsonError::Missing("seq"))?)?, id, revs })
     }
-    #[derive(Deserialize)]
-    struct RowRev<'a> {
-        #[serde(borrow)]
-        rev: Cow<'a, str>,
-    }
-    let row: Row<'_> = read(row.get().as_bytes())?;
-    // A document of the peer's must never land among our own checkpoints.
-    if row.id.is_empty() || row.id.len() > ID_BYTES_MAX || row.id.starts_with("_local/") {
-        return Err(ReplicationError::Malformed(format!("the id {:?}", row.id.chars().take(64).collect::<String>())));
-    }
-    let rev = |rev: RowRev<'_>| match Rev::parse(&rev.rev) {
-        Ok(rev) => Ok(rev.to_string()),
-        Err(error) => Err(ReplicationError::Malformed(format!("{error} for {:?}", row.id))),
-    };
-    let revs = row.changes.into_iter().map(rev).collect::<Result<_, _>>()?;
-    Ok(Change { seq: Sequence::read(row.seq)?, id: row.id, revs })
+}
+
+/// The texts of an array's elements.
+fn cut_elements<'a>(reader: &mut Reader<'a>) -> Result<Vec<&'a str>, JsonError> {
+    let mut elements = Vec::new();
+    reader.elements(&mut |reader| {
+        elements.push(reader.cut()?);
+        Ok(())
+    })?;
+    Ok(elements)
+}
+
+/// A number that counts something.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "what is no count becomes the nearest")]
+pub(super) fn count(value: &Value) -> Option<u64> {
+    value.as_number().map(|number| number as u64)
 }
 
 /// Appends a JSON array of strings.
@@ -226,13 +267,16 @@ pub(super) fn revs_diff_body<'a>(asked: impl IntoIterator<Item = (&'a String, &'
 }
 
 /// The answer of `_revs_diff`: the missing revisions of each document that misses some.
-pub(super) fn read_revs_diff(body: &[u8]) -> Result<BTreeMap<String, Vec<String>>, ReplicationError> {
-    #[derive(Deserialize)]
-    struct Missing {
-        missing: Vec<String>,
-    }
-    let answer: BTreeMap<String, Missing> = read(body)?;
-    Ok(answer.into_iter().map(|(id, missing)| (id, missing.missing)).collect())
+pub(super) fn read_revs_diff(body: &[u8]) -> Result<Vec<(String, Vec<String>)>, ReplicationError> {
+    let Value::Object(answer) = json::parse(body)? else {
+        return Err(JsonError::Missing("the missing revisions").into());
+    };
+    let row = |(id, row): (&str, &Value)| {
+        let missing = row.as_object()?.get("missing")?.as_array()?;
+        let missing = missing.iter().map(|rev| rev.as_str().map(String::from)).collect::<Option<_>>()?;
+        Some((String::from(id), missing))
+    };
+    answer.iter().map(|member| row(member).ok_or_else(|| JsonError::Missing("missing").into())).collect()
 }
 
 /// The body of `_bulk_docs` that writes `documents` with the revisions that they have.
@@ -259,21 +303,14 @@ pub(super) struct RefusedRow {
 
 /// The rows of the answer of `_bulk_docs` that are errors.
 pub(super) fn read_refused(body: &[u8]) -> Result<Vec<RefusedRow>, ReplicationError> {
-    #[derive(Deserialize)]
-    #[serde(default)]
-    #[derive(Default)]
-    struct Row {
-        id: String,
-        rev: Option<String>,
-        error: Option<String>,
-        reason: Option<String>,
-    }
-    let rows: Vec<Row> = read(body)?;
-    let refused = |row: Row| {
-        let error = row.error?;
-        Some(RefusedRow { id: row.id, rev: row.rev, error, reason: row.reason.unwrap_or_default() })
+    let Value::Array(rows) = json::parse(body)? else { return Err(JsonError::Missing("a list of rows").into()) };
+    let refused = |row: &Value| {
+        let row = row.as_object()?;
+        let text = |name| string(row, name).map(String::from);
+        let (id, reason) = (text("id").unwrap_or_default(), text("reason").unwrap_or_default());
+        Some(RefusedRow { id, rev: text("rev"), error: text("error")?, reason })
     };
-    Ok(rows.into_iter().filter_map(refused).collect())
+    Ok(rows.iter().filter_map(refused).collect())
 }
 
 /// The body of `_bulk_get`: `{"docs": [{"id": …, "rev": …}, …]}`.
@@ -308,82 +345,120 @@ pub(super) struct Documents {
     pub(super) missing: Vec<(String, String, String)>,
 }
 
-/// One element of `docs` in an answer of `_bulk_get`, or of an answer to `open_revs`.
-#[derive(Deserialize)]
-struct DocumentRow<'a> {
-    #[serde(borrow)]
-    ok: Option<&'a RawValue>,
-    error: Option<DocumentError>,
-    missing: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct DocumentError {
-    rev: Option<String>,
-    reason: Option<String>,
-}
-
 impl Documents {
     /// Reads an answer of `_bulk_get`.
     pub(super) fn read_bulk_get(body: &[u8]) -> Result<Self, ReplicationError> {
-        #[derive(Deserialize)]
-        struct Answer<'a> {
-            #[serde(borrow)]
-            results: Vec<Group<'a>>,
-        }
-        #[derive(Deserialize)]
-        struct Group<'a> {
-            id: String,
-            #[serde(borrow)]
-            docs: Vec<DocumentRow<'a>>,
-        }
-        let answer: Answer<'_> = read(body)?;
+        let mut groups = None;
+        read(body, |reader| {
+            reader.members(&mut |member, reader| {
+                match member {
+                    "results" => groups = Some(read_groups(reader)?),
+                    _ => reader.pass_over()?,
+                }
+                Ok(())
+            })
+        })?;
         let mut documents = Self::default();
-        for group in answer.results {
-            for row in group.docs {
-                documents.add(body, &group.id, row)?;
-            }
+        for (id, rows) in groups.ok_or(JsonError::Missing("results"))? {
+            documents.add(body, &id, rows)?;
         }
         Ok(documents)
     }
 
     /// Reads an answer to `open_revs` of the document `id`.
     pub(super) fn read_open_revs(body: &[u8], id: &str) -> Result<Self, ReplicationError> {
-        let rows: Vec<DocumentRow<'_>> = read(body)?;
         let mut documents = Self::default();
-        for row in rows {
-            documents.add(body, id, row)?;
-        }
+        documents.add(body, id, read(body, read_rows)?)?;
         Ok(documents)
     }
 
-    fn add(&mut self, body: &[u8], id: &str, row: DocumentRow<'_>) -> Result<(), ReplicationError> {
-        #[derive(Deserialize)]
-        struct Head {
-            #[serde(rename = "_id")]
-            id: String,
-            #[serde(rename = "_rev")]
-            rev: String,
-            #[serde(rename = "_deleted", default)]
-            deleted: bool,
-        }
-        if let Some(text) = row.ok {
-            // A document under another id than was asked for could be anything, our own checkpoints included.
-            let head: Head = read(text.get().as_bytes())?;
-            if head.id != id {
-                return Err(ReplicationError::Malformed(format!("{:?} was answered for {id:?}", head.id)));
+    fn add(&mut self, body: &[u8], id: &str, rows: Vec<DocumentRow<'_>>) -> Result<(), ReplicationError> {
+        for row in rows {
+            match row {
+                DocumentRow::Found(text) => self.found.push(read_head(text, id, place_in(body, text))?),
+                DocumentRow::Missing { rev, reason } => {
+                    let reason = reason.unwrap_or_else(|| "missing".into());
+                    self.missing.push((id.into(), rev.unwrap_or_default(), reason));
+                }
             }
-            let at = place_in(body, text.get());
-            self.found.push(Fetched { id: head.id, rev: head.rev, deleted: head.deleted, at });
-            return Ok(());
         }
-        let (rev, reason) = match (row.error, row.missing) {
-            (Some(error), _) => (error.rev, error.reason),
-            (None, rev) => (rev, None),
-        };
-        self.missing.push((id.into(), rev.unwrap_or_default(), reason.unwrap_or_else(|| "missing".into())));
         Ok(())
     }
+}
+
+/// One element of `docs` in an answer of `_bulk_get`, or of an answer to `open_revs`.
+enum DocumentRow<'a> {
+    /// The text of a document.
+    Found(&'a str),
+    Missing {
+        rev: Option<String>,
+        reason: Option<String>,
+    },
+}
+
+fn read_groups<'a>(reader: &mut Reader<'a>) -> Result<Vec<(String, Vec<DocumentRow<'a>>)>, JsonError> {
+    let mut groups = Vec::new();
+    reader.elements(&mut |reader| {
+        let (mut id, mut rows) = (None, None);
+        reader.members(&mut |member, reader| {
+            match member {
+                "id" => id = Some(reader.string()?.into_owned()),
+                "docs" => rows = Some(read_rows(reader)?),
+                _ => reader.pass_over()?,
+            }
+            Ok(())
+        })?;
+        groups.push((id.ok_or(JsonError::Missing("id"))?, rows.ok_or(JsonError::Missing("docs"))?));
+        Ok(())
+    })?;
+    Ok(groups)
+}
+
+fn read_rows<'a>(reader: &mut Reader<'a>) -> Result<Vec<DocumentRow<'a>>, JsonError> {
+    let mut rows = Vec::new();
+    reader.elements(&mut |reader| {
+        let (mut found, mut missing, mut error) = (None, None, None);
+        reader.members(&mut |member, reader| {
+            match member {
+                "ok" => found = Some(reader.cut()?).filter(|text| *text != "null"),
+                "missing" => missing = Some(reader.value()?),
+                "error" => error = Some(reader.value()?),
+                _ => reader.pass_over()?,
+            }
+            Ok(())
+        })?;
+        let error = error.as_ref().and_then(Value::as_object);
+        let of_error = |name| error.and_then(|error| string(error, name)).map(String::from);
+        let rev = || missing.as_ref().and_then(Value::as_str).map(String::from);
+        rows.push(match found {
+            Some(text) => DocumentRow::Found(text),
+            None => DocumentRow::Missing { rev: of_error("rev").or_else(rev), reason: of_error("reason") },
+        });
+        Ok(())
+    })?;
+    Ok(rows)
+}
+
+/// Reads the beginning of a document that was asked for as `id` and stands in the answer `at`.
+fn read_head(text: &str, id: &str, at: Range<usize>) -> Result<Fetched, ReplicationError> {
+    let (mut own_id, mut rev, mut deleted) = (None, None, Value::Bool(false));
+    read(text.as_bytes(), |reader| {
+        reader.members(&mut |member, reader| {
+            match member {
+                "_id" => own_id = Some(reader.string()?.into_owned()),
+                "_rev" => rev = Some(reader.string()?.into_owned()),
+                "_deleted" => deleted = reader.value()?,
+                _ => reader.pass_over()?,
+            }
+            Ok(())
+        })
+    })?;
+    let (own_id, rev) = (own_id.ok_or(JsonError::Missing("_id"))?, rev.ok_or(JsonError::Missing("_rev"))?);
+    // A document under another id than was asked for could be anything, our own checkpoints included.
+    if own_id != id {
+        return Err(ReplicationError::Malformed(format!("{own_id:?} was answered for {id:?}")));
+    }
+    Ok(Fetched { id: own_id, rev, deleted: deleted == Value::Bool(true), at })
 }
 
 /// Where `part`, which was read out of `whole`, stands in it.

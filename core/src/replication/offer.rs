@@ -1,7 +1,6 @@
 //! The changes here, held against what the peer has: what a push has to send.
 
-use alloc::collections::BTreeMap;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use futures_util::stream::{Stream, StreamExt, try_unfold};
@@ -15,6 +14,7 @@ use super::status::Observer;
 use crate::database::{ChangesPage, ChangesQuery, Database, Since};
 use crate::effects::{Clock, Method, Random, Transport};
 use crate::query::Selector;
+use crate::sorting::sort_by;
 use crate::storage::Kv;
 
 /// How many pages are held against the peer at once.
@@ -102,7 +102,7 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C
             token => Since::Token(token),
         };
         let doc_ids = match &self.peer.options.filter {
-            Filter::Ids(ids) => Some(ids.iter().cloned().collect()),
+            Filter::Ids(ids) => Some(ids.clone()),
             _ => None,
         };
         let query = ChangesQuery {
@@ -128,12 +128,14 @@ async fn lacking<T: Transport, C: Clock, R: Random, O: Observer>(
     let body = revs_diff_body(offered.iter().map(|(id, revs)| (id, revs)));
     let request = peer.request(Method::Post, "_revs_diff", Some(body));
     let reply = peer.call(&request, |body| read_revs_diff(&body)).await?;
-    let mut lacking: BTreeMap<String, Vec<String>> = reply.done(peer.options.limits.answer_bytes_max)?;
+    let mut lacking: Vec<Offered> = reply.done(peer.options.limits.answer_bytes_max)?;
+    sort_by(&mut lacking, |left, right| left.0.cmp(&right.0));
     // Only what was offered is sent, whatever the peer asks for.
     let still = |(id, revs): Offered| {
-        let asked = lacking.remove(&id)?;
+        let place = lacking.binary_search_by(|row| row.0.cmp(&id)).ok()?;
+        let (_, asked) = lacking.get(place)?;
         let revs: Vec<String> = revs.into_iter().filter(|rev| asked.contains(rev)).collect();
-        Some((id.to_string(), revs))
+        Some((id, revs))
     };
     Ok(offered.into_iter().filter_map(still).collect())
 }

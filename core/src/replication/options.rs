@@ -1,6 +1,5 @@
 //! What is asked of a replication.
 
-use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -8,6 +7,7 @@ use alloc::vec::Vec;
 use super::ReplicationError;
 use crate::json::{self, Object, Value};
 use crate::query::Selector;
+use crate::sorting::sort_by;
 
 /// What is asked of a replication.
 #[derive(Clone, Debug, Default)]
@@ -32,8 +32,8 @@ pub enum Filter {
     /// All of them.
     #[default]
     Everything,
-    /// Those with these ids.
-    Ids(BTreeSet<String>),
+    /// Those with these ids; [`Filter::ids`] makes one.
+    Ids(Vec<String>),
     /// Those that the selector matches, and all deletions.
     Selector(SelectorFilter),
 }
@@ -48,6 +48,14 @@ pub struct SelectorFilter {
 }
 
 impl Filter {
+    /// The documents with these ids.
+    #[must_use]
+    pub fn ids(mut ids: Vec<String>) -> Self {
+        sort_by(&mut ids, String::cmp);
+        ids.dedup();
+        Self::Ids(ids)
+    }
+
     /// The documents that `selector` matches, and all deletions.
     ///
     /// # Errors

@@ -1,6 +1,5 @@
 //! Pulling: the peer's changes are brought here.
 
-use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -20,6 +19,7 @@ use crate::effects::{Clock, Random, Transport};
 use crate::error::ErrorReport;
 use crate::json;
 use crate::logic::LogicError;
+use crate::sorting::sort_by;
 use crate::storage::Kv;
 
 /// Brings the changes of the peer's database into `database`: all leaves of every document with their ancestry. Returns
@@ -144,14 +144,16 @@ async fn admitted<'b, K: Kv>(
     filter: &SelectorFilter,
     arrivals: Vec<Arrival<'b>>,
 ) -> Result<Vec<Arrival<'b>>, ReplicationError> {
-    let mut taking_part: BTreeSet<&str> = BTreeSet::new();
+    let mut taking_part: Vec<&str> = Vec::new();
     for Arrival { head, text } in &arrivals {
         let matches = !head.deleted && json::parse(text).is_ok_and(|document| filter.selector.matches(&document));
         if matches || is_here(database, &head.id).await? {
-            taking_part.insert(&head.id);
+            taking_part.push(&head.id);
         }
     }
-    Ok(arrivals.into_iter().filter(|arrival| taking_part.contains(arrival.head.id.as_str())).collect())
+    sort_by(&mut taking_part, |left, right| left.cmp(right));
+    let takes_part = |arrival: &Arrival<'_>| taking_part.binary_search(&arrival.head.id.as_str()).is_ok();
+    Ok(arrivals.into_iter().filter(takes_part).collect())
 }
 
 /// Whether the database holds any revision of the document, be it a tombstone.

@@ -15,6 +15,7 @@ use super::status::{Denied, Observer, Status};
 use super::{Effects, ReplicationError};
 use crate::database::{Database, OpenRev, OpenRevs};
 use crate::effects::{Clock, Method, Random, Transport};
+use crate::json;
 use crate::storage::Kv;
 
 /// A batch is never cut below this size in bytes, however little the peer takes.
@@ -128,12 +129,17 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Sender<'_, '_, K, T,
 
 /// The revision of a document that the database wrote.
 fn rev_of(text: &[u8]) -> String {
-    #[derive(serde::Deserialize)]
-    struct Head {
-        #[serde(rename = "_rev")]
-        rev: String,
-    }
-    serde_json::from_slice::<Head>(text).map(|head| head.rev).unwrap_or_default()
+    let mut rev = String::new();
+    let read = json::read(text, |reader| {
+        reader.members(&mut |member, reader| {
+            match member {
+                "_rev" => rev = reader.string()?.into_owned(),
+                _ => reader.pass_over()?,
+            }
+            Ok(())
+        })
+    });
+    read.map(|()| rev).unwrap_or_default()
 }
 
 fn denied_row(row: RefusedRow, part: &[Parcel]) -> Denied {

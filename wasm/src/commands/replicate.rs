@@ -113,7 +113,7 @@ fn options(payload: &Payload<'_>, address: &Address) -> Result<Options, Failure>
 fn filter(payload: &Payload<'_>) -> Result<Filter, Failure> {
     match (payload.texts("doc_ids")?, payload.value("selector")?) {
         (None, None) => Ok(Filter::Everything),
-        (Some(ids), None) => Ok(Filter::Ids(ids.into_iter().collect())),
+        (Some(ids), None) => Ok(Filter::ids(ids)),
         (None, Some(selector)) => Ok(Filter::selector(selector)?),
         (Some(_), Some(_)) => Err(Failure::bad_request("doc_ids and selector exclude each other")),
     }
