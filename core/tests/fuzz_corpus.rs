@@ -28,6 +28,11 @@ fn queries_are_refused_or_answered_as_a_scan_would() {
 }
 
 #[test]
+fn patterns_match_where_another_engine_does() {
+    replay("pattern", targets::pattern::run);
+}
+
+#[test]
 fn damaged_records_are_refused_or_served() {
     replay("records", targets::records::run);
 }

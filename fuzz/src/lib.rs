@@ -7,5 +7,6 @@ pub mod blocks;
 mod damage;
 pub mod json;
 mod oracle;
+pub mod pattern;
 pub mod query;
 pub mod records;
