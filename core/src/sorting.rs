@@ -2,13 +2,29 @@
 //!
 //! The standard library's sorts are compiled anew for each type and each order, several kilobytes every time. So all sorts but
 //! the two that a bulk write spends its time in sort places instead of items: one sort, which is told the order through a
-//! pointer, and then a few swaps.
+//! pointer, and then a few swaps. A few items are swapped into their order at once.
 
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
+/// From so many items on, places are sorted.
+const FEW: usize = 20;
+
 /// Sorts `items`; those that are equal keep their order.
 pub(crate) fn sort_by<T>(items: &mut [T], order: impl Fn(&T, &T) -> Ordering) {
+    if items.len() < FEW {
+        for sorted in 1..items.len() {
+            let mut rest = items.get_mut(..=sorted).unwrap_or_default();
+            while let [before @ .., left, right] = rest
+                && order(left, right) == Ordering::Greater
+            {
+                core::mem::swap(left, right);
+                let shorter = before.len() + 1;
+                rest = rest.get_mut(..shorter).unwrap_or_default();
+            }
+        }
+        return;
+    }
     let mut places = sorted_places(items.len(), &|left, right| match (items.get(left), items.get(right)) {
         (Some(left), Some(right)) => order(left, right),
         _ => Ordering::Equal,

@@ -15,6 +15,7 @@ use crate::document::{Head, keys};
 use crate::json::{Value, collate};
 use crate::path::{Encoded, IndexPath, decode_value, encode_value};
 use crate::query::PathScan;
+use crate::sorting::sort_by;
 use crate::storage::{Cursor, Direction, KeyRange, Kv, Snapshot, StorageError};
 
 /// How many postings of one value are passed over before it is jumped over.
@@ -54,7 +55,7 @@ impl<K: Kv> Database<K> {
             }
             None => by_scan(&snapshot, path).await?,
         };
-        values.sort_by(|left, right| collate(&left.value, &right.value));
+        sort_by(&mut values, |left, right| collate(&left.value, &right.value));
         values.dedup_by(|later, earlier| {
             let is_same = collate(&later.value, &earlier.value) == Ordering::Equal;
             earlier.count += if is_same { later.count } else { 0 };
@@ -132,7 +133,7 @@ impl<S: Snapshot> Reader<'_, S> {
 /// The values at `path` in one document, each once.
 fn values_of<'document>(document: &'document Value, path: &IndexPath) -> Vec<&'document Value> {
     let mut values = path.find(document);
-    values.sort_by(|left, right| collate(left, right));
+    sort_by(&mut values, |left, right| collate(left, right));
     values.dedup_by(|later, earlier| collate(later, earlier).is_eq());
     values
 }

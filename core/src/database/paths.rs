@@ -9,6 +9,7 @@ use super::Database;
 use crate::index::{Cardinality, PathId, Segment, counted_path, keyspace, read_name};
 use crate::json::TypeName;
 use crate::path::write_step;
+use crate::sorting::sort_by;
 use crate::storage::{Cursor, Direction, KeyRange, Kv, Snapshot, StorageError};
 
 /// A path of some documents.
@@ -38,7 +39,7 @@ impl<K: Kv> Database<K> {
             let count = |name: TypeName| (cardinality.of(name) > 0).then(|| (name, cardinality.of(name)));
             known.push(KnownPath { path, types: TypeName::ALL.into_iter().filter_map(count).collect() });
         }
-        known.sort_by(|left, right| left.path.cmp(&right.path));
+        sort_by(&mut known, |left, right| left.path.cmp(&right.path));
         Ok(known)
     }
 }

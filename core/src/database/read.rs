@@ -10,6 +10,7 @@ use super::{Database, ReadError};
 use crate::document::{Head, is_local, keys};
 use crate::json::{Object, Value};
 use crate::revision::{Rev, RevTree};
+use crate::sorting::sort_by;
 use crate::storage::{Kv, Snapshot, StorageError};
 
 /// Which revision of a document is read, and what is told with it.
@@ -89,7 +90,7 @@ impl<K: Kv> Database<K> {
                 }
             }
         }
-        found.sort_unstable();
+        sort_by(&mut found, Rev::cmp);
         found.dedup();
         let mut read = Vec::with_capacity(found.len() + answers.len());
         for rev in found {

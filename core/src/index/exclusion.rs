@@ -6,6 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::path::Path;
+use crate::sorting::sort_by;
 
 /// The paths that are not posted.
 #[derive(Clone, Debug, Default)]
@@ -25,7 +26,7 @@ impl Exclusions {
     /// Keeps these paths out.
     #[must_use]
     pub fn new(mut paths: Vec<Path>) -> Self {
-        paths.sort();
+        sort_by(&mut paths, Path::cmp);
         paths.dedup();
         let mut root = Exclusion::default();
         for path in &paths {

@@ -8,7 +8,6 @@
 use alloc::format;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
-use core::ops::Range;
 
 use super::cardinality::Tally;
 use super::dictionary::{Interner, POSITIONS_MAX, PathId, Segment};
@@ -21,24 +20,11 @@ use crate::storage::{Batch, Snapshot, StorageError};
 /// The flag of a posting whose value was cut.
 const CUT: u8 = 1;
 
-/// The postings of one document, sorted, without the document's id.
+/// The postings of one document, sorted: path and value, without the document's id, and what a posting says beside them.
 #[derive(Clone, Debug, Default)]
 pub struct Postings {
-    arena: Vec<u8>,
-    spans: Vec<Span>,
-}
-
-#[derive(Clone, Debug)]
-struct Span {
-    key: Range<usize>,
-    note: Note,
-}
-
-/// What a posting says beside its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Note {
-    cut: bool,
-    size: Option<u32>,
+    entries: Batch,
+    scratch: Vec<u8>,
 }
 
 /// What is still to be visited of a document.
@@ -91,7 +77,7 @@ pub async fn post_document<S: Snapshot>(
             _ => {}
         }
     }
-    postings.sort();
+    postings.entries.sort();
     Ok(postings)
 }
 
@@ -100,28 +86,28 @@ impl Postings {
     /// in `tally`.
     pub fn stage_difference(before: &Self, after: &Self, document: &str, tally: &mut Tally, batch: &mut Batch) {
         let mut key = Vec::with_capacity(128);
-        let (mut old, mut new) = (before.spans.iter().peekable(), after.spans.iter().peekable());
+        let (mut old, mut new) = (before.entries.operations().peekable(), after.entries.operations().peekable());
         loop {
             let order = match (old.peek(), new.peek()) {
                 (None, None) => return,
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
-                (Some(old), Some(new)) => before.key(old).cmp(after.key(new)),
+                (Some(old), Some(new)) => old.key.cmp(new.key),
             };
             let gone = if order.is_le() { old.next() } else { None };
             let come = if order.is_ge() { new.next() } else { None };
             match (gone, come) {
-                (_, Some(come)) if gone.is_none_or(|gone| gone.note != come.note) => {
-                    after.full_key(come, document, &mut key);
-                    batch.put(&key, &come.note.encode());
+                (_, Some(come)) if gone.is_none_or(|gone| gone.value != come.value) => {
+                    full_key(come.key, document, &mut key);
+                    batch.put(&key, come.value.unwrap_or_default());
                     if gone.is_none() {
-                        after.count(come, 1, tally);
+                        count(come.key, 1, tally);
                     }
                 }
                 (Some(gone), None) => {
-                    before.full_key(gone, document, &mut key);
+                    full_key(gone.key, document, &mut key);
                     batch.delete(&key);
-                    before.count(gone, -1, tally);
+                    count(gone.key, -1, tally);
                 }
                 _ => {}
             }
@@ -129,48 +115,36 @@ impl Postings {
     }
 
     fn post(&mut self, path: PathId, value: &Value, by_membership: bool) {
-        let start = self.arena.len();
-        self.arena.extend_from_slice(&path.to_be_bytes());
-        let cut = encode_value(value, &mut self.arena) == Encoded::Cut;
+        let key = &mut self.scratch;
+        key.clear();
+        key.extend_from_slice(&path.to_be_bytes());
+        let cut = encode_value(value, key) == Encoded::Cut;
         // Several elements can share one membership posting, so it cannot speak of the size of any.
         let size = if by_membership { None } else { container_size(value) };
-        self.spans.push(Span { key: start..self.arena.len(), note: Note { cut, size } });
-    }
-
-    fn sort(&mut self) {
-        let arena = &self.arena;
-        let bytes = |span: &Span| arena.get(span.key.clone()).unwrap_or_default();
-        self.spans.sort_unstable_by(|left, right| bytes(left).cmp(bytes(right)));
-        self.spans.dedup_by(|later, earlier| bytes(later) == bytes(earlier));
-    }
-
-    fn key(&self, span: &Span) -> &[u8] {
-        self.arena.get(span.key.clone()).unwrap_or_default()
-    }
-
-    fn count(&self, span: &Span, change: i64, tally: &mut Tally) {
-        if let Some((path, value)) = self.key(span).split_first_chunk() {
-            tally.count(PathId::from_be_bytes(*path), value, change);
+        // Nothing for a whole scalar, which is most of what there is.
+        match size {
+            None if cut => self.entries.put(key, &[CUT]),
+            None => self.entries.put(key, &[]),
+            Some(size) => {
+                let [one, two, three, four] = size.to_be_bytes();
+                self.entries.put(key, &[u8::from(cut), one, two, three, four]);
+            }
         }
-    }
-
-    fn full_key(&self, span: &Span, document: &str, key: &mut Vec<u8>) {
-        key.clear();
-        key.push(keyspace::POSTING);
-        key.extend_from_slice(self.key(span));
-        key.extend_from_slice(document.as_bytes());
     }
 }
 
-impl Note {
-    /// Nothing for a whole scalar, which is most of what there is.
-    fn encode(self) -> Vec<u8> {
-        match (self.cut, self.size) {
-            (false, None) => Vec::new(),
-            (cut, None) => [u8::from(cut)].to_vec(),
-            (cut, Some(size)) => [[u8::from(cut)].as_slice(), &size.to_be_bytes()].concat(),
-        }
+/// Counts a posting that came or went.
+fn count(key: &[u8], change: i64, tally: &mut Tally) {
+    if let Some((path, value)) = key.split_first_chunk() {
+        tally.count(PathId::from_be_bytes(*path), value, change);
     }
+}
+
+fn full_key(posting: &[u8], document: &str, key: &mut Vec<u8>) {
+    key.clear();
+    key.push(keyspace::POSTING);
+    key.extend_from_slice(posting);
+    key.extend_from_slice(document.as_bytes());
 }
 
 /// A posting as it is read: the document, and the value by which it stands there.

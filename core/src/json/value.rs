@@ -3,6 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::sorting::sort_by;
+
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -82,7 +84,7 @@ impl Object {
     #[must_use]
     pub fn sorted(&self) -> Vec<(&str, &Value)> {
         let mut members: Vec<(&str, &Value)> = self.iter().collect();
-        members.sort_unstable_by(|left, right| left.0.cmp(right.0));
+        sort_by(&mut members, |left, right| left.0.cmp(right.0));
         members
     }
 

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::Condition;
 use crate::json::{TypeName, Value};
 use crate::path::{Encoded, encode_value, type_prefix};
+use crate::sorting::sort_by;
 use crate::storage::{Direction, after_prefix};
 
 /// A range of encoded values at one path, from `start`, included, to `end`, excluded.
@@ -128,7 +129,7 @@ impl ValueRange {
     #[must_use]
     pub fn disjoint(mut ranges: Vec<Self>) -> Vec<Self> {
         ranges.retain(|range| !range.is_empty());
-        ranges.sort_by(|left, right| left.start.cmp(&right.start));
+        sort_by(&mut ranges, |left, right| left.start.cmp(&right.start));
         let mut merged: Vec<Self> = Vec::with_capacity(ranges.len());
         for range in ranges {
             match merged.last_mut() {

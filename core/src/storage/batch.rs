@@ -83,6 +83,21 @@ impl Batch {
         self.spans.iter().map(|span| Operation { key: span.key(&self.arena), value: span.value(&self.arena) })
     }
 
+    /// Puts the operations in the order of their keys; of several on one key the last stays.
+    ///
+    /// This is the one sort that a bulk write spends its time in, so it is the one that is compiled for its items.
+    pub(crate) fn sort(&mut self) {
+        let arena = &self.arena;
+        self.spans.sort_by(|one, other| one.key(arena).cmp(other.key(arena)));
+        self.spans.dedup_by(|later, earlier| {
+            let is_same = later.key(arena) == earlier.key(arena);
+            if is_same {
+                *earlier = *later;
+            }
+            is_same
+        });
+    }
+
     /// How many operations there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -101,7 +116,7 @@ impl Batch {
         self.arena.len()
     }
 
-    /// The arena and the operations in it, in the order in which they were added.
+    /// The arena and the operations in it.
     pub(super) fn into_parts(self) -> (Vec<u8>, Vec<Span>) {
         (self.arena, self.spans)
     }

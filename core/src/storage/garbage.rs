@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use super::blocks::BlockKey;
 use super::frame::{segment_block, segment_of};
 use super::segment::Segment;
+use crate::sorting::sort_by;
 
 /// What is to be deleted.
 #[derive(Debug, Default)]
@@ -53,7 +54,7 @@ impl Garbage {
     pub(super) fn segments(&self) -> Vec<u64> {
         let mut numbers: Vec<u64> = self.doomed.iter().map(|key| segment_of(*key)).collect();
         numbers.extend(self.retired.iter().map(|segment| segment.number));
-        numbers.sort_unstable();
+        sort_by(&mut numbers, u64::cmp);
         numbers.dedup();
         numbers
     }

@@ -22,17 +22,10 @@ pub(super) struct Run {
 
 impl Run {
     /// Sorts a batch; of several operations on one key the last stays. Fails if a key or a value is beyond its limit.
-    pub(super) fn from_batch(batch: Batch) -> Result<Self, StorageError> {
+    pub(super) fn from_batch(mut batch: Batch) -> Result<Self, StorageError> {
         check_limits(&batch)?;
-        let (arena, mut spans) = batch.into_parts();
-        spans.sort_by(|one, other| one.key(&arena).cmp(other.key(&arena)));
-        spans.dedup_by(|later, earlier| {
-            let same = later.key(&arena) == earlier.key(&arena);
-            if same {
-                *earlier = *later;
-            }
-            same
-        });
+        batch.sort();
+        let (arena, spans) = batch.into_parts();
         Ok(Self { arena, spans })
     }
 

@@ -18,6 +18,7 @@ use crate::json::{self, Object, Value};
 use crate::path::Path;
 use crate::query::{FindQuery, project};
 use crate::revision::Rev;
+use crate::sorting::sort_by;
 use crate::storage::{Cursor, Direction, Snapshot, StorageError};
 
 /// A document that belongs to the answer: its place in the order, and its text.
@@ -146,7 +147,7 @@ impl<'query, S: Snapshot> Finder<'query, S> {
     fn order(&mut self, first: usize) {
         let query = self.query;
         let tail = self.found.get_mut(first..).unwrap_or_default();
-        tail.sort_by(|left, right| query.compare(&left.place, &right.place));
+        sort_by(tail, |left, right| query.compare(&left.place, &right.place));
     }
 
     fn is_full(&self) -> bool {

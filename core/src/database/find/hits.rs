@@ -3,6 +3,8 @@
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
+use crate::sorting::sort_by;
+
 /// Ids in one arena, in order and without repetition once [`Hits::sort`] has run. Of each it is known whether the postings
 /// alone decide that it belongs to the part.
 #[derive(Debug, Default)]
@@ -41,7 +43,7 @@ impl Hits {
         let id = |hit: &Hit| arena.get(hit.start..hit.start + hit.bytes).unwrap_or_default();
         // What comes from one value is in order already.
         if !self.hits.is_sorted_by(|left, right| id(left) < id(right)) {
-            self.hits.sort_unstable_by(|left, right| id(left).cmp(id(right)));
+            sort_by(&mut self.hits, |left, right| id(left).cmp(id(right)));
             self.hits.dedup_by(|later, earlier| {
                 let is_same = id(later) == id(earlier);
                 earlier.is_decided |= is_same && later.is_decided;

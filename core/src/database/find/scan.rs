@@ -8,6 +8,7 @@ use crate::index::{Cardinality, POSITIONS_MAX, PathId, PathIndex, Posting, Segme
 use crate::json::TypeName;
 use crate::path::{IndexPath, Step, position, type_of_encoded};
 use crate::query::{PathScan, Source, ValueRange};
+use crate::sorting::sort_by;
 use crate::storage::{Cursor, Direction, KeyRange, Snapshot, StorageError, after_prefix};
 
 /// A path whose names could each be a position as well has this many readings at most; with more it is not walked.
@@ -74,7 +75,7 @@ impl Part {
                     is_wider |= wider;
                     parts.extend(part);
                 }
-                parts.sort_by_key(|part| part.bound);
+                sort_by(&mut parts, |left, right| left.bound.cmp(&right.bound));
                 let bound = parts.first().map(|part| part.bound);
                 (bound.map(|bound| Self { kind: Kind::All(parts), bound }), is_wider)
             }
