@@ -8,6 +8,7 @@ use firkin_core::storage::blocks_memory::MemoryBlocks;
 use firkin_core::storage::store::{LogStore, StoreOptions};
 use firkin_core::storage::{Batch, Cursor, Direction, Durability, KeyRange, Kv, Snapshot, StorageError};
 use pollster::block_on;
+use twox_hash::XxHash32;
 
 type Image = BTreeMap<BlockKey, Vec<u8>>;
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -220,11 +221,9 @@ fn a_store_of_a_newer_format_is_refused_and_left_alone() {
         // Kind, magic, version, …, checksum over the name and the rest.
         manifest[7] = 2;
         let framed = manifest.len() - 4;
-        let mut hasher = crc32fast::Hasher::new();
-        hasher.update(&BlockKey::MANIFEST.as_u64().to_le_bytes());
-        hasher.update(&manifest[..framed]);
-        let checksum = hasher.finalize().to_le_bytes();
-        manifest[framed..].copy_from_slice(&checksum);
+        let of_name = XxHash32::oneshot(0, &BlockKey::MANIFEST.as_u64().to_le_bytes());
+        let checksum = XxHash32::oneshot(of_name, &manifest[..framed]);
+        manifest[framed..].copy_from_slice(&checksum.to_le_bytes());
         let blocks = blocks_of(&image).await;
         let opened = LogStore::open(blocks.clone(), StoreOptions::new([9; 16])).await.map(drop);
         assert_eq!(opened, Err(StorageError::FormatTooNew { found: 2, supported: 1 }));

@@ -12,6 +12,7 @@ use firkin_core::storage::blocks_memory::MemoryBlocks;
 use firkin_core::storage::store::{LogStore, StoreOptions};
 use firkin_core::storage::{Batch, Cursor, Direction, Durability, KeyRange, Kv, Snapshot, StorageError};
 use pollster::block_on;
+use twox_hash::XxHash32;
 
 use super::damage::{Entry, damaged};
 
@@ -102,10 +103,8 @@ async fn read_all(store: &LogStore<Bounded>) -> Result<(), StorageError> {
 }
 
 fn sealed(number: u64, content: &[u8]) -> Vec<u8> {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&number.to_le_bytes());
-    hasher.update(content);
-    [content, &hasher.finalize().to_le_bytes()].concat()
+    let checksum = XxHash32::oneshot(XxHash32::oneshot(0, &number.to_le_bytes()), content);
+    [content, &checksum.to_le_bytes()].concat()
 }
 
 /// Blocks that fail after many reads.
