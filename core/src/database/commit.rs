@@ -1,17 +1,20 @@
 //! Committing edits: what a write changed of each document, its index, the feed and the counters, as one batch.
 
-use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::mem;
 
 use hashbrown::HashMap;
 
 use super::edit::Edit;
+use super::live::{Change, Changes};
 use super::state::State;
-use super::text::read_body;
+use super::text::{document_value, read_body};
 use super::{Database, WriteOptions};
 use crate::document::{Head, keys};
 use crate::index::{IndexUpdate, PathIndex, Updated};
+use crate::json::Object;
+use crate::revision::Rev;
 use crate::storage::{Batch, Durability, Kv, Snapshot, StorageError};
 
 /// The documents of one write in the order in which they came first.
@@ -45,13 +48,15 @@ impl Edits {
         self.edits.is_empty()
     }
 
-    /// The batch that makes the difference in what `snapshot`, `index` and `state` show; `None` if there is none.
+    /// The batch that makes the difference in what `snapshot`, `index` and `state` show; `None` if there is none. What
+    /// changes is added to `changes`, if anybody is to be told.
     pub(super) async fn stage<S: Snapshot>(
         self,
         snapshot: &S,
         index: &PathIndex,
         mut state: State,
         revs_limit: u32,
+        mut changes: Option<Changes>,
     ) -> Result<Option<Staged>, StorageError> {
         let first_seq = state.seq + 1;
         let mut batch = Batch::new();
@@ -60,7 +65,7 @@ impl Edits {
             state.seq += 1;
             let leaves = edit.stage(snapshot, revs_limit, &mut batch).await?;
             let head = Head { seq: state.seq, leaves };
-            stage_postings(snapshot, &edit, &head, &mut index, &mut batch).await?;
+            let winners = stage_postings(snapshot, &mut edit, &head, &mut index, &mut batch).await?;
             stage_head(&edit, &head, &mut batch);
             match edit.stored.as_ref().map(Head::is_deleted) {
                 Some(true) => state.doc_del_count = state.doc_del_count.saturating_sub(1),
@@ -69,13 +74,16 @@ impl Edits {
             }
             let count = if head.is_deleted() { &mut state.doc_del_count } else { &mut state.doc_count };
             *count += 1;
+            if let (Some(changes), Some(winners)) = (&mut changes, winners) {
+                add_change(edit, winners, changes);
+            }
         }
         if state.seq < first_seq {
             return Ok(None);
         }
         state.stage(first_seq, &mut batch);
         let updated = index.stage(&mut batch).await?;
-        Ok(Some(Staged { batch, state, updated }))
+        Ok(Some(Staged { batch, state, updated, changes }))
     }
 }
 
@@ -85,6 +93,7 @@ pub(super) struct Staged {
     /// What holds of the database afterwards.
     pub(super) state: State,
     updated: Updated,
+    changes: Option<Changes>,
 }
 
 impl<K: Kv> Database<K> {
@@ -97,7 +106,7 @@ impl<K: Kv> Database<K> {
         write: &WriteOptions,
     ) -> Result<(), StorageError> {
         let state = self.state.borrow().clone();
-        match edits.stage(snapshot, &self.index, state, self.options.revs_limit).await? {
+        match edits.stage(snapshot, &self.index, state, self.options.revs_limit, self.subscribers.gather()).await? {
             Some(staged) => self.commit_staged(staged, write.durability).await,
             None => Ok(()),
         }
@@ -113,8 +122,19 @@ impl<K: Kv> Database<K> {
         self.index.adopt(staged.updated);
         self.state.replace(staged.state);
         self.changed.notify(usize::MAX);
+        self.subscribers.publish(staged.changes);
         Ok(())
     }
+}
+
+/// The winner of a document before and after an edit; none if it is deleted.
+type Winners = [Option<(Rev, Object)>; 2];
+
+fn add_change(edit: Edit, winners: Winners, changes: &mut Changes) {
+    let bytes = edit.bodies.iter().map(|(_, body)| body.text.len()).sum();
+    let [before, after] =
+        winners.map(|winner| winner.map(|(rev, members)| document_value(&edit.id, &rev, false, members)));
+    changes.add(Change { id: edit.id, before, after }, bytes);
 }
 
 fn stage_head(edit: &Edit, head: &Head, batch: &mut Batch) {
@@ -128,32 +148,32 @@ fn stage_head(edit: &Edit, head: &Head, batch: &mut Batch) {
     }
 }
 
-/// Adds to `batch` what the edit changes of the index.
+/// Adds to `batch` what the edit changes of the index, and returns the winners if they differ.
 async fn stage_postings<S: Snapshot>(
     snapshot: &S,
-    edit: &Edit,
+    edit: &mut Edit,
     head: &Head,
     index: &mut IndexUpdate<'_, S>,
     batch: &mut Batch,
-) -> Result<(), StorageError> {
-    // Design documents are not found by queries, as in CouchDB.
-    if edit.id.starts_with('_') {
-        return Ok(());
-    }
+) -> Result<Option<Winners>, StorageError> {
     let alive = |head: &Head| head.winner().filter(|leaf| !leaf.deleted).map(|leaf| leaf.rev.clone());
     let (before, after) = (edit.stored.as_ref().and_then(alive), alive(head));
     if before == after {
-        return Ok(());
+        return Ok(None);
     }
-    let mut bodies = [None, None];
-    for (rev, body) in [before, after].iter().zip(&mut bodies) {
-        if let Some(rev) = rev {
-            *body = Some(match edit.bodies.iter().find(|(new, _)| new == rev) {
-                Some((_, body)) => Cow::Borrowed(&body.members),
-                None => Cow::Owned(read_body(snapshot, &edit.id, rev).await?),
-            });
-        }
+    let mut winners = [None, None];
+    for (rev, winner) in [before, after].into_iter().zip(&mut winners) {
+        let Some(rev) = rev else { continue };
+        let members = match edit.bodies.iter_mut().find(|(new, _)| *new == rev) {
+            Some((_, body)) => mem::take(&mut body.members),
+            None => read_body(snapshot, &edit.id, &rev).await?,
+        };
+        *winner = Some((rev, members));
     }
-    let [before, after] = &bodies;
-    index.replace(&edit.id, before.as_deref(), after.as_deref(), batch).await
+    // Design documents are not found by queries, as in CouchDB.
+    if !edit.id.starts_with('_') {
+        let [before, after] = winners.each_ref().map(|winner| winner.as_ref().map(|(_, members)| members));
+        index.replace(&edit.id, before, after, batch).await?;
+    }
+    Ok(Some(winners))
 }

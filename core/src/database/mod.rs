@@ -14,6 +14,7 @@ mod edit;
 mod error;
 mod find;
 mod judge;
+mod live;
 mod local;
 mod paths;
 mod read;
@@ -31,6 +32,7 @@ pub use consumers::{CONSUMER_NAME_BYTES_MAX, Consumer, ConsumerError};
 pub use distinct::DistinctValue;
 pub use error::{ReadError, WriteError};
 pub use find::{FindPage, FindStats, Way};
+pub use live::{Added, Changed, Difference, Live, LiveStats, Moved, Watch};
 pub use paths::KnownPath;
 pub use read::{GetOptions, OpenRev, OpenRevs};
 pub use revs_diff::RevsDiffRow;
@@ -50,6 +52,7 @@ use crate::index::{Exclusions, PathIndex};
 use crate::logic::Logic;
 use crate::path::Path;
 use crate::storage::{Durability, Kv, StorageError};
+use live::Subscribers;
 use state::State;
 use transaction::Turns;
 
@@ -102,6 +105,8 @@ pub struct Database<K> {
     turns: Turns,
     changed: Event,
     logic: Option<Rc<dyn Logic>>,
+    /// Who follows documents.
+    subscribers: Subscribers,
 }
 
 impl<K: Kv> Database<K> {
@@ -122,6 +127,7 @@ impl<K: Kv> Database<K> {
             turns: Turns::default(),
             changed: Event::new(),
             logic: None,
+            subscribers: Subscribers::default(),
         })
     }
 

@@ -72,6 +72,12 @@ impl State {
         Ok(Self::decode(&record, &[], None).map_or(0, |state| state.doc_count))
     }
 
+    /// The number of the latest change that `snapshot` shows.
+    pub(super) async fn seq_in<S: Snapshot>(snapshot: &S) -> Result<u64, StorageError> {
+        let record = snapshot.get(keys::STATE).await?.unwrap_or_default();
+        Ok(Self::decode(&record, &[], None).map_or(0, |state| state.seq))
+    }
+
     /// Begins an epoch, if none has begun since the open, and adds the records to `batch`.
     pub(super) fn stage(&mut self, first_seq: u64, batch: &mut Batch) {
         if let Some(id) = self.next_epoch.take() {

@@ -13,6 +13,7 @@ mod request;
 mod selector;
 mod selector_parse;
 mod verdict;
+mod watched;
 
 pub use bounds::ValueRange;
 pub use error::QueryError;
@@ -20,3 +21,4 @@ pub use pattern::Pattern;
 pub use plan::{PathScan, Plan, Source};
 pub use request::{FindQuery, SortField, project};
 pub use selector::{Condition, Selector};
+pub use watched::Watched;

@@ -73,7 +73,9 @@ impl<K: Kv<Snapshot: Overlay>> Database<K> {
             rows.push(Written { id, rev: rev.to_string() });
         }
         let state = self.state.borrow().clone();
-        if let Some(mut staged) = edits.stage(&now, &self.index, state, self.options.revs_limit).await? {
+        if let Some(mut staged) =
+            edits.stage(&now, &self.index, state, self.options.revs_limit, self.subscribers.gather()).await?
+        {
             if let Some(name) = &options.name {
                 staged.batch.put(&keys::commit(staged.state.seq % SLOTS), name);
             }

@@ -269,7 +269,7 @@ impl<S: Overlay> Transaction<S> {
         let state = database.state.borrow().clone();
         self.is_unsettled = true;
         let fresh = core::mem::take(&mut self.fresh);
-        if let Some(staged) = fresh.stage(&self.view, index, state, database.options.revs_limit).await? {
+        if let Some(staged) = fresh.stage(&self.view, index, state, database.options.revs_limit, None).await? {
             self.view = self.view.with(staged.batch)?;
         }
         self.is_unsettled = false;
