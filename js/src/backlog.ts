@@ -20,6 +20,8 @@ type Settled = Exclude<Outcome, { type: 'unserved' }>
 
 const CANCELLED: ErrorReport = { status: 0, name: 'aborted', reason: 'the replication was cancelled' }
 
+const CLOSED = reportOf(closed('the database is closed'))
+
 const UNKNOWN = reportOf(closed('the tab that led went away; whether this write took effect is unknown: read it back'))
 
 export class Backlog {
@@ -62,6 +64,13 @@ export class Backlog {
   /** The calls that began a replication which has not ended. */
   replications(): Call[] {
     return [...this.#entries.values()].map(({ call }) => call).filter(({ method }) => method === 'replicate')
+  }
+
+  /** Waits no longer for news of what the page follows. */
+  endFeeds(): void {
+    for (const entry of [...this.#entries.values()]) {
+      if (entry.call.feed !== undefined) this.#refuse(entry, CLOSED)
+    }
   }
 
   /** Completes once no call is left. */

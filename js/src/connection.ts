@@ -37,6 +37,8 @@ interface CallOptions {
   signal?: AbortSignal | undefined
   /** The number of the replication that the call begins or cancels. */
   replication?: number
+  /** The number of what the call follows. */
+  feed?: number
   /** It changes documents, each on condition that it is as the caller knows it. */
   write?: boolean
   /** The name of the transaction that the call belongs to. */
@@ -143,6 +145,11 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#port.receive = (message) => this.#receive(message)
   }
 
+  /** Whether it was closed, or has ended. */
+  get isClosed(): boolean {
+    return this.#closing !== undefined
+  }
+
   open(name: string, options: EngineOptions): void {
     if (options.storage !== 'memory') this.sharedName = name
     this.#port.post({ type: 'open', name, options, ...wasmMember() })
@@ -150,7 +157,7 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   /** Runs a method of the engine. What `payload` holds is taken down before this returns. */
   async call(method: string, payload: unknown, options: CallOptions = {}): Promise<unknown> {
-    const { signal, replication, write, transaction } = options
+    const { signal, replication, feed, write, transaction } = options
     if (signal?.aborted) throw aborted(signal)
     if (this.#ended !== undefined) throw this.#ended
     if (this.#closing !== undefined) throw closed('the database is closed')
@@ -159,6 +166,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#calls += 1
     const call: Call = { type: 'call', id: this.#calls, method, payload: bytes }
     if (replication !== undefined) call.replication = replication
+    if (feed !== undefined) call.feed = feed
     if (write) call.write = true
     if (transaction !== undefined) call.transaction = transaction
     const { promise, resolve, reject } = deferred<unknown>()

@@ -8,6 +8,7 @@ import { type Connection, connect, listDatabases, setWasm } from './connection.j
 import { identified, named, withAttribution } from './document.js'
 import { Emitter } from './emitter.js'
 import { badRequest, FirkinError } from './errors.js'
+import { LiveQuery, type LiveQueryOptions } from './live.js'
 import { Replication } from './replication.js'
 import type { Direction, Peer, ReplicationOptions } from './replication-types.js'
 import { openReview, openReviews, type Review } from './reviews.js'
@@ -52,6 +53,7 @@ import type {
   Writable,
   Written,
 } from './types.js'
+import { Watched } from './watch.js'
 
 export interface DatabaseEvents {
   /** Documents have changed, by this tab, another or a replication. */
@@ -253,6 +255,23 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
   /** Forgets a consumer; 404 where there is none of this name. */
   async removeConsumer(name: string): Promise<{ ok: true }> {
     return this.#call('removeConsumer', { name })
+  }
+
+  /** The answer of a query, and what it becomes whenever documents change: to iterate, or to subscribe to. */
+  live<Shape extends object = Doc>(query: LiveQueryOptions): LiveQuery<Shape> {
+    return new LiveQuery(this.#connection, given(query))
+  }
+
+  /**
+   * What stands at `path` of the document, or the document without one, and what it becomes: to iterate, or to subscribe to.
+   * `undefined` where nothing does.
+   */
+  watch<Value = unknown>(id: string, path: string, options?: Abortable): Watched<Value>
+  watch<Shape extends object = Doc>(id: string, options?: Abortable): Watched<Existing<Shape>>
+  watch(id: string, second?: string | Abortable, third?: Abortable): Watched<unknown> {
+    if (typeof id !== 'string') throw badRequest('the id of a document is a string')
+    const [path, options] = typeof second === 'string' ? [second, third] : [undefined, second]
+    return new Watched(this.#connection, id, path, options ?? {})
   }
 
   async info(): Promise<Info> {

@@ -1,8 +1,8 @@
 // The one who runs the engine, and serves all members of the database's tabs with it, its own page among them.
 //
-// Of each client it knows the replications and transactions that it began and the questions put to it, so that all end
-// when the client does. An engine that has panicked or trapped is never called again: what waits for it is refused, and the leader is
-// lost.
+// Of each client it knows the replications and transactions that it began, what it follows and the questions put to it, so
+// that all end when the client does. An engine that has panicked or trapped is never called again: what waits for it is
+// refused, and the leader is lost.
 
 import { encode } from './encode.js'
 import { loadEngine } from './engine.js'
@@ -40,6 +40,8 @@ export class Leader {
   readonly #replications = new Map<number, string>()
   /** The clients of open transactions. */
   readonly #transactions = new Map<string, string>()
+  /** What clients follow, by its number. */
+  readonly #feeds = new Map<number, string>()
   readonly #asked = new Map<number, Asked>()
   readonly #ended = new AbortController()
   // An answer to another leader's question must not be taken for one to ours.
@@ -94,6 +96,11 @@ export class Leader {
       this.#transactions.delete(transaction)
       void this.#tell('abort', { transaction })
     }
+    for (const [feed, owner] of this.#feeds) {
+      if (owner !== client) continue
+      this.#feeds.delete(feed)
+      void this.#tell('followEnd', { id: feed })
+    }
     for (const [id, asked] of this.#asked) {
       if (asked.client !== client) continue
       this.#asked.delete(id)
@@ -113,7 +120,7 @@ export class Leader {
   }
 
   async #serve(client: string, call: Call): Promise<void> {
-    const { id, method, replication, transaction } = call
+    const { id, method, replication, transaction, feed } = call
     if (this.#leaving) return this.#around.send(client, { type: 'unserved', id })
     if (method === 'destroy') return this.#destroy(client, id)
     const begun = { client, call }
@@ -124,13 +131,15 @@ export class Leader {
       if (method === 'begin') this.#transactions.set(transaction, client)
       else if (method !== 'operate') this.#transactions.delete(transaction)
     }
+    if (feed !== undefined && method === 'followEnd') this.#feeds.delete(feed)
+    else if (feed !== undefined) this.#feeds.set(feed, client)
     const outcome = await this.#run(call)
     if (begins) this.#replications.delete(replication)
     if (this.#underWay.delete(begun)) this.#around.send(client, outcome)
     if (outcome.type === 'refused' && outcome.error.name === 'engine_failed') this.#lose(outcome.error)
   }
 
-  async #run({ id, method, payload }: Call): Promise<Outcome> {
+  async #run({ id, method, payload, feed }: Call): Promise<Outcome> {
     let outcome: Outcome
     try {
       if (this.#engine === undefined) throw closed('the database is closed')
@@ -138,8 +147,8 @@ export class Leader {
     } catch (error) {
       outcome = { type: 'refused', id, error: reportOf(error) }
     }
-    // A replication is cancelled when its leader leaves; it has not ended.
-    return this.#leaving && method === 'replicate' ? { type: 'unserved', id } : outcome
+    // What goes on without an end of its own is cancelled when its leader leaves; it has not ended.
+    return this.#leaving && (method === 'replicate' || feed !== undefined) ? { type: 'unserved', id } : outcome
   }
 
   async #destroy(client: string, id: number): Promise<void> {

@@ -202,6 +202,7 @@ export class Member {
     for (const { replication } of this.#backlog.replications()) {
       if (replication !== undefined) this.#backlog.add(cancelCall(replication))
     }
+    this.#backlog.endFeeds()
     if (!this.#failed) await this.#backlog.empty()
     this.#end()
   }

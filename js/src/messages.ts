@@ -23,6 +23,8 @@ export interface Call {
   payload: Uint8Array<ArrayBuffer>
   /** Of a call that begins or cancels a replication: its number, of which events and questions speak. */
   replication?: number
+  /** Of a call that begins, reads or ends what is followed (see follow.ts): its number. */
+  feed?: number
   /** It changes documents. */
   write?: true
   /** The name of the transaction that the call begins, belongs to or ends. */

@@ -6,6 +6,7 @@
 import type { Connection } from './connection.js'
 import { Emitter } from './emitter.js'
 import { badRequest, type FirkinError } from './errors.js'
+import { uniqueNumber } from './number.js'
 import { type EngineProgress, type EngineStatus, Progress } from './progress.js'
 import { Queue } from './queue.js'
 import type {
@@ -25,7 +26,7 @@ export class Replication
   readonly direction: Direction
   readonly #connection: Connection
   readonly #options: ReplicationOptions
-  readonly #id = randomNumber()
+  readonly #id = uniqueNumber()
   readonly #progress = new Progress()
   readonly #queues = new Set<Queue<ReplicationChange>>()
   readonly #end: Promise<ReplicationResult>
@@ -201,10 +202,4 @@ export class Replication
       this.#end.then(done, done)
     })
   }
-}
-
-/** One that no other tab uses for a replication of its own. */
-function randomNumber(): number {
-  const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2))
-  return (high % 2 ** 20) * 2 ** 32 + low + 1
 }

@@ -141,3 +141,24 @@ test('it is empty once every call has ended', async () => {
   await waiting
   await backlog.empty()
 })
+
+test('news that are waited for go to the next leader, and are waited for no longer once the page leaves', async () => {
+  const { backlog, sent, settled, follow } = backlogWithNotes()
+  follow('a')
+  backlog.add(call(1, { method: 'followNext', feed: 7 }))
+  backlog.add(call(2))
+  backlog.outcome({ type: 'unserved', id: 1 })
+  follow('b')
+  backlog.endFeeds()
+  const empty = backlog.empty()
+  backlog.outcome(result(2))
+  await empty
+  backlog.outcome(result(1))
+  assert.deepEqual(
+    [sent, settled],
+    [
+      ['a:1', 'a:2', 'b:1', 'b:2'],
+      ['1:closed', '2:result'],
+    ],
+  )
+})

@@ -5,6 +5,7 @@ import {
   type Existing,
   Firkin,
   type FirkinError,
+  type LiveUpdate,
   type LogicModule,
   type Selector,
   type Transaction,
@@ -114,6 +115,29 @@ export async function feeds(db: Firkin<Note>): Promise<void> {
   db.changes({ consumer: true })
   // @ts-expect-error: there is no such event
   feed.on('chnage', () => {})
+}
+
+export async function following(db: Firkin<Note>): Promise<void> {
+  for await (const update of db.live({ selector: { stars: { $gte: 2 } }, sort: ['stars'], skip: 1, limit: 3 })) {
+    holds<Equal<typeof update, LiveUpdate<Note>>>()
+    holds<Equal<typeof update.docs, Existing<Note>[]>>()
+    for (const { index, doc, before } of update.changed) update.docs[index] = doc.title === before.title ? doc : before
+  }
+  for await (const { docs } of db.live<{ title: string }>({ selector: {}, fields: ['title'] })) docs[0]?.title.trim()
+  const end = db.live({ selector: {} }).subscribe(
+    async ({ removed }) => removed.map(({ id }) => id.trim()),
+    ({ status }) => status.toFixed(),
+  )
+  holds<Equal<typeof end, () => void>>()
+  using titles = db.watch<string>('a', 'title', { signal: AbortSignal.timeout(10) })
+  for await (const title of titles) holds<Equal<typeof title, string | undefined>>()
+  for await (const note of db.watch('a')) holds<Equal<typeof note, Existing<Note> | undefined>>()
+  // @ts-expect-error: skip and limit say which part is followed
+  db.live({ selector: {}, bookmark: 'x' })
+  // @ts-expect-error: a query has a selector
+  db.live({ sort: ['stars'] })
+  // @ts-expect-error: a path is a string
+  db.watch('a', ['title'])
 }
 
 export async function replications(db: Firkin<Note>): Promise<void> {

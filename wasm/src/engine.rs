@@ -20,8 +20,8 @@ use crate::answer::ObjectWriter;
 use crate::blocks::PlatformBlocks;
 use crate::calls;
 use crate::cancellation::Cancellation;
-use crate::commands;
 use crate::commands::transactions::{self, Transactions};
+use crate::commands::{self, Followed};
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::indexeddb::{self, IndexedDbBlocks};
@@ -64,7 +64,10 @@ pub struct Opened {
     pub replications: RefCell<BTreeMap<u64, Control>>,
     /// The transactions that are open.
     pub transactions: RefCell<Transactions>,
-    closing: Cancellation,
+    /// What pages follow, by the number that the page gave it.
+    pub followed: RefCell<BTreeMap<u64, Rc<Followed>>>,
+    /// Set once the database is being closed.
+    pub closing: Cancellation,
     tasks: Cell<usize>,
     idle: Event,
 }
@@ -152,6 +155,7 @@ impl Opened {
             host,
             replications: RefCell::default(),
             transactions: RefCell::default(),
+            followed: RefCell::default(),
             closing: Cancellation::default(),
             tasks: Cell::new(0),
             idle: Event::new(),

@@ -6,9 +6,12 @@ mod changes;
 mod consumers;
 mod documents;
 mod find;
+mod follow;
 mod paths;
 mod replicate;
 pub mod transactions;
+
+pub use follow::Followed;
 
 use std::rc::Rc;
 
@@ -43,6 +46,10 @@ pub async fn run(engine: &Rc<Opened>, method: &str, payload: &[u8]) -> Result<Ve
         "operate" => transactions::operate(engine, payload).await,
         "commit" => transactions::commit(engine, payload).await,
         "abort" => transactions::abort(engine, payload),
+        "live" => follow::live(engine, payload).await,
+        "watch" => follow::watch(engine, payload).await,
+        "followNext" => follow::next(engine, payload).await,
+        "followEnd" => follow::end(engine, payload),
         "replicate" => replicate::replicate(engine, payload).await,
         "cancelReplication" => replicate::cancel(engine, payload),
         "wakeReplications" => Ok(replicate::wake(engine)),
