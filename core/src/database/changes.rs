@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use hashbrown::HashSet;
 
+use super::attachments::with_data;
 use super::error::damaged_body;
 use super::text::{document_text, document_value, revs};
 use super::{Database, ReadError};
@@ -41,6 +42,8 @@ pub struct ChangesQuery {
     pub all_leaves: bool,
     /// Adds `_conflicts` to the documents.
     pub conflicts: bool,
+    /// Shows attachments of the documents with their data.
+    pub attachments: bool,
     /// Only these documents.
     pub doc_ids: Option<Vec<String>>,
     /// Only documents whose winner matches. Tombstones are asked too; they show `_deleted`.
@@ -170,6 +173,7 @@ async fn winner_if_wanted<S: Snapshot>(
     if !query.include_docs {
         return Ok(Some(None));
     }
+    let body = if query.attachments { with_data(snapshot, id, &winner.rev, body).await? } else { body };
     let mut extras = Vec::new();
     if query.conflicts && head.conflicts().next().is_some() {
         extras.push(("_conflicts", revs(head.conflicts().map(|leaf| &leaf.rev))));
@@ -183,7 +187,10 @@ fn row(seq: String, id: &str, head: &Head, doc: Option<Vec<u8>>, query: &Changes
     ChangesRow { seq, id: id.into(), revs, deleted: head.is_deleted(), doc }
 }
 
-fn read_change<'record>(key: &[u8], value: &'record [u8]) -> Result<(u64, &'record str, Head), StorageError> {
+pub(super) fn read_change<'record>(
+    key: &[u8],
+    value: &'record [u8],
+) -> Result<(u64, &'record str, Head), StorageError> {
     let parts = || {
         let seq = keys::change_seq(key)?;
         let (length, rest) = value.split_first_chunk()?;

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
+use super::contents::ContentChanges;
 use super::edit::Edit;
 use super::text::read_body;
 use super::{Database, WriteOptions};
@@ -48,26 +49,33 @@ impl<K: Kv> Database<K> {
         let first_seq = state.seq + 1;
         let mut batch = Batch::new();
         let mut index = self.index.update(snapshot);
-        for mut edit in edits.edits.into_iter().filter(|edit| !edit.bodies.is_empty()) {
+        let mut contents = ContentChanges::default();
+        for mut edit in edits.edits.into_iter().filter(Edit::is_changed) {
             state.seq += 1;
-            let leaves = edit.stage(snapshot, self.options.revs_limit, &mut batch).await?;
-            let head = Head { seq: state.seq, leaves };
-            stage_postings(snapshot, &edit, &head, &mut index, &mut batch).await?;
-            stage_head(&edit, &head, &mut batch);
+            let leaves = edit.stage(snapshot, self.options.revs_limit, &mut contents, &mut batch).await?;
+            // A document that was purged whole has no head any more.
+            let head = (!leaves.is_empty()).then_some(Head { seq: state.seq, leaves });
+            stage_postings(snapshot, &edit, head.as_ref(), &mut index, &mut batch).await?;
+            stage_head(&edit, head.as_ref(), &mut batch);
             match edit.stored.as_ref().map(Head::is_deleted) {
                 Some(true) => state.doc_del_count = state.doc_del_count.saturating_sub(1),
                 Some(false) => state.doc_count = state.doc_count.saturating_sub(1),
                 None => {}
             }
-            let count = if head.is_deleted() { &mut state.doc_del_count } else { &mut state.doc_count };
-            *count += 1;
+            match head.as_ref().map(Head::is_deleted) {
+                Some(true) => state.doc_del_count += 1,
+                Some(false) => state.doc_count += 1,
+                None => {}
+            }
         }
         if state.seq < first_seq {
             return Ok(());
         }
+        contents.settle(snapshot, &mut batch).await?;
         state.stage(first_seq, &mut batch);
         let updated = index.stage(&mut batch).await?;
         self.kv.commit(batch, write.durability.unwrap_or(self.options.durability)).await?;
+        contents.committed(&self.staging);
         self.index.adopt(updated);
         self.state.replace(state);
         self.changed.notify(usize::MAX);
@@ -75,12 +83,17 @@ impl<K: Kv> Database<K> {
     }
 }
 
-fn stage_head(edit: &Edit, head: &Head, batch: &mut Batch) {
-    let mut record = Vec::with_capacity(48);
-    head.encode(&mut record);
-    batch.put(&keys::head(&edit.id), &record);
-    let length = u32::try_from(edit.id.len()).unwrap_or(u32::MAX).to_be_bytes();
-    batch.put(&keys::change(head.seq), &[length.as_slice(), edit.id.as_bytes(), &record].concat());
+fn stage_head(edit: &Edit, head: Option<&Head>, batch: &mut Batch) {
+    match head {
+        Some(head) => {
+            let mut record = Vec::with_capacity(48);
+            head.encode(&mut record);
+            batch.put(&keys::head(&edit.id), &record);
+            let length = u32::try_from(edit.id.len()).unwrap_or(u32::MAX).to_be_bytes();
+            batch.put(&keys::change(head.seq), &[length.as_slice(), edit.id.as_bytes(), &record].concat());
+        }
+        None => batch.delete(&keys::head(&edit.id)),
+    }
     if let Some(stored) = &edit.stored {
         batch.delete(&keys::change(stored.seq));
     }
@@ -90,7 +103,7 @@ fn stage_head(edit: &Edit, head: &Head, batch: &mut Batch) {
 async fn stage_postings<S: Snapshot>(
     snapshot: &S,
     edit: &Edit,
-    head: &Head,
+    head: Option<&Head>,
     index: &mut IndexUpdate<'_, S>,
     batch: &mut Batch,
 ) -> Result<(), StorageError> {
@@ -99,7 +112,7 @@ async fn stage_postings<S: Snapshot>(
         return Ok(());
     }
     let alive = |head: &Head| head.winner().filter(|leaf| !leaf.deleted).map(|leaf| leaf.rev.clone());
-    let (before, after) = (edit.stored.as_ref().and_then(alive), alive(head));
+    let (before, after) = (edit.stored.as_ref().and_then(alive), head.and_then(alive));
     if before == after {
         return Ok(());
     }

@@ -5,8 +5,11 @@
 //! for nobody.
 
 mod all_docs;
+mod attachments;
 mod changes;
 mod commit;
+mod compact;
+mod contents;
 mod count;
 mod distinct;
 mod edit;
@@ -14,6 +17,7 @@ mod error;
 mod find;
 mod local;
 mod paths;
+mod purge;
 mod read;
 mod reindex;
 mod revs_diff;
@@ -23,11 +27,14 @@ mod value;
 mod write;
 
 pub use all_docs::AllDocsQuery;
+pub use attachments::AttachmentReader;
 pub use changes::{ChangesPage, ChangesQuery, ChangesRow, Since};
+pub use compact::{Compacted, Compaction};
 pub use distinct::DistinctValue;
 pub use error::{ReadError, WriteError};
 pub use find::{FindPage, FindStats, Way};
 pub use paths::KnownPath;
+pub use purge::Purged;
 pub use read::{GetOptions, OpenRev, OpenRevs};
 pub use revs_diff::RevsDiffRow;
 pub use write::{BulkRow, Refused, WriteOptions, Written};
@@ -43,6 +50,7 @@ use crate::effects::Random;
 use crate::index::{Exclusions, PathIndex};
 use crate::path::Path;
 use crate::storage::{Durability, Kv, StorageError};
+use contents::Staging;
 use state::State;
 
 /// How a database behaves.
@@ -91,6 +99,7 @@ pub struct Database<K> {
     /// What the latest commit left; a writer holds `writer` while it makes the next.
     state: RefCell<State>,
     writer: Mutex<()>,
+    staging: Staging,
     changed: Event,
 }
 
@@ -103,7 +112,15 @@ impl<K: Kv> Database<K> {
         let state = State::open(&kv, random).await?;
         let index = PathIndex::new(Exclusions::new(options.exclude.clone()));
         reindex::fit(&kv, &index).await?;
-        Ok(Self { kv, options, index, state: RefCell::new(state), writer: Mutex::new(()), changed: Event::new() })
+        Ok(Self {
+            kv,
+            options,
+            index,
+            state: RefCell::new(state),
+            writer: Mutex::new(()),
+            staging: Staging::new(random),
+            changed: Event::new(),
+        })
     }
 
     /// Completes after the next commit that changes a document. Take it before reading what may have changed already.

@@ -238,7 +238,8 @@ impl<'d> FakeServer<'d> {
     }
 
     async fn opened(&self, id: &str, revs: Vec<String>, latest: bool) -> Vec<Value> {
-        let rows = self.database.open_revs(id, OpenRevs::These(revs), latest, true).await.unwrap();
+        let get = GetOptions { latest, revs: true, attachments: true, ..GetOptions::default() };
+        let rows = self.database.open_revs(id, OpenRevs::These(revs), &get).await.unwrap();
         let row = |row| match row {
             OpenRev::Ok(text) => json!({"ok": serde_json::from_slice::<Value>(&text).unwrap()}),
             OpenRev::Missing(rev) => json!({"missing": rev}),

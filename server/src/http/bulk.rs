@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use firkin_core::database::{OpenRev, OpenRevs, RevsDiffRow, WriteOptions};
+use firkin_core::database::{GetOptions, OpenRev, OpenRevs, RevsDiffRow, WriteOptions};
 use firkin_core::json;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
@@ -95,21 +95,20 @@ pub async fn bulk_get(target: Target, query: Query, JsonBody(body): JsonBody) ->
     let missing = || Failure::bad_request("Missing JSON list of 'docs'.");
     let wanted: Vec<Wanted> = Members::parse(&body)?.get("docs").ok_or_else(missing)?.map_err(|_| missing())?;
     drop(body);
-    let (latest, with_revisions) = (query.is_true("latest"), query.is_true("revs"));
+    let get = GetOptions {
+        latest: query.is_true("latest"),
+        revs: query.is_true("revs"),
+        attachments: query.is_true("attachments"),
+        ..GetOptions::default()
+    };
     let (chunks, stream) = streamed();
     tokio::spawn(async move {
-        let _ = send_bulk_get(&chunks, &target, wanted, latest, with_revisions).await;
+        let _ = send_bulk_get(&chunks, &target, wanted, get).await;
     });
     Ok(answer::json_body(StatusCode::OK, stream))
 }
 
-async fn send_bulk_get(
-    chunks: &Chunks,
-    target: &Target,
-    wanted: Vec<Wanted>,
-    latest: bool,
-    with_revisions: bool,
-) -> Result<(), Gone> {
+async fn send_bulk_get(chunks: &Chunks, target: &Target, wanted: Vec<Wanted>, get: GetOptions) -> Result<(), Gone> {
     chunks.send(&b"{\"results\":["[..]).await?;
     let mut wanted = wanted.into_iter();
     let mut is_first = true;
@@ -118,13 +117,14 @@ async fn send_bulk_get(
         if part.is_empty() {
             break;
         }
+        let get = get.clone();
         let text = target
             .mailbox
             .read(async move |database| {
                 let mut text = Vec::new();
                 for (at, wanted) in part.into_iter().enumerate() {
                     text.extend_from_slice(if is_first && at == 0 { b"\n" } else { b",\n" });
-                    push_bulk_get_row(&mut text, database, wanted, latest, with_revisions).await;
+                    push_bulk_get_row(&mut text, database, wanted, &get).await;
                 }
                 text
             })
@@ -141,7 +141,7 @@ async fn send_bulk_get(
     chunks.send(&b"\n]}\n"[..]).await
 }
 
-async fn push_bulk_get_row(out: &mut Vec<u8>, database: &Engine, wanted: Wanted, latest: bool, with_revisions: bool) {
+async fn push_bulk_get_row(out: &mut Vec<u8>, database: &Engine, wanted: Wanted, get: &GetOptions) {
     let Some(id) = wanted.id else {
         let error = json!({"id": null, "rev": null, "error": "bad_request", "reason": "document id missed"});
         push_results(out, "null", &[member("error", error.to_string().as_bytes())]);
@@ -153,7 +153,7 @@ async fn push_bulk_get_row(out: &mut Vec<u8>, database: &Engine, wanted: Wanted,
         member("error", error.to_string().as_bytes())
     };
     let revs = wanted.rev.map_or(OpenRevs::All, |rev| OpenRevs::These(vec![rev]));
-    let mut rows: Vec<Vec<u8>> = match database.open_revs(&id, revs, latest, with_revisions).await {
+    let mut rows: Vec<Vec<u8>> = match database.open_revs(&id, revs, get).await {
         Ok(found) => found
             .iter()
             .map(|rev| match rev {

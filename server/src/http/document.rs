@@ -48,6 +48,7 @@ pub async fn get(
         conflicts: meta || query.is_true("conflicts"),
         deleted_conflicts: meta || query.is_true("deleted_conflicts"),
         latest: query.is_true("latest"),
+        attachments: query.is_true("attachments"),
     };
     // What else an answer holds may change while the revision stays, and so may a local document.
     let may_change = options.revs
@@ -78,11 +79,13 @@ fn parse_open_revs(text: &str) -> Result<OpenRevs, Failure> {
 
 async fn open_revs(target: Target, id: String, revs: OpenRevs, query: &Query) -> Result<Response, Failure> {
     let all = matches!(revs, OpenRevs::All);
-    let (latest, with_revisions) = (query.is_true("latest"), query.is_true("revs"));
-    let found = target
-        .mailbox
-        .read(async move |database| database.open_revs(&id, revs, latest, with_revisions).await)
-        .await??;
+    let get = GetOptions {
+        latest: query.is_true("latest"),
+        revs: query.is_true("revs"),
+        attachments: query.is_true("attachments"),
+        ..GetOptions::default()
+    };
+    let found = target.mailbox.read(async move |database| database.open_revs(&id, revs, &get).await).await??;
     if all && found.is_empty() {
         return Err(Failure::not_found("missing"));
     }
