@@ -162,6 +162,19 @@ fn stubs_stand_for_what_the_parent_has_and_what_is_left_out_goes() {
     let other = json!({ "stub": true, "digest": "md5-1B2M2Y8AsgTpgAmY7PhCfg==" });
     assert_eq!(stub("a", Some(&second), "x", other).unwrap_err().0, 412, "another content is meant");
     assert!(stub("a", Some(&second), "x", json!({ "stub": true })).is_ok());
+    // What another branch has, as a merge takes it over.
+    let branch = json!({
+        "_id": "a", "_rev": "2-b", "_revisions": { "start": 2, "ids": ["b", &first[2..]] },
+        "_attachments": { "theirs": attachment("dGhlaXJz") },
+    });
+    assert_eq!(replicate(&database, &[branch]), []);
+    let leaf = get(&database, "a", &default()).unwrap()["_rev"].clone();
+    let theirs = GetOptions { rev: Some("2-b".into()), ..default() };
+    let mut merged = get(&database, "a", &theirs).unwrap();
+    merged["_rev"] = leaf;
+    put(&database, &merged).unwrap();
+    assert_eq!(content(&database, "a", "theirs", None).unwrap(), b"theirs");
+    assert_eq!(get(&database, "a", &default()).unwrap()["_attachments"]["theirs"]["revpos"], 4);
     // A parent of the same write.
     let texts = [
         json!({ "_id": "p", "_attachments": { "x": attachment("eA==") } }).to_string(),

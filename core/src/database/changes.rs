@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use hashbrown::HashSet;
 
-use super::attachments::with_data;
+use super::attached::with_data;
 use super::error::damaged_body;
 use super::text::{document_text, document_value, revs};
 use super::{Database, ReadError};

@@ -6,7 +6,7 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use super::attachments::{self, Attachment, Attachments};
+use super::attached::{self, Attachment, Attachments};
 use super::contents::ContentChanges;
 use crate::document::{Head, Leaf, keys};
 use crate::json::Object;
@@ -128,7 +128,7 @@ impl Edit {
     ) -> Result<Vec<Attachment>, StorageError> {
         match self.bodies.iter().find(|(new, _)| new == rev) {
             Some((_, body)) => Ok(body.attachments.all.clone()),
-            None => attachments::attachments_of(snapshot, &self.id, rev).await,
+            None => attached::attachments_of(snapshot, &self.id, rev).await,
         }
     }
 
@@ -136,7 +136,7 @@ impl Edit {
     pub(super) async fn all_attachments<S: Snapshot>(&self, snapshot: &S) -> Result<Vec<Attachment>, StorageError> {
         let new = self.bodies.iter().rev().flat_map(|(_, body)| body.attachments.all.iter().cloned());
         let mut all: Vec<Attachment> = new.collect();
-        all.append(&mut attachments::attachments_of_all(snapshot, &self.id).await?);
+        all.append(&mut attached::attachments_of_all(snapshot, &self.id).await?);
         Ok(all)
     }
 

@@ -5,6 +5,7 @@
 //! for nobody.
 
 mod all_docs;
+mod attached;
 mod attachments;
 mod changes;
 mod commit;

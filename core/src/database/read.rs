@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::attachments::with_data;
+use super::attached::with_data;
 use super::edit::load_tree;
 use super::text::{document_text, revs};
 use super::{Database, ReadError};

@@ -6,7 +6,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::attachments::{self, Attachments};
+use super::attached::{self, Attachments};
 use super::commit::Edits;
 use super::contents::Staging;
 use super::edit::{Body, Edit};
@@ -167,7 +167,7 @@ async fn add_new_edit<S: Snapshot>(
         _ => return Err(WriteError::Conflict),
     };
     let given = document.attachments;
-    let attachments = attachments::of_new_edit(staging, snapshot, edit, given, parent.as_ref()).await?;
+    let attachments = attached::of_new_edit(staging, snapshot, edit, given, parent.as_ref()).await?;
     let rev = Rev::of_edit(parent.as_ref(), document.deleted, &document.body, &attachments.to_hashed())?;
     let path = Revisions::of_edit(&rev, parent.as_ref());
     edit.add(snapshot, &path, document.deleted, stored_body(document.body, attachments)?).await?;
@@ -186,7 +186,7 @@ async fn add_replicated<S: Snapshot>(
         Some(_) => return Err(DocumentError::BadMember("_revisions").into()),
         None => Revisions::of_edit(&rev, None),
     };
-    let attachments = attachments::of_replicated(staging, snapshot, edit, document.attachments, &rev).await?;
+    let attachments = attached::of_replicated(staging, snapshot, edit, document.attachments, &rev).await?;
     let body = stored_body(document.body, attachments)?;
     if let Some(Body { text, .. }) = edit.add(snapshot, &path, document.deleted, body).await? {
         let here = snapshot.get(&keys::body(&edit.id, &rev)).await?;
@@ -218,7 +218,7 @@ fn is_same_body(left: &[u8], right: &[u8]) -> bool {
     let canonical = |text: &[u8]| {
         let mut body = json::parse(text).ok()?;
         if let Value::Object(members) = &mut body {
-            members.remove(attachments::MEMBER);
+            members.remove(attached::MEMBER);
         }
         let mut out = Vec::new();
         json::canonical(&body, &mut out);
