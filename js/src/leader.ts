@@ -1,7 +1,7 @@
 // The one who runs the engine, and serves all members of the database's tabs with it, its own page among them.
 //
-// Of each client it knows the replications that it began and the questions put to it, so that both end when the client
-// does. An engine that has panicked or trapped is never called again: what waits for it is refused, and the leader is
+// Of each client it knows the replications that it began, the contents that it stages and the questions put to it, so that
+// all end when the client does. An engine that has panicked or trapped is never called again: what waits for it is refused, and the leader is
 // lost.
 
 import { encode } from './encode.js'
@@ -35,6 +35,7 @@ export class Leader {
   readonly #around: Surroundings
   readonly #underWay = new Set<{ client: string; call: Call }>()
   readonly #replications = new Map<number, string>()
+  readonly #uploads = new Map<string, string>()
   readonly #asked = new Map<number, Asked>()
   readonly #ended = new AbortController()
   // An answer to another leader's question must not be taken for one to ours.
@@ -68,6 +69,9 @@ export class Leader {
     for (const [replication, owner] of this.#replications) {
       if (owner === client) void this.#tell('cancelReplication', { id: replication })
     }
+    const prefix = this.#uploads.get(client)
+    if (prefix !== undefined) void this.#tell('unstage', { prefix })
+    this.#uploads.delete(client)
     for (const [id, asked] of this.#asked) {
       if (asked.client !== client) continue
       this.#asked.delete(id)
@@ -86,13 +90,14 @@ export class Leader {
   }
 
   async #serve(client: string, call: Call): Promise<void> {
-    const { id, method, replication } = call
+    const { id, method, replication, uploads } = call
     if (this.#leaving) return this.#around.send(client, { type: 'unserved', id })
     if (method === 'destroy') return this.#destroy(client, id)
     const begun = { client, call }
     const begins = method === 'replicate' && replication !== undefined
     this.#underWay.add(begun)
     if (begins) this.#replications.set(replication, client)
+    if (uploads !== undefined) this.#uploads.set(client, uploads)
     const outcome = await this.#run(call)
     if (begins) this.#replications.delete(replication)
     if (this.#underWay.delete(begun)) this.#around.send(client, outcome)

@@ -22,6 +22,8 @@ export interface Call {
   replication?: number
   /** It changes documents. */
   write?: true
+  /** Of a call that stages a content: what the names of all that its page stages start with. */
+  uploads?: string
 }
 
 /** What the page says to a question. */

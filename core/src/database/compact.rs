@@ -39,6 +39,8 @@ pub struct Compacted {
     pub contents_kept: u64,
     /// How many bytes these have.
     pub contents_kept_bytes: u64,
+    /// How many long contents are coming in, whose documents are not written yet.
+    pub contents_incoming: u64,
 }
 
 /// A compaction under way.
@@ -195,11 +197,12 @@ impl<S: Snapshot> Slice<S> {
     /// Deletes what was staged by someone who died: no commit names it, and nobody holds it.
     async fn staged(&mut self, is_held: impl Fn(&keys::ContentNumber) -> bool) -> Result<Place, StorageError> {
         let mut records = self.snapshot.range(KeyRange::prefix(keys::all_staged()), Direction::Forward)?;
-        let mut parts_left = LOST_PARTS_PER_SLICE;
+        let (mut parts_left, mut incoming) = (LOST_PARTS_PER_SLICE, 0);
         while records.advance().await? {
             let damaged = || StorageError::Corrupt(String::from("the key of a staged content"));
             let number = keys::staged_number(records.key()).ok_or_else(damaged)?;
             if is_held(&number) {
+                incoming += 1;
                 continue;
             }
             let mut parts = self.snapshot.range(KeyRange::prefix(&keys::parts(&number)), Direction::Forward)?;
@@ -213,6 +216,7 @@ impl<S: Snapshot> Slice<S> {
             self.batch.delete(records.key());
             self.done.contents_dropped += 1;
         }
+        self.done.contents_incoming = incoming;
         Ok(Place::End)
     }
 }

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::payload::{self, Payload};
 
 /// `{ durability, force, atomic }`
-fn write_options(payload: &Payload<'_>) -> Result<WriteOptions, Failure> {
+pub fn write_options(payload: &Payload<'_>) -> Result<WriteOptions, Failure> {
     let asked = payload.object("options")?;
     let (durability, force, atomic) = (asked.durability("durability")?, asked.flag("force")?, asked.flag("atomic")?);
     Ok(WriteOptions { durability, force, atomic })
@@ -48,7 +48,8 @@ fn bulk_row(row: &BulkRow) -> Vec<u8> {
     }
 }
 
-fn written(row: &Written) -> Vec<u8> {
+/// `{ ok, id, rev }`
+pub fn written(row: &Written) -> Vec<u8> {
     ObjectWriter::new().boolean("ok", true).text("id", &row.id).text("rev", &row.rev).finish()
 }
 

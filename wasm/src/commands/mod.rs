@@ -1,12 +1,14 @@
-//! The methods that the page can call: JSON in, JSON out.
+//! The methods that the page can call: JSON in, JSON out, with bytes behind it where contents of attachments cross.
 //!
 //! A table of names, and a file for each kind of method.
 
+mod attachments;
 mod changes;
 mod documents;
 mod find;
 mod paths;
 mod replicate;
+mod upkeep;
 
 use std::rc::Rc;
 
@@ -33,6 +35,13 @@ pub async fn run(engine: &Rc<Opened>, method: &str, payload: &[u8]) -> Result<Ve
         "distinct" => paths::distinct(database, payload).await,
         "paths" => paths::paths(database).await,
         "explain" => find::explain(database, payload).await,
+        "stage" => attachments::stage(database, payload).await,
+        "unstage" => attachments::unstage(database, payload).await,
+        "putAttachment" => attachments::put(database, payload).await,
+        "getAttachment" => attachments::get(database, payload).await,
+        "removeAttachment" => attachments::remove(database, payload).await,
+        "compact" => upkeep::compact(engine).await,
+        "purge" => upkeep::purge(database, payload).await,
         "replicate" => replicate::replicate(engine, payload).await,
         "cancelReplication" => replicate::cancel(engine, payload),
         "wakeReplications" => Ok(replicate::wake(engine)),
