@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::attached::{MEMBER, Stub, attachments_of, content_of, read_members, stubs_in};
 use super::contents::PART_BYTES;
-use super::read::revision_of;
+use super::read::{read_head, revision_of};
 use super::{Database, ReadError, WriteError, WriteOptions, Written};
 use crate::document::keys::{self, ContentNumber};
 use crate::document::{Document, DocumentError, GivenAttachment, GivenContent, check_id};
@@ -132,7 +132,7 @@ impl<K: Kv> Database<K> {
         })
     }
 
-    /// The next edit of a revision, with the same body and a stub for each attachment; `None` if the revision is not here.
+    /// The next edit of a leaf, with the same body and a stub for each attachment; `None` if the revision is no leaf.
     async fn with_stubs(&self, id: &str, rev: Option<&str>) -> Result<Option<Document>, WriteError> {
         check_id(id)?;
         if id.starts_with("_local/") {
@@ -142,6 +142,10 @@ impl<K: Kv> Database<K> {
         let (mut body, mut attachments) = (Object::new(), Vec::new());
         if let Some(rev) = &rev {
             let snapshot = self.kv.snapshot()?;
+            let head = read_head(&snapshot, id).await?;
+            if !head.is_some_and(|head| head.leaves.iter().any(|leaf| leaf.rev == *rev)) {
+                return Ok(None);
+            }
             let Some(text) = snapshot.get(&keys::body(id, rev)).await? else { return Ok(None) };
             body = read_members(id, &text)?;
             attachments = stubs_in(&mut body).into_iter().map(Stub::given).collect();
