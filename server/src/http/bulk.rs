@@ -1,6 +1,7 @@
 //! Many documents at a time, and what replication asks before it sends them.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -21,6 +22,8 @@ use crate::random::random_id;
 
 /// So many documents of a `_bulk_get` are read in one job, so that others get their turn.
 const BULK_GET_JOB: usize = 32;
+/// A job ends early once it has read so much: attachments can make documents long.
+const BULK_GET_JOB_BYTES: usize = 1 << 20;
 
 /// `POST /{database}/_bulk_docs`: all in one commit.
 pub async fn bulk_docs(target: Target, JsonBody(body): JsonBody) -> Result<Response, Failure> {
@@ -110,33 +113,31 @@ pub async fn bulk_get(target: Target, query: Query, JsonBody(body): JsonBody) ->
 
 async fn send_bulk_get(chunks: &Chunks, target: &Target, wanted: Vec<Wanted>, get: GetOptions) -> Result<(), Gone> {
     chunks.send(&b"{\"results\":["[..]).await?;
-    let mut wanted = wanted.into_iter();
-    let mut is_first = true;
-    loop {
-        let part: Vec<Wanted> = wanted.by_ref().take(BULK_GET_JOB).collect();
-        if part.is_empty() {
-            break;
-        }
+    let mut rest = VecDeque::from(wanted);
+    let mut separator = b"\n".as_slice();
+    while !rest.is_empty() {
         let get = get.clone();
-        let text = target
-            .mailbox
-            .read(async move |database| {
-                let mut text = Vec::new();
-                for (at, wanted) in part.into_iter().enumerate() {
-                    text.extend_from_slice(if is_first && at == 0 { b"\n" } else { b",\n" });
-                    push_bulk_get_row(&mut text, database, wanted, &get).await;
-                }
-                text
-            })
-            .await;
-        match text {
-            Ok(text) => chunks.send(text).await?,
+        let part = target.mailbox.read(async move |database| {
+            let mut text = Vec::new();
+            for _ in 0..BULK_GET_JOB {
+                let Some(wanted) = rest.pop_front_if(|_| text.len() < BULK_GET_JOB_BYTES) else { break };
+                text.extend_from_slice(separator);
+                separator = b",\n";
+                push_bulk_get_row(&mut text, database, wanted, &get).await;
+            }
+            (text, rest)
+        });
+        match part.await {
+            Ok((text, left)) => {
+                rest = left;
+                separator = b",\n";
+                chunks.send(text).await?;
+            }
             Err(closed) => {
                 chunks.cut(&closed.into()).await;
                 return Err(Gone);
             }
         }
-        is_first = false;
     }
     chunks.send(&b"\n]}\n"[..]).await
 }
