@@ -61,7 +61,8 @@ fn assert_golden(database: &Database<MemoryKv>, tree: &Value) {
             assert_eq!(error, ReadError::Deleted, "{id}");
         }
     }
-    let leaves = block_on(database.open_revs(id, OpenRevs::All, false, true)).unwrap();
+    let leaves =
+        block_on(database.open_revs(id, OpenRevs::All, &GetOptions { revs: true, ..GetOptions::default() })).unwrap();
     let leaves: Vec<Value> = leaves
         .iter()
         .map(|leaf| match leaf {
@@ -232,7 +233,7 @@ fn bad_documents_are_refused_with_couchdbs_names_and_change_nothing() {
         ("{\"_id\":\"b\",\"_nope\":1}", 400, "doc_validation"),
         ("{\"_id\":\"b\",\"_deleted\":1}", 400, "doc_validation"),
         ("{\"_id\":\"b\",\"_rev\":\"nonsense\"}", 400, "bad_request"),
-        ("{\"_id\":\"b\",\"_attachments\":{\"x\":{}}}", 501, "not_implemented"),
+        ("{\"_id\":\"b\",\"_attachments\":{\"x\":{}}}", 400, "bad_request"),
         (&long, 413, "too_large"),
         (&name, 400, "doc_validation"),
     ];

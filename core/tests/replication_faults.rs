@@ -3,6 +3,8 @@
 
 mod replication_support;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use firkin_core::database::WriteOptions;
 use firkin_core::effects::Clock;
 use firkin_core::replication::{Limits, Options, State};
@@ -29,16 +31,34 @@ fn faulty(name: &str, random: &Seeded) -> Options {
 async fn edit(database: &Memory, random: &Seeded, tag: &str) {
     let id = format!("d{}", random.below(12));
     let known = content(database).await.remove(&id).unwrap_or_default();
+    let content = (0..3 + random.below(4)).map(|byte| byte as u8).collect::<Vec<u8>>();
+    let attachments = match random.below(3) {
+        0 => json!({"a": {"content_type": "a/b", "data": STANDARD.encode(content)}}),
+        _ => json!({}),
+    };
     let leaf = |at: u64| known[usize::try_from(at).unwrap()]["_rev"].as_str().unwrap().to_string();
     if known.is_empty() || known[0]["_deleted"] == true {
-        put(database, &json!({"_id": id, "by": tag, "n": random.below(1_000)}).to_string()).await;
+        put(
+            database,
+            &json!({"_id": id, "by": tag, "n": random.below(1_000), "_attachments": attachments}).to_string(),
+        )
+        .await;
     } else if random.below(4) == 0 {
         let leaf = leaf(0);
         database.remove(&id, &leaf, &WriteOptions::default()).await.unwrap();
     } else {
         let alive: Vec<&Value> = known.iter().filter(|leaf| leaf["_deleted"] != true).collect();
-        let rev = leaf(random.below(alive.len() as u64));
-        put(database, &json!({"_id": id, "_rev": rev, "by": tag, "n": random.below(1_000)}).to_string()).await;
+        let at = random.below(alive.len() as u64);
+        // Half of the edits keep what is attached.
+        let kept = known[usize::try_from(at).unwrap()]["_attachments"]["a"]["digest"].as_str();
+        let attachments = match kept {
+            Some(digest) if random.below(2) == 0 => json!({"a": {"stub": true, "digest": digest}}),
+            _ => attachments,
+        };
+        let rev = leaf(at);
+        let n = random.below(1_000);
+        put(database, &json!({"_id": id, "_rev": rev, "by": tag, "n": n, "_attachments": attachments}).to_string())
+            .await;
     }
 }
 

@@ -21,11 +21,12 @@ async fn fill(database: &Database<MemoryKv>, from: usize, to: usize) {
 /// Conflicts, deletions and ids that need care in URLs and JSON.
 async fn odd_documents(database: &Database<MemoryKv>) {
     for text in [
-        r#"{"_id":"c","_rev":"2-bbbb","_revisions":{"start":2,"ids":["bbbb","aaaa"]},"v":1}"#,
+        r#"{"_id":"c","_rev":"2-bbbb","_revisions":{"start":2,"ids":["bbbb","aaaa"]},"v":1,
+            "_attachments":{"h.txt":{"content_type":"text/plain","revpos":1,"digest":"md5-iMaiC8wqiFlD2NjLTemvCQ==","data":"aGVsbG8="}}}"#,
         r#"{"_id":"c","_rev":"2-CCCC","_revisions":{"start":2,"ids":["CCCC","aaaa"]},"v":2}"#,
         r#"{"_id":"c","_rev":"5-x-y","_revisions":{"start":5,"ids":["x-y"]},"_deleted":true}"#,
         r#"{"_id":"ü/ \"%?&#+=","_rev":"1-ü €","v":3}"#,
-        r#"{"_id":"_design/d","_rev":"1-a","language":"none"}"#,
+        r#"{"_id":"_design/d","_rev":"1-a","language":"none","_attachments":{"x/y ü":{"data":""}}}"#,
         r#"{"_id":"gone","_rev":"2-b","_revisions":{"start":2,"ids":["b","a"]},"_deleted":true}"#,
     ] {
         let rows = database.bulk_docs(&[text.as_bytes()], false, &WriteOptions::default()).await.unwrap();

@@ -130,7 +130,8 @@ async fn use_database(entries: Vec<Entry>) {
     for id in ["a", "b", "c", "e", "_local/l"] {
         let _ = database.get(id, &GetOptions::default()).await;
         let _ = database.get(id, &get).await;
-        let _ = database.open_revs(id, OpenRevs::All, true, true).await;
+        let latest = GetOptions { latest: true, revs: true, attachments: true, ..GetOptions::default() };
+        let _ = database.open_revs(id, OpenRevs::All, &latest).await;
         let asked = [(id.to_owned(), vec!["3-c".to_owned(), "4-x".to_owned()])];
         let _ = database.revs_diff(&asked).await;
         let _ = database.put(format!(r#"{{"_id":"{id}","name":"new"}}"#).as_bytes(), &force).await;

@@ -180,9 +180,9 @@ export class ChangesFeed<Doc>
 
   /** One page. A feed from the end to the start is read as one, since a page of it cannot be gone on from. */
   async #read(since: string | number, limit: number): Promise<Page<Doc>> {
-    const { descending, include_docs, conflicts, style, selector, doc_ids } = this.#query
+    const { descending, include_docs, conflicts, attachments, style, selector, doc_ids } = this.#query
     const bounded = descending ? this.#query.limit : limit
-    const asked = { since, limit: bounded, descending, include_docs, conflicts, style, selector, doc_ids }
+    const asked = { since, limit: bounded, descending, include_docs, conflicts, attachments, style, selector, doc_ids }
     const page = (await this.#connection.call('changes', asked)) as Page<Doc>
     return descending ? { ...page, pending: 0 } : page
   }

@@ -3,6 +3,7 @@
 // Nothing is kept here but calls that wait. **Every call settles**: with its answer, with the caller's abort, or with a
 // 503 `closed` once the connection has ended.
 
+import { type Contents, withContents } from './attachments.js'
 import { deferred } from './deferred.js'
 import { Emitter } from './emitter.js'
 import { decode, encode } from './encode.js'
@@ -22,7 +23,7 @@ import { type Port, portPair, threadPort } from './port.js'
 import type { EngineProgress } from './progress.js'
 import { handIn } from './rules.js'
 import { serve } from './serve.js'
-import type { DatabaseOptions, LogicModule } from './types.js'
+import type { DatabaseOptions, LogicModule, Progress } from './types.js'
 
 type PagePort = Port<FromPage, ToPage>
 
@@ -30,6 +31,7 @@ interface ConnectionEvents {
   changed: { last_seq: string }
   leader: { leading: boolean }
   closed: { reason: string }
+  progress: Progress
   replication: EngineProgress
 }
 
@@ -43,13 +45,17 @@ interface CallOptions {
   write?: boolean
   /** The name of the transaction that the call belongs to. */
   transaction?: string
+  /** It stages a content. */
+  stages?: true
+  /** The contents that the payload names: they are staged first. */
+  contents?: Contents | undefined
 }
 
 /** Answers what the engine asks for a replication. */
 export type Answering = (name: string, detail: { [member: string]: unknown }) => unknown
 
 interface Waiting {
-  resolve(answer: unknown): void
+  resolve(answer: Uint8Array): void
   reject(error: FirkinError | AbortError): void
 }
 
@@ -129,6 +135,8 @@ export class Connection extends Emitter<ConnectionEvents> {
   readonly #waiting = new Map<number, Waiting>()
   readonly #answering = new Map<number, Answering>()
   readonly #left = deferred<void>()
+  // What this page stages is known by it.
+  readonly #uploads = `${crypto.randomUUID()}/`
   #calls = 0
   #failure: FirkinError | undefined
   #closing: Promise<void> | undefined
@@ -157,19 +165,30 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   /** Runs a method of the engine. What `payload` holds is taken down before this returns. */
   async call(method: string, payload: unknown, options: CallOptions = {}): Promise<unknown> {
-    const { signal, replication, feed, write, transaction } = options
-    if (signal?.aborted) throw aborted(signal)
-    if (this.#ended !== undefined) throw this.#ended
-    if (this.#closing !== undefined) throw closed('the database is closed')
-    if (this.#failure !== undefined && method !== 'destroy') throw this.#failure
+    const { contents, signal } = options
+    this.#check(method, signal)
     const bytes = encode(payload)
+    if (contents === undefined || contents.size === 0) return decode(await this.send(method, bytes, options))
+    return withContents(this, contents, async () => decode(await this.send(method, bytes.slice(), options)), signal)
+  }
+
+  /** A name for a content that is to be staged. */
+  newUpload(): string {
+    return `${this.#uploads}${crypto.randomUUID()}`
+  }
+
+  /** As `call`, with a payload and an answer that are bytes. The payload is given away. */
+  async send(method: string, bytes: Uint8Array<ArrayBuffer>, options: CallOptions = {}): Promise<Uint8Array> {
+    const { signal, replication, feed, write, transaction, stages } = options
+    this.#check(method, signal)
     this.#calls += 1
     const call: Call = { type: 'call', id: this.#calls, method, payload: bytes }
     if (replication !== undefined) call.replication = replication
     if (feed !== undefined) call.feed = feed
     if (write) call.write = true
     if (transaction !== undefined) call.transaction = transaction
-    const { promise, resolve, reject } = deferred<unknown>()
+    if (stages) call.uploads = this.#uploads
+    const { promise, resolve, reject } = deferred<Uint8Array>()
     const abort = () => {
       this.#waiting.delete(call.id)
       reject(aborted(signal as AbortSignal))
@@ -178,6 +197,13 @@ export class Connection extends Emitter<ConnectionEvents> {
     signal?.addEventListener('abort', abort)
     this.#port.post(call, [bytes.buffer])
     return promise.finally(() => signal?.removeEventListener('abort', abort))
+  }
+
+  #check(method: string, signal: AbortSignal | undefined): void {
+    if (signal?.aborted) throw aborted(signal)
+    if (this.#ended !== undefined) throw this.#ended
+    if (this.#closing !== undefined) throw closed('the database is closed')
+    if (this.#failure !== undefined && method !== 'destroy') throw this.#failure
   }
 
   /** Has `answer` asked what the engine asks for the replication of this number; the function returned ends that. */
@@ -208,7 +234,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   #receive(message: ToPage): void {
     switch (message.type) {
       case 'result':
-        this.#settle(message.id, (waiting) => waiting.resolve(decode(message.payload)))
+        this.#settle(message.id, (waiting) => waiting.resolve(message.payload))
         break
       case 'refused':
         this.#settle(message.id, (waiting) => waiting.reject(errorOf(message.error)))

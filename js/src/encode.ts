@@ -57,7 +57,13 @@ function strangerWithin(value: object, depth: number): Stranger | undefined {
   if (depth > DEPTH_MAX) return { what: 'value that refers to itself', path: [] }
   if ('toJSON' in value && typeof value.toJSON === 'function') return strangerIn(value.toJSON(), depth + 1)
   if (Array.isArray(value)) return strangerAmong(value, depth)
-  if (value instanceof Map || value instanceof Set || value instanceof ArrayBuffer || ArrayBuffer.isView(value)) {
+  if (
+    value instanceof Blob ||
+    value instanceof Map ||
+    value instanceof Set ||
+    value instanceof ArrayBuffer ||
+    ArrayBuffer.isView(value)
+  ) {
     return { what: value.constructor.name, path: [] }
   }
   for (const name of Object.keys(value)) {

@@ -3,6 +3,8 @@
 // An instance says what is asked, as JSON, to the engine; it holds no documents. It can be used at once: calls wait
 // until the database is open, in this tab or in another that leads.
 
+import type { AttachmentContent, AttachmentOptions } from './attachment-types.js'
+import { attachmentGiven, blobOf, type Contents, readAttachment, withBlobs, withoutContents } from './attachments.js'
 import { ChangesFeed } from './changes.js'
 import { type Connection, connect, listDatabases, setWasm } from './connection.js'
 import { identified, named, withAttribution } from './document.js'
@@ -25,6 +27,7 @@ import type {
   BulkGetQuery,
   BulkGetResult,
   ChangesQuery,
+  Compacted,
   ConsumerPosition,
   DatabaseOptions,
   DistinctOptions,
@@ -42,6 +45,8 @@ import type {
   KnownPath,
   OpenRev,
   OpenRevsOptions,
+  Progress,
+  Purged,
   PutOptions,
   Refused,
   RemoveOptions,
@@ -56,6 +61,8 @@ import type {
 import { Watched } from './watch.js'
 
 export interface DatabaseEvents {
+  /** How far a compaction has come. */
+  progress: Progress
   /** Documents have changed, by this tab, another or a replication. */
   changed: { last_seq: string }
   /** This instance runs the engine from now on (`leading`), or another does. */
@@ -88,6 +95,7 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
     this.ready = this.#connection.opened
     this.#connection.on('changed', (detail) => this.emit('changed', detail))
     this.#connection.on('leader', (detail) => this.emit('leader', detail))
+    this.#connection.on('progress', (detail) => this.emit('progress', detail))
     this.#connection.on('closed', (detail) => this.emit('closed', detail))
     const replicate = (direction: Direction) => (peer: Peer, asked?: ReplicationOptions) =>
       new Replication(this.#connection, direction, peer, asked)
@@ -107,12 +115,13 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
   /** Writes a document: a new one without `_rev`, else the next revision of the one that `_rev` names. */
   async put(doc: Writable<Doc> | Tombstone, options: PutOptions = {}): Promise<Written> {
     const { signal, author, message, new_edits, force, durability = this.#durability } = options
-    const written = withAttribution(identified(doc), author, message)
+    const contents: Contents = new Map()
+    const written = this.#withoutContents(withAttribution(identified(doc), author, message), contents)
     if (new_edits !== false) {
-      return this.#write('put', { doc: written, options: { durability, force } }, signal)
+      return this.#write('put', { doc: written, options: { durability, force } }, signal, contents)
     }
     const payload = { docs: [written], new_edits, options: { durability } }
-    const [row] = await this.#call<(Written | Refused)[]>('bulkDocs', payload, signal)
+    const [row] = await this.#call<(Written | Refused)[]>('bulkDocs', payload, signal, contents)
     if (row !== undefined && 'error' in row) throw new FirkinError({ ...row, name: row.error })
     return { ok: true, id: String(written._id), rev: String(written._rev) }
   }
@@ -145,9 +154,9 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
     if (typeof id !== 'string') throw badRequest('the id of a document is a string')
     const { signal, ...asked } = options
     if ('path' in asked) return this.#call('value', { id, path: asked.path }, signal)
-    if (!('open_revs' in asked)) return this.#call('get', { id, options: asked }, signal)
-    const { open_revs, revs, latest } = asked
-    return this.#call('openRevs', { id, revs: open_revs, latest, with_revisions: revs }, signal)
+    if (!('open_revs' in asked)) return this.#get(id, asked, signal)
+    const { open_revs, revs, latest, attachments } = asked
+    return this.#call('openRevs', { id, revs: open_revs, latest, with_revisions: revs, attachments }, signal)
   }
 
   /**
@@ -161,8 +170,12 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
   ): Promise<(Written | Refused)[]> {
     const { signal, new_edits, atomic, durability = this.#durability } = options
     if (!Array.isArray(docs)) throw badRequest('bulkDocs takes an array of documents')
-    const payload = { docs: docs.map(named), new_edits, options: { durability, atomic } }
-    return new_edits === false ? this.#call('bulkDocs', payload, signal) : this.#write('bulkDocs', payload, signal)
+    const contents: Contents = new Map()
+    const written = docs.map((doc) => this.#withoutContents(named(doc), contents))
+    const payload = { docs: written, new_edits, options: { durability, atomic } }
+    return new_edits === false
+      ? this.#call('bulkDocs', payload, signal, contents)
+      : this.#write('bulkDocs', payload, signal, contents)
   }
 
   /** Many documents, or revisions of documents, at once. */
@@ -274,6 +287,56 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
     return new Watched(this.#connection, id, path, options ?? {})
   }
 
+  /**
+   * Writes a revision on top of `rev` with one more attachment, or another under that name; without `rev` it is the first
+   * revision of a new document. The type is the content's own where none is given.
+   */
+  putAttachment(
+    id: string,
+    name: string,
+    rev: string | undefined,
+    content: AttachmentContent,
+    type?: string,
+    options?: RemoveOptions,
+  ): Promise<Written>
+  putAttachment(id: string, name: string, content: AttachmentContent, type?: string): Promise<Written>
+  async putAttachment(id: string, name: string, ...given: unknown[]): Promise<Written> {
+    const [rev, content, type, options] = attachmentGiven(given)
+    const { signal, durability = this.#durability } = options
+    const [staged, blob] = [this.#connection.newUpload(), blobOf(content)]
+    const content_type = type ?? (blob.type || 'application/octet-stream')
+    const payload = { id, name, rev, content_type, staged, options: { durability } }
+    return this.#write('putAttachment', payload, signal, new Map([[staged, blob]]))
+  }
+
+  /** The content of an attachment, with its type. 404 where there is none. */
+  async getAttachment(id: string, name: string, options: AttachmentOptions = {}): Promise<Blob> {
+    return readAttachment(this.#connection, { id, name, rev: options.rev }, options.signal)
+  }
+
+  /** Writes a revision on top of `rev` that lacks the attachment. */
+  async removeAttachment(id: string, name: string, rev: string, options: RemoveOptions = {}): Promise<Written> {
+    const { signal, durability = this.#durability } = options
+    return this.#write('removeAttachment', { id, name, rev, options: { durability } }, signal)
+  }
+
+  /**
+   * Drops what is not needed any more: the bodies of revisions that others followed, except those that open branches grew
+   * from, and contents of attachments that no document has. Writes go on meanwhile.
+   */
+  async compact(options: Abortable = {}): Promise<Compacted> {
+    return this.#call('compact', {}, options.signal)
+  }
+
+  /**
+   * Takes a current revision out of this replica as if it had never been here, with those of its ancestors that no other
+   * branch has. Other replicas keep theirs.
+   */
+  async purge(id: string, rev: string, options: RemoveOptions = {}): Promise<Purged> {
+    const { signal, durability = this.#durability } = options
+    return this.#write('purge', { id, rev, options: { durability } }, signal)
+  }
+
   async info(): Promise<Info> {
     return this.#call('info', {})
   }
@@ -312,13 +375,24 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
     return this.close()
   }
 
-  /** As `#call`, for what changes documents and is refused if they are not as the caller knows them. */
-  #write<Answer>(method: string, payload: unknown, signal?: AbortSignal): Promise<Answer> {
-    return this.#connection.call(method, payload, { signal, write: true }) as Promise<Answer>
+  async #get(id: string, options: GetOptions, signal: AbortSignal | undefined): Promise<AnyDocument> {
+    const { binary, attachments, ...asked } = options
+    const inBase64 = attachments && !binary
+    const doc = await this.#call<AnyDocument>('get', { id, options: { ...asked, attachments: inBase64 } }, signal)
+    return attachments && binary ? withBlobs(this.#connection, doc, signal) : doc
   }
 
-  #call<Answer>(method: string, payload: unknown, signal?: AbortSignal): Promise<Answer> {
-    return this.#connection.call(method, payload, { signal }) as Promise<Answer>
+  #withoutContents(doc: AnyDocument, contents: Contents): AnyDocument {
+    return withoutContents(doc, contents, () => this.#connection.newUpload())
+  }
+
+  /** As `#call`, for what changes documents and is refused if they are not as the caller knows them. */
+  #write<Answer>(method: string, payload: unknown, signal?: AbortSignal, contents?: Contents): Promise<Answer> {
+    return this.#connection.call(method, payload, { signal, write: true, contents }) as Promise<Answer>
+  }
+
+  #call<Answer>(method: string, payload: unknown, signal?: AbortSignal, contents?: Contents): Promise<Answer> {
+    return this.#connection.call(method, payload, { signal, contents }) as Promise<Answer>
   }
 }
 

@@ -1,3 +1,4 @@
+export type * from './attachment-types.js'
 export { ChangesFeed } from './changes.js'
 export type { AbortError, ErrorReport } from './errors.js'
 export { FirkinError } from './errors.js'

@@ -1,8 +1,8 @@
 // The one who runs the engine, and serves all members of the database's tabs with it, its own page among them.
 //
-// Of each client it knows the replications and transactions that it began, what it follows and the questions put to it, so
-// that all end when the client does. An engine that has panicked or trapped is never called again: what waits for it is
-// refused, and the leader is lost.
+// Of each client it knows the replications and transactions that it began, what it follows, the contents that it stages and the
+// questions put to it, so that all end when the client does. An engine that has panicked or trapped is never called again: what
+// waits for it is refused, and the leader is lost.
 
 import { encode } from './encode.js'
 import { loadEngine } from './engine.js'
@@ -42,6 +42,7 @@ export class Leader {
   readonly #transactions = new Map<string, string>()
   /** What clients follow, by its number. */
   readonly #feeds = new Map<number, string>()
+  readonly #uploads = new Map<string, string>()
   readonly #asked = new Map<number, Asked>()
   readonly #ended = new AbortController()
   // An answer to another leader's question must not be taken for one to ours.
@@ -101,6 +102,9 @@ export class Leader {
       this.#feeds.delete(feed)
       void this.#tell('followEnd', { id: feed })
     }
+    const prefix = this.#uploads.get(client)
+    if (prefix !== undefined) void this.#tell('unstage', { prefix })
+    this.#uploads.delete(client)
     for (const [id, asked] of this.#asked) {
       if (asked.client !== client) continue
       this.#asked.delete(id)
@@ -120,7 +124,7 @@ export class Leader {
   }
 
   async #serve(client: string, call: Call): Promise<void> {
-    const { id, method, replication, transaction, feed } = call
+    const { id, method, replication, transaction, feed, uploads } = call
     if (this.#leaving) return this.#around.send(client, { type: 'unserved', id })
     if (method === 'destroy') return this.#destroy(client, id)
     const begun = { client, call }
@@ -133,6 +137,7 @@ export class Leader {
     }
     if (feed !== undefined && method === 'followEnd') this.#feeds.delete(feed)
     else if (feed !== undefined) this.#feeds.set(feed, client)
+    if (uploads !== undefined) this.#uploads.set(client, uploads)
     const outcome = await this.#run(call)
     if (begins) this.#replications.delete(replication)
     if (this.#underWay.delete(begun)) this.#around.send(client, outcome)

@@ -29,6 +29,8 @@ export interface Call {
   write?: true
   /** The name of the transaction that the call begins, belongs to or ends. */
   transaction?: string
+  /** Of a call that stages a content: what the names of all that its page stages start with. */
+  uploads?: string
 }
 
 /** What the page says to a question. */

@@ -3,6 +3,8 @@
 // A type parameter `Doc` stands for the app's own part of a document; the members that start with an underscore, and
 // `firkin`, are added here.
 
+import type { Attachment, WritableAttachments } from './attachment-types.js'
+
 /** Who wrote a revision, when and why: the one member at the top of a document that is not the app's. */
 export interface Attribution {
   author?: string
@@ -26,6 +28,7 @@ export interface Stored {
   _revisions?: { start: number; ids: string[] }
   /** The history with what is kept of it; only with `revs_info`. */
   _revs_info?: { rev: string; status: 'available' | 'missing' | 'deleted' }[]
+  _attachments?: { [name: string]: Attachment }
   firkin?: Attribution
 }
 
@@ -33,20 +36,22 @@ export interface Stored {
 export type Existing<Doc> = Doc & Stored
 
 /** A document as it is written: new without `_rev`, else the next revision of the one that `_rev` names. */
-export type Writable<Doc> = Doc & {
-  _id: string
-  _rev?: string | undefined
-  _deleted?: boolean
-  _revisions?: { start: number; ids: string[] }
-}
+export type Writable<Doc> = Doc &
+  WritableAttachments & {
+    _id: string
+    _rev?: string | undefined
+    _deleted?: boolean
+    _revisions?: { start: number; ids: string[] }
+  }
 
 /** A document that may still lack its id; it is given a random one. */
-export type Unnamed<Doc> = (Doc extends unknown ? Omit<Doc, '_id'> : never) & {
-  _id?: string
-  _rev?: string | undefined
-  _deleted?: boolean
-  _revisions?: { start: number; ids: string[] }
-}
+export type Unnamed<Doc> = (Doc extends unknown ? Omit<Doc, '_id'> : never) &
+  WritableAttachments & {
+    _id?: string
+    _rev?: string | undefined
+    _deleted?: boolean
+    _revisions?: { start: number; ids: string[] }
+  }
 
 /** What removes a document. It may keep members, such as those that filters ask for. */
 export interface Tombstone {
@@ -169,6 +174,10 @@ export interface GetOptions extends Abortable {
   conflicts?: boolean
   /** With `rev`: the leaf that `rev` led to. */
   latest?: boolean
+  /** Shows attachments with their data, in base64, rather than as stubs. */
+  attachments?: boolean
+  /** With `attachments`: shows the data as Blobs, which is cheaper. */
+  binary?: boolean
 }
 
 export interface ValueOptions extends Abortable {
@@ -180,6 +189,8 @@ export interface OpenRevsOptions extends Abortable {
   open_revs: 'all' | string[]
   revs?: boolean
   latest?: boolean
+  /** Shows attachments with their data, in base64. */
+  attachments?: boolean
 }
 
 /** A row of `get` with `open_revs`. */
@@ -189,6 +200,8 @@ export interface BulkGetQuery extends Abortable {
   docs: { id: string; rev?: string }[]
   revs?: boolean
   latest?: boolean
+  /** Shows attachments with their data, in base64. */
+  attachments?: boolean
 }
 
 export interface BulkGetResult<Doc> {
@@ -202,6 +215,8 @@ export interface AllDocsQuery extends Abortable {
   include_docs?: boolean
   /** Adds `_conflicts` to the documents, which `include_docs` asks for. */
   conflicts?: boolean
+  /** Shows attachments of the documents with their data, in base64. */
+  attachments?: boolean
   startkey?: string
   endkey?: string
   inclusive_end?: boolean
@@ -325,6 +340,8 @@ export interface ChangesQuery extends Abortable {
   descending?: boolean
   include_docs?: boolean
   conflicts?: boolean
+  /** Shows attachments of the documents with their data, in base64. */
+  attachments?: boolean
   /** `all_docs` names every leaf, `main_only` (the default) the winning revision. */
   style?: 'main_only' | 'all_docs'
   selector?: Selector
@@ -351,6 +368,32 @@ export interface ConsumerPosition {
   name: string
   /** All changes up to this one are handled. */
   seq: string
+}
+
+/** What a compaction did. */
+export interface Compacted {
+  ok: true
+  /** How many documents were looked at: those that changed since the last compaction. */
+  documents: number
+  /** How many revisions lost their bodies. */
+  revisions: number
+  contents_dropped: number
+  /** How many contents of attachments there are; each is stored once, however many documents have it. */
+  contents_kept: number
+  contents_kept_bytes: number
+  /** How many long contents are coming in, whose documents are not written yet. */
+  contents_incoming: number
+}
+
+/** How far something that takes long has come. */
+export type Progress = { task: 'compact' } & Omit<Compacted, 'ok'>
+
+/** What was purged. */
+export interface Purged {
+  ok: true
+  /** The leaf, and those of its ancestors that no other leaf descends from, in this order. */
+  deletedRevs: string[]
+  documentWasRemovedCompletely: boolean
 }
 
 export interface Info {

@@ -2,6 +2,7 @@
 
 import {
   type AnyDocument,
+  type Attachment,
   type Existing,
   Firkin,
   type FirkinError,
@@ -161,6 +162,23 @@ export async function reviews(db: Firkin<Note>): Promise<void> {
     // @ts-expect-error: a merged note has a title
     await review.merge({ stars: 1 })
   }
+}
+
+export async function attachments(db: Firkin<Note>, file: File): Promise<void> {
+  const { rev } = await db.putAttachment('a', 'x', undefined, file)
+  await db.putAttachment('a', 'x', new Uint8Array(), 'text/plain')
+  const blob = await db.getAttachment('a', 'x', { rev })
+  holds<Equal<typeof blob, Blob>>()
+  const note = await db.get('a', { attachments: true, binary: true })
+  holds<Equal<typeof note._attachments, { [name: string]: Attachment } | undefined>>()
+  await db.put({ ...note, _attachments: { ...note._attachments, y: { data: file } } })
+  await db.post({ title: 'x', _attachments: { y: { content_type: 'text/plain', data: 'eA==' } } })
+  // @ts-expect-error: an attachment has data, or is a stub
+  await db.put({ ...note, _attachments: { y: { content_type: 'text/plain' } } })
+  const { revisions } = await db.compact()
+  revisions.toFixed()
+  const { deletedRevs } = await db.purge('a', rev)
+  deletedRevs[0]?.trim()
 }
 
 export async function untyped(db: Firkin): Promise<void> {

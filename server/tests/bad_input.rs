@@ -95,7 +95,7 @@ const DOCUMENTS: &[Row<'_>] = &[
     ("PATCH", "/things/a", "{}", 405, "method_not_allowed"),
     ("GET", "/things/none/file", "", 404, "not_found"),
     ("GET", "/things/a/file", "", 404, "not_found"),
-    ("PUT", "/things/a/file", "x", 501, "not_implemented"),
+    ("PUT", "/things/a/file", "x", 409, "conflict"),
 ];
 
 const MANY_DOCUMENTS: &[Row<'_>] = &[

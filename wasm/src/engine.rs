@@ -89,7 +89,8 @@ impl Engine {
         })
     }
 
-    /// Runs `method`; `payload` and the answer are JSON in UTF-8, the answer may be empty.
+    /// Runs `method`; `payload` and the answer are JSON in UTF-8, the answer may be empty. A few methods have bytes behind the
+    /// JSON, which is then preceded by its length.
     #[wasm_bindgen(unchecked_return_type = "Promise<Uint8Array>")]
     pub fn call(&self, method: String, payload: Vec<u8>) -> Promise {
         let task = self.opened.borrow().as_ref().map(Task::begin);
@@ -160,6 +161,11 @@ impl Opened {
             tasks: Cell::new(0),
             idle: Event::new(),
         })
+    }
+
+    /// Whether what takes long should end before it is done.
+    pub fn is_closing(&self) -> bool {
+        self.closing.is_cancelled()
     }
 
     /// Ends all tasks; the database's connection is closed when this returns.

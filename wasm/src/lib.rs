@@ -18,6 +18,7 @@ pub mod clock;
 mod commands;
 mod engine;
 mod failure;
+mod frame;
 pub mod headers;
 pub mod host;
 pub mod indexeddb;

@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::read::read_head;
+use super::read::{body_text, read_head};
 use super::text::{document_text, revs};
 use super::{Database, ReadError};
 use crate::document::{Head, keys};
@@ -31,6 +31,8 @@ pub struct AllDocsQuery {
     pub include_docs: bool,
     /// Adds `_conflicts` to the documents.
     pub conflicts: bool,
+    /// Shows attachments of the documents with their data.
+    pub attachments: bool,
 }
 
 impl Default for AllDocsQuery {
@@ -45,6 +47,7 @@ impl Default for AllDocsQuery {
             descending: false,
             include_docs: false,
             conflicts: false,
+            attachments: false,
         }
     }
 }
@@ -191,7 +194,7 @@ async fn write_row<S: Snapshot>(
     if query.include_docs && winner.deleted {
         out.extend_from_slice(b",\"doc\":null");
     } else if query.include_docs {
-        let body = snapshot.get(&keys::body(id, &winner.rev)).await?.ok_or(ReadError::Missing)?;
+        let body = body_text(snapshot, id, &winner.rev, query.attachments).await?.ok_or(ReadError::Missing)?;
         let mut extras = Vec::new();
         if query.conflicts && head.conflicts().next().is_some() {
             extras.push(("_conflicts", revs(head.conflicts().map(|leaf| &leaf.rev))));

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use hashbrown::HashSet;
 
+use super::attached::with_data;
 use super::error::damaged_body;
 use super::state::State;
 use super::text::{document_text, document_value, revs};
@@ -42,6 +43,8 @@ pub struct ChangesQuery {
     pub all_leaves: bool,
     /// Adds `_conflicts` to the documents.
     pub conflicts: bool,
+    /// Shows attachments of the documents with their data.
+    pub attachments: bool,
     /// Only these documents.
     pub doc_ids: Option<Vec<String>>,
     /// Only documents whose winner matches. Tombstones are asked too; they show `_deleted`.
@@ -175,6 +178,7 @@ async fn winner_if_wanted<S: Snapshot>(
     if !query.include_docs {
         return Ok(Some(None));
     }
+    let body = if query.attachments { with_data(snapshot, id, &winner.rev, body).await? } else { body };
     let mut extras = Vec::new();
     if query.conflicts && head.conflicts().next().is_some() {
         extras.push(("_conflicts", revs(head.conflicts().map(|leaf| &leaf.rev))));

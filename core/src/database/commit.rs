@@ -6,6 +6,7 @@ use core::mem;
 
 use hashbrown::HashMap;
 
+use super::contents::ContentChanges;
 use super::edit::Edit;
 use super::live::{Change, Changes};
 use super::state::State;
@@ -61,19 +62,25 @@ impl Edits {
         let first_seq = state.seq + 1;
         let mut batch = Batch::new();
         let mut index = index.update(snapshot);
-        for mut edit in self.edits.into_iter().filter(|edit| !edit.bodies.is_empty()) {
+        let (mut contents, mut has_purged) = (ContentChanges::default(), false);
+        for mut edit in self.edits.into_iter().filter(Edit::is_changed) {
             state.seq += 1;
-            let leaves = edit.stage(snapshot, revs_limit, &mut batch).await?;
-            let head = Head { seq: state.seq, leaves };
-            let winners = stage_postings(snapshot, &mut edit, &head, &mut index, &mut batch).await?;
-            stage_head(&edit, &head, &mut batch);
+            let leaves = edit.stage(snapshot, revs_limit, &mut contents, &mut batch).await?;
+            // A document that was purged whole has no head any more, and no row in the feed.
+            let head = (!leaves.is_empty()).then_some(Head { seq: state.seq, leaves });
+            has_purged |= head.is_none();
+            let winners = stage_postings(snapshot, &mut edit, head.as_ref(), &mut index, &mut batch).await?;
+            stage_head(&edit, head.as_ref(), &mut batch);
             match edit.stored.as_ref().map(Head::is_deleted) {
                 Some(true) => state.doc_del_count = state.doc_del_count.saturating_sub(1),
                 Some(false) => state.doc_count = state.doc_count.saturating_sub(1),
                 None => {}
             }
-            let count = if head.is_deleted() { &mut state.doc_del_count } else { &mut state.doc_count };
-            *count += 1;
+            match head.as_ref().map(Head::is_deleted) {
+                Some(true) => state.doc_del_count += 1,
+                Some(false) => state.doc_count += 1,
+                None => {}
+            }
             if let (Some(changes), Some(winners)) = (&mut changes, winners) {
                 add_change(edit, winners, changes);
             }
@@ -81,9 +88,10 @@ impl Edits {
         if state.seq < first_seq {
             return Ok(None);
         }
+        contents.settle(snapshot, &mut batch).await?;
         state.stage(first_seq, &mut batch);
         let updated = index.stage(&mut batch).await?;
-        Ok(Some(Staged { batch, state, updated, changes }))
+        Ok(Some(Staged { batch, state, updated, contents, has_purged, changes }))
     }
 }
 
@@ -93,6 +101,9 @@ pub(super) struct Staged {
     /// What holds of the database afterwards.
     pub(super) state: State,
     updated: Updated,
+    contents: ContentChanges,
+    /// Whether a document is gone without a row in the feed.
+    has_purged: bool,
     changes: Option<Changes>,
 }
 
@@ -119,7 +130,11 @@ impl<K: Kv> Database<K> {
         durability: Option<Durability>,
     ) -> Result<(), StorageError> {
         self.kv.commit(staged.batch, durability.unwrap_or(self.options.durability)).await?;
+        staged.contents.committed(&self.staging);
         self.index.adopt(staged.updated);
+        if staged.has_purged {
+            self.purge_seq.set(staged.state.seq);
+        }
         self.state.replace(staged.state);
         self.changed.notify(usize::MAX);
         self.subscribers.publish(staged.changes);
@@ -137,12 +152,17 @@ fn add_change(edit: Edit, winners: Winners, changes: &mut Changes) {
     changes.add(Change { id: edit.id, before, after }, bytes);
 }
 
-fn stage_head(edit: &Edit, head: &Head, batch: &mut Batch) {
-    let mut record = Vec::with_capacity(48);
-    head.encode(&mut record);
-    batch.put(&keys::head(&edit.id), &record);
-    let length = u32::try_from(edit.id.len()).unwrap_or(u32::MAX).to_be_bytes();
-    batch.put(&keys::change(head.seq), &[length.as_slice(), edit.id.as_bytes(), &record].concat());
+fn stage_head(edit: &Edit, head: Option<&Head>, batch: &mut Batch) {
+    match head {
+        Some(head) => {
+            let mut record = Vec::with_capacity(48);
+            head.encode(&mut record);
+            batch.put(&keys::head(&edit.id), &record);
+            let length = u32::try_from(edit.id.len()).unwrap_or(u32::MAX).to_be_bytes();
+            batch.put(&keys::change(head.seq), &[length.as_slice(), edit.id.as_bytes(), &record].concat());
+        }
+        None => batch.delete(&keys::head(&edit.id)),
+    }
     if let Some(stored) = &edit.stored {
         batch.delete(&keys::change(stored.seq));
     }
@@ -152,12 +172,12 @@ fn stage_head(edit: &Edit, head: &Head, batch: &mut Batch) {
 async fn stage_postings<S: Snapshot>(
     snapshot: &S,
     edit: &mut Edit,
-    head: &Head,
+    head: Option<&Head>,
     index: &mut IndexUpdate<'_, S>,
     batch: &mut Batch,
 ) -> Result<Option<Winners>, StorageError> {
     let alive = |head: &Head| head.winner().filter(|leaf| !leaf.deleted).map(|leaf| leaf.rev.clone());
-    let (before, after) = (edit.stored.as_ref().and_then(alive), alive(head));
+    let (before, after) = (edit.stored.as_ref().and_then(alive), head.and_then(alive));
     if before == after {
         return Ok(None);
     }

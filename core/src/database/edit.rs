@@ -3,8 +3,11 @@
 //! An edit on the only leaf of a document needs no more of its tree than that leaf, whatever the length of its history. Any
 //! other edit loads the tree.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use super::attached::{self, Attachment, Attachments};
+use super::contents::ContentChanges;
 use crate::document::{Head, Leaf, keys};
 use crate::json::Object;
 use crate::revision::{Merged, Node, Outcome, Rev, RevTree, Revisions};
@@ -18,12 +21,15 @@ pub(super) struct Edit {
     tree: Tree,
     /// The revisions that came in this write.
     pub(super) bodies: Vec<(Rev, Body)>,
+    /// The revisions that this write purges.
+    purged: Vec<Rev>,
 }
 
-/// A body that came in this write: as text, to be stored, and parsed, to be posted.
+/// A body that came in this write: as text, to be stored, and parsed, to be posted. The text shows the attachments.
 pub(super) struct Body {
     pub(super) text: Vec<u8>,
     pub(super) members: Object,
+    pub(super) attachments: Attachments,
 }
 
 /// What is held of a document's revision tree.
@@ -46,7 +52,7 @@ impl Edit {
             Some([leaf]) => Tree::Branch { leaf: leaf.clone(), added: Vec::new() },
             Some(_) => Tree::Whole { tree: load_tree(snapshot, id).await?, changed: Vec::new() },
         };
-        Ok(Self { id: id.into(), stored, tree, bodies: Vec::new() })
+        Ok(Self { id: id.into(), stored, tree, bodies: Vec::new(), purged: Vec::new() })
     }
 
     /// The winning leaf as it is now: its revision, and whether it is deleted.
@@ -75,6 +81,11 @@ impl Edit {
             Tree::Branch { added, .. } => added.iter().any(|(new, node)| new == rev && node.deleted),
             Tree::Whole { tree, .. } => tree.node(rev).is_some_and(|node| node.deleted),
         }
+    }
+
+    /// Whether `rev` is here, be it with its body or as an ancestor only.
+    pub(super) async fn contains<S: Snapshot>(&self, snapshot: &S, rev: &Rev) -> Result<bool, StorageError> {
+        Ok(snapshot.get(&keys::node(&self.id, rev)).await?.is_some())
     }
 
     /// Adds the newest revision of `path`, whose body came with it. The body comes back if the revision was here already.
@@ -113,46 +124,93 @@ impl Edit {
         Ok(None)
     }
 
+    /// Whether this write changes the document.
+    pub(super) fn is_changed(&self) -> bool {
+        !self.bodies.is_empty() || !self.purged.is_empty()
+    }
+
+    /// The attachments of a revision that is here.
+    pub(super) async fn attachments_of<S: Snapshot>(
+        &self,
+        snapshot: &S,
+        rev: &Rev,
+    ) -> Result<Vec<Attachment>, StorageError> {
+        match self.bodies.iter().find(|(new, _)| new == rev) {
+            Some((_, body)) => Ok(body.attachments.all.clone()),
+            None => attached::attachments_of(snapshot, &self.id, rev).await,
+        }
+    }
+
+    /// The attachments of all revisions that are here, the newest first.
+    pub(super) async fn all_attachments<S: Snapshot>(&self, snapshot: &S) -> Result<Vec<Attachment>, StorageError> {
+        let new = self.bodies.iter().rev().flat_map(|(_, body)| body.attachments.all.iter().cloned());
+        let mut all: Vec<Attachment> = new.collect();
+        all.append(&mut attached::attachments_of_all(snapshot, &self.id).await?);
+        Ok(all)
+    }
+
+    /// Takes the leaf `rev` away, and those of its ancestors that no other leaf descends from; returns them, the leaf first.
+    /// `None` if it is no leaf.
+    pub(super) async fn purge<S: Snapshot>(
+        &mut self,
+        snapshot: &S,
+        rev: &Rev,
+    ) -> Result<Option<Vec<Rev>>, StorageError> {
+        let mut tree = load_tree(snapshot, &self.id).await?;
+        let Some(removed) = tree.prune(rev) else { return Ok(None) };
+        self.purged.clone_from(&removed);
+        self.tree = Tree::Whole { tree, changed: Vec::new() };
+        Ok(Some(removed))
+    }
+
     /// Cuts histories to `revs_limit` revisions a branch, adds nodes and bodies to `batch` and returns the leaves in
     /// the order of winning.
     pub(super) async fn stage<S: Snapshot>(
         &mut self,
         snapshot: &S,
         revs_limit: u32,
+        contents: &mut ContentChanges,
         batch: &mut Batch,
     ) -> Result<Vec<Leaf>, StorageError> {
-        for (rev, body) in &self.bodies {
-            batch.put(&keys::body(&self.id, rev), &body.text);
-        }
         let id = self.id.as_str();
-        match &mut self.tree {
+        let mut removed: BTreeSet<Rev> = self.purged.iter().cloned().collect();
+        let leaves = match &mut self.tree {
             Tree::Branch { leaf, added } => {
                 for (rev, node) in added.iter() {
                     put_node(id, rev, node, batch);
                 }
                 let oldest = (leaf.rev.generation() + 1).saturating_sub(u64::from(revs_limit).max(1));
                 if leaf.oldest < oldest {
-                    cut_branch(snapshot, id, oldest, batch).await?;
-                    for (rev, _) in added.iter().filter(|(rev, _)| rev.generation() < oldest) {
-                        delete_revision(id, rev, batch);
-                    }
+                    removed.append(&mut revisions_before(snapshot, id, oldest).await?);
+                    removed.extend(added.iter().map(|(rev, _)| rev).filter(|rev| rev.generation() < oldest).cloned());
                     leaf.oldest = oldest;
                 }
-                Ok([leaf.clone()].into())
+                [leaf.clone()].into()
             }
             Tree::Whole { tree, changed } => {
-                let removed = tree.stem(revs_limit.max(1));
+                removed.extend(tree.stem(revs_limit.max(1)));
                 for rev in changed.iter() {
                     if let Some(node) = tree.node(rev) {
                         put_node(id, rev, node, batch);
                     }
                 }
-                for rev in &removed {
-                    delete_revision(id, rev, batch);
-                }
-                Ok(leaves_of(tree))
+                leaves_of(tree)
+            }
+        };
+        for rev in &removed {
+            batch.delete(&keys::node(id, rev));
+            batch.delete(&keys::body(id, rev));
+            contents.detach(snapshot, id, rev, batch).await?;
+        }
+        for (rev, body) in &mut self.bodies {
+            let incoming = core::mem::take(&mut body.attachments.incoming);
+            incoming.into_iter().for_each(|incoming| contents.add(incoming));
+            if !removed.contains(rev) {
+                batch.put(&keys::body(id, rev), &body.text);
+                contents.attach(id, rev, &body.attachments.hashes(), batch);
             }
         }
+        Ok(leaves)
     }
 }
 
@@ -165,19 +223,15 @@ fn leaves_of(tree: &RevTree) -> Vec<Leaf> {
     tree.leaves().into_iter().map(leaf).collect()
 }
 
-fn put_node(id: &str, rev: &Rev, node: &Node, batch: &mut Batch) {
+pub(super) fn put_node(id: &str, rev: &Rev, node: &Node, batch: &mut Batch) {
     let mut record = Vec::with_capacity(24);
     node.encode(&mut record);
     batch.put(&keys::node(id, rev), &record);
 }
 
-fn delete_revision(id: &str, rev: &Rev, batch: &mut Batch) {
-    batch.delete(&keys::node(id, rev));
-    batch.delete(&keys::body(id, rev));
-}
-
-/// Deletes what is stored of the generations before `oldest`. Nodes stand in the order of their generations.
-async fn cut_branch<S: Snapshot>(snapshot: &S, id: &str, oldest: u64, batch: &mut Batch) -> Result<(), StorageError> {
+/// The stored revisions of the generations before `oldest`. Nodes stand in the order of their generations.
+async fn revisions_before<S: Snapshot>(snapshot: &S, id: &str, oldest: u64) -> Result<BTreeSet<Rev>, StorageError> {
+    let mut revs = BTreeSet::new();
     let prefix = keys::nodes(id);
     let mut nodes = snapshot.range(KeyRange::prefix(&prefix), Direction::Forward)?;
     while nodes.advance().await? {
@@ -187,9 +241,9 @@ async fn cut_branch<S: Snapshot>(snapshot: &S, id: &str, oldest: u64, batch: &mu
         if rev.generation() >= oldest {
             break;
         }
-        delete_revision(id, &rev, batch);
+        revs.insert(rev);
     }
-    Ok(())
+    Ok(revs)
 }
 
 /// The whole revision tree of a document.

@@ -25,6 +25,23 @@ pub enum WriteError {
     /// There is no such document to remove.
     #[error("missing")]
     NotFound,
+    /// A stub stands for an attachment that is not here.
+    #[error("Invalid attachment stub in {id} for {name}")]
+    MissingStub {
+        /// The document's id.
+        id: alloc::string::String,
+        /// The attachment's name.
+        name: alloc::string::String,
+    },
+    /// There is no such attachment to remove.
+    #[error("Document is missing attachment")]
+    NoAttachment,
+    /// The content that was to be attached is not staged here: it is to be sent again, from its beginning.
+    #[error("The content is not here any more; send it again.")]
+    ContentLost,
+    /// The revision that is to be purged is not a leaf.
+    #[error("The requested revision is not a leaf")]
+    NotALeaf,
     /// A document of a replica names no revision.
     #[error("Invalid rev format")]
     NoRev,
@@ -48,8 +65,10 @@ impl WriteError {
             Self::Storage(error) => return error.report(),
             Self::Logic(error) => return error.report(),
             Self::Refused(report) => return report.clone(),
-            Self::Conflict | Self::OtherBody => (409, "conflict"),
-            Self::NotFound => (404, "not_found"),
+            Self::Conflict | Self::OtherBody | Self::NotALeaf => (409, "conflict"),
+            Self::NotFound | Self::NoAttachment => (404, "not_found"),
+            Self::ContentLost => (404, "content_lost"),
+            Self::MissingStub { .. } => (412, "missing_stub"),
             Self::NoRev => (400, "bad_request"),
         };
         ErrorReport::new(status, name, format!("{self}"))
@@ -71,6 +90,9 @@ pub enum ReadError {
     /// The document is deleted.
     #[error("deleted")]
     Deleted,
+    /// The revision has no attachment of that name.
+    #[error("Document is missing attachment")]
+    NoAttachment,
     /// A revision that is none.
     #[error(transparent)]
     Revision(#[from] RevError),
@@ -89,7 +111,7 @@ impl ReadError {
         let (status, name) = match self {
             Self::Revision(error) => return error.report(),
             Self::Storage(error) => return error.report(),
-            Self::Missing | Self::Deleted => (404, "not_found"),
+            Self::Missing | Self::Deleted | Self::NoAttachment => (404, "not_found"),
             Self::BadSince => (400, "bad_request"),
         };
         ErrorReport::new(status, name, format!("{self}"))

@@ -11,14 +11,15 @@ use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
+use super::attached;
 use super::commit::Edits;
 use super::edit::{Edit, load_tree};
 use super::text::{document_text, new_document_text};
 use super::write::{parent_of, path_of};
 use super::{Database, WriteError};
-use crate::document::{Document, keys};
+use crate::document::{Document, GivenAttachment, keys};
 use crate::error::ErrorReport;
-use crate::json;
+use crate::json::{self, Object, Value};
 use crate::logic::{Logic, LogicError, Proposal, Verdict};
 use crate::revision::{Rev, Revisions};
 use crate::storage::{Kv, Snapshot, StorageError};
@@ -123,7 +124,7 @@ impl<K: Kv> Database<K> {
         Ok(())
     }
 
-    /// Puts what the logic made of the document in its place.
+    /// Puts what the logic made of the document in its place. Its attachments stay as they came.
     fn shape(&self, document: &mut Document, shown: Option<&Rev>, text: &[u8]) -> Result<(), WriteError> {
         let shaped = Document::parse(text, self.options.document_bytes_max)?;
         if shaped.id != document.id || shaped.rev.as_ref() != shown {
@@ -167,6 +168,18 @@ pub(super) fn independent(documents: &[Document], kind: Kind) -> usize {
     documents.len()
 }
 
+/// What is shown of attachments that are about to be written: their names and types.
+fn stubs(attachments: &[GivenAttachment]) -> Object {
+    let mut stubs = Object::new();
+    for attachment in attachments {
+        let mut stub = Object::new();
+        stub.insert("content_type", attachment.content_type.as_str().into());
+        stub.insert("stub", true.into());
+        stubs.insert(&attachment.name, Value::Object(stub));
+    }
+    stubs
+}
+
 /// What is shown of a document, and under which `_rev`; `None` if it is not shown: it is here already, or a design document.
 ///
 /// # Errors
@@ -196,7 +209,14 @@ async fn propose<S: Snapshot>(
         None => None,
     };
     let mut body = Vec::new();
-    json::write_object(&document.body, &mut body);
+    match document.attachments.is_empty() {
+        true => json::write_object(&document.body, &mut body),
+        false => {
+            let mut members = document.body.clone();
+            members.insert(attached::MEMBER, Value::Object(stubs(&document.attachments)));
+            json::write_object(&members, &mut body);
+        }
+    }
     let shown = rev.as_ref().map(ToString::to_string);
     let new = new_document_text(&document.id, shown.as_deref(), document.deleted, &body);
     Ok(Some((rev, Proposal { new, old, replicated: kind == Kind::Replicated })))

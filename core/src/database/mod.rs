@@ -5,9 +5,13 @@
 //! for nobody.
 
 mod all_docs;
+mod attached;
+mod attachments;
 mod changes;
 mod commit;
+mod compact;
 mod consumers;
+mod contents;
 mod count;
 mod distinct;
 mod edit;
@@ -17,6 +21,7 @@ mod judge;
 mod live;
 mod local;
 mod paths;
+mod purge;
 mod read;
 mod reindex;
 mod revs_diff;
@@ -27,13 +32,16 @@ mod value;
 mod write;
 
 pub use all_docs::AllDocsQuery;
+pub use attachments::AttachmentReader;
 pub use changes::{ChangesPage, ChangesQuery, ChangesRow, Since};
+pub use compact::{Compacted, Compaction};
 pub use consumers::{CONSUMER_NAME_BYTES_MAX, Consumer, ConsumerError};
 pub use distinct::DistinctValue;
 pub use error::{ReadError, WriteError};
 pub use find::{FindPage, FindStats, Way};
 pub use live::{Added, Changed, Difference, Live, LiveStats, Moved, Watch};
 pub use paths::KnownPath;
+pub use purge::Purged;
 pub use read::{GetOptions, OpenRev, OpenRevs};
 pub use revs_diff::RevsDiffRow;
 pub use transaction::{CommitOptions, Fate, Transaction, TransactionError};
@@ -42,7 +50,7 @@ pub use write::{BulkRow, Refused, WriteOptions, Written};
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 
 use async_lock::Mutex;
 use event_listener::{Event, EventListener};
@@ -52,6 +60,7 @@ use crate::index::{Exclusions, PathIndex};
 use crate::logic::Logic;
 use crate::path::Path;
 use crate::storage::{Durability, Kv, StorageError};
+use contents::Staging;
 use live::Subscribers;
 use state::State;
 use transaction::Turns;
@@ -102,7 +111,10 @@ pub struct Database<K> {
     /// What the latest commit left; a writer holds `writer` while it makes the next.
     state: RefCell<State>,
     writer: Mutex<()>,
+    /// The sequence of the latest commit since the open that purged a document whole.
+    purge_seq: Cell<u64>,
     turns: Turns,
+    staging: Staging,
     changed: Event,
     logic: Option<Rc<dyn Logic>>,
     /// Who follows documents.
@@ -124,7 +136,9 @@ impl<K: Kv> Database<K> {
             index,
             state: RefCell::new(state),
             writer: Mutex::new(()),
+            purge_seq: Cell::new(0),
             turns: Turns::default(),
+            staging: Staging::new(random),
             changed: Event::new(),
             logic: None,
             subscribers: Subscribers::default(),

@@ -4,6 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::attached::with_data;
 use super::edit::load_tree;
 use super::text::{document_text, revs};
 use super::{Database, ReadError};
@@ -28,6 +29,8 @@ pub struct GetOptions {
     pub conflicts: bool,
     /// Adds `_deleted_conflicts`: the leaves that lost and are deleted, if any.
     pub deleted_conflicts: bool,
+    /// Shows attachments with their data in base64 rather than as stubs.
+    pub attachments: bool,
 }
 
 /// Which revisions [`Database::open_revs`] reads.
@@ -60,18 +63,12 @@ impl<K: Kv> Database<K> {
         get_in(&self.kv.snapshot()?, id, get).await
     }
 
-    /// Several revisions of a document: all its leaves, in ascending order, or those that are named; with `latest` the
-    /// leaves below those. `with_revisions` adds `_revisions` to each.
+    /// Several revisions of a document: all its leaves, in ascending order, or those that are named. Of `get` these count:
+    /// `latest`, for the leaves below those that are named; `revs`, for `_revisions` with each; and `attachments`.
     ///
     /// # Errors
     /// [`ReadError::Missing`] if there is no such document and all leaves were asked for.
-    pub async fn open_revs(
-        &self,
-        id: &str,
-        asked: OpenRevs,
-        latest: bool,
-        with_revisions: bool,
-    ) -> Result<Vec<OpenRev>, ReadError> {
+    pub async fn open_revs(&self, id: &str, asked: OpenRevs, get: &GetOptions) -> Result<Vec<OpenRev>, ReadError> {
         let snapshot = self.kv.snapshot()?;
         let tree = load_tree(&snapshot, id).await?;
         let mut found: Vec<Rev> = Vec::new();
@@ -82,7 +79,7 @@ impl<K: Kv> Database<K> {
             OpenRevs::These(asked) => {
                 for text in asked {
                     let rev = Rev::parse(&text)?;
-                    match (tree.contains(&rev), latest) {
+                    match (tree.contains(&rev), get.latest) {
                         (false, _) => answers.push(OpenRev::Missing(text)),
                         (true, false) => found.push(rev),
                         (true, true) => found.extend(tree.latest(&[rev]).into_iter().cloned()),
@@ -94,12 +91,13 @@ impl<K: Kv> Database<K> {
         found.dedup();
         let mut read = Vec::with_capacity(found.len() + answers.len());
         for rev in found {
-            read.push(match snapshot.get(&keys::body(id, &rev)).await? {
+            read.push(match body_text(&snapshot, id, &rev, get.attachments).await? {
                 Some(body) => {
                     let deleted = tree.node(&rev).is_some_and(|node| node.deleted);
-                    let get = GetOptions { revs: with_revisions, ..GetOptions::default() };
                     let mut extras = Vec::new();
-                    add_history(&tree, &rev, &get, &mut extras);
+                    if get.revs {
+                        extras.extend(tree.revisions_of(&rev).map(|path| ("_revisions", path.to_json())));
+                    }
                     OpenRev::Ok(document_text(id, &rev.to_string(), deleted, &body, &extras))
                 }
                 None => OpenRev::Missing(rev.to_string()),
@@ -132,13 +130,37 @@ pub(super) async fn get_in<S: Snapshot>(snapshot: &S, id: &str, get: &GetOptions
         Some(tree) => tree.node(&rev).is_some_and(|node| node.deleted),
         None => winner.deleted,
     };
-    let body = snapshot.get(&keys::body(id, &rev)).await?.ok_or(ReadError::Missing)?;
+    let body = body_text(snapshot, id, &rev, get.attachments).await?.ok_or(ReadError::Missing)?;
     Ok(document_text(id, &rev.to_string(), deleted, &body, &extras))
 }
 
 /// The head of a document, if there is one.
 pub(super) async fn read_head<S: Snapshot>(snapshot: &S, id: &str) -> Result<Option<Head>, StorageError> {
     snapshot.get(&keys::head(id)).await?.map(|record| Head::decode(&record)).transpose()
+}
+
+/// The body of a revision, if it is here, with the data of its attachments if they are asked for.
+pub(super) async fn body_text<S: Snapshot>(
+    snapshot: &S,
+    id: &str,
+    rev: &Rev,
+    attachments: bool,
+) -> Result<Option<Vec<u8>>, StorageError> {
+    match snapshot.get(&keys::body(id, rev)).await? {
+        Some(body) if attachments => Ok(Some(with_data(snapshot, id, rev, body).await?)),
+        body => Ok(body),
+    }
+}
+
+/// The revision that `rev` names, or the winner.
+pub(super) async fn revision_of<S: Snapshot>(snapshot: &S, id: &str, rev: Option<&str>) -> Result<Rev, ReadError> {
+    let head = read_head(snapshot, id).await?.ok_or(ReadError::Missing)?;
+    let winner = head.winner().ok_or(ReadError::Missing)?;
+    match rev {
+        Some(rev) => Ok(Rev::parse(rev)?),
+        None if winner.deleted => Err(ReadError::Deleted),
+        None => Ok(winner.rev.clone()),
+    }
 }
 
 fn named_revision(tree: &RevTree, rev: &Rev, latest: bool) -> Result<Rev, ReadError> {

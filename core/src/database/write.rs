@@ -6,13 +6,15 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::attached::{self, Attachments};
 use super::commit::Edits;
+use super::contents::Staging;
 use super::edit::{Body, Edit};
 use super::judge::{Kind, independent};
 use super::{Database, WriteError};
 use crate::document::{Document, DocumentError, check_id, keys};
 use crate::error::ErrorReport;
-use crate::json::{self, Object};
+use crate::json::{self, Object, Value};
 use crate::revision::{Rev, Revisions};
 use crate::storage::{Durability, Kv, Snapshot, VALUE_BYTES_MAX};
 
@@ -94,7 +96,7 @@ impl<K: Kv> Database<K> {
         self.write_documents(documents, new_edits, write).await
     }
 
-    async fn write_one(&self, document: Document, write: &WriteOptions) -> Result<Written, WriteError> {
+    pub(super) async fn write_one(&self, document: Document, write: &WriteOptions) -> Result<Written, WriteError> {
         match self.write_documents(Vec::from([document]), true, write).await?.pop() {
             Some(Ok(written)) => Ok(written),
             Some(Err(refused)) if refused.error.status != 409 => Err(WriteError::Refused(refused.error)),
@@ -122,8 +124,10 @@ impl<K: Kv> Database<K> {
                 let edit = edits.of(&snapshot, &id).await?;
                 let added = match (judged, kind) {
                     (Err(error), _) => Err(error),
-                    (Ok(document), Kind::Edits { force }) => add_new_edit(edit, &snapshot, document, force).await,
-                    (Ok(document), Kind::Replicated) => add_replicated(edit, &snapshot, document).await,
+                    (Ok(document), Kind::Edits { force }) => {
+                        add_new_edit(edit, &snapshot, &self.staging, document, force).await
+                    }
+                    (Ok(document), Kind::Replicated) => add_replicated(edit, &snapshot, &self.staging, document).await,
                 };
                 rows.push(match added {
                     Ok(rev) => Ok(Written { id, rev: rev.to_string() }),
@@ -149,7 +153,7 @@ pub(super) async fn tombstone<S: Snapshot>(snapshot: &S, id: &str, rev: &str) ->
     }
     let rev = Some(Rev::parse(rev)?);
     let (id, body) = (String::from(id), Object::new());
-    Ok(Document { id, rev, local_count: 0, revisions: None, deleted: true, body })
+    Ok(Document { id, rev, local_count: 0, revisions: None, deleted: true, attachments: Vec::new(), body })
 }
 
 /// The row of a document that could have been written, in a batch of which another was refused.
@@ -163,13 +167,16 @@ fn refuse_with_the_others(row: BulkRow) -> BulkRow {
 pub(super) async fn add_new_edit<S: Snapshot>(
     edit: &mut Edit,
     snapshot: &S,
+    staging: &Staging,
     document: Document,
     force: bool,
 ) -> Result<Rev, WriteError> {
     let parent = parent_of(edit, document.rev.as_ref(), force)?;
-    let rev = Rev::of_edit(parent.as_ref(), document.deleted, &document.body, &Object::new())?;
+    let given = document.attachments;
+    let attachments = attached::of_new_edit(staging, snapshot, edit, given, parent.as_ref()).await?;
+    let rev = Rev::of_edit(parent.as_ref(), document.deleted, &document.body, &attachments.to_hashed())?;
     let path = Revisions::of_edit(&rev, parent.as_ref());
-    edit.add(snapshot, &path, document.deleted, stored_body(document.body)?).await?;
+    edit.add(snapshot, &path, document.deleted, stored_body(document.body, attachments)?).await?;
     Ok(rev)
 }
 
@@ -196,10 +203,16 @@ pub(super) fn path_of(document: &Document) -> Result<Revisions, WriteError> {
     }
 }
 
-async fn add_replicated<S: Snapshot>(edit: &mut Edit, snapshot: &S, document: Document) -> Result<Rev, WriteError> {
+async fn add_replicated<S: Snapshot>(
+    edit: &mut Edit,
+    snapshot: &S,
+    staging: &Staging,
+    document: Document,
+) -> Result<Rev, WriteError> {
     let rev = document.rev.clone().ok_or(WriteError::NoRev)?;
     let path = path_of(&document)?;
-    let body = stored_body(document.body)?;
+    let attachments = attached::of_replicated(staging, snapshot, edit, document.attachments, &rev).await?;
+    let body = stored_body(document.body, attachments)?;
     if let Some(Body { text, .. }) = edit.add(snapshot, &path, document.deleted, body).await? {
         let here = snapshot.get(&keys::body(&edit.id, &rev)).await?;
         if here.is_some_and(|here| !is_same_body(&here, &text)) {
@@ -209,21 +222,28 @@ async fn add_replicated<S: Snapshot>(edit: &mut Edit, snapshot: &S, document: Do
     Ok(rev)
 }
 
-/// The body as it is stored: numbers may be written longer there than they came.
-fn stored_body(members: Object) -> Result<Body, DocumentError> {
+/// The body as it is stored: numbers may be written longer there than they came, and attachments are shown.
+fn stored_body(mut members: Object, attachments: Attachments) -> Result<Body, DocumentError> {
+    if !attachments.all.is_empty() {
+        members.insert(attached::MEMBER, Value::Object(attachments.to_stubs()));
+    }
     let mut text = Vec::new();
     json::write_object(&members, &mut text);
     if text.len() > VALUE_BYTES_MAX {
         return Err(DocumentError::TooLarge { bytes: text.len(), bytes_max: VALUE_BYTES_MAX });
     }
-    Ok(Body { text, members })
+    Ok(Body { text, members, attachments })
 }
 
-/// Whether two texts are one value: the order of members says nothing.
+/// Whether two texts are one value: the order of members says nothing, and each server digests attachments in its own way.
 fn is_same_body(left: &[u8], right: &[u8]) -> bool {
     let canonical = |text: &[u8]| {
+        let mut body = json::parse(text).ok()?;
+        if let Value::Object(members) = &mut body {
+            members.remove(attached::MEMBER);
+        }
         let mut out = Vec::new();
-        json::canonical(&json::parse(text).ok()?, &mut out);
+        json::canonical(&body, &mut out);
         Some(out)
     };
     left == right || canonical(left) == canonical(right)

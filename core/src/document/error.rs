@@ -16,7 +16,7 @@ pub enum DocumentError {
     /// The text is JSON, but not an object.
     #[error("Document must be a JSON object")]
     NotAnObject,
-    /// The document is longer than the database allows.
+    /// The document, without the data of its attachments, is longer than the database allows.
     #[error("The document has {bytes} bytes; at most {bytes_max} are allowed")]
     TooLarge {
         /// The length of its text in bytes.
@@ -48,9 +48,12 @@ pub enum DocumentError {
     /// A member starts with an underscore, is known, and has a value that it cannot have.
     #[error("Bad special document member: {0}")]
     BadMember(&'static str),
-    /// Attachments are not stored by this version.
-    #[error("Attachments are not supported by this version")]
-    Attachments,
+    /// The name of an attachment starts with an underscore.
+    #[error("Attachment name '{0}' starts with prohibited character '_'")]
+    AttachmentName(String),
+    /// The content of the attachment of this name is not given, or is no base64.
+    #[error("Invalid attachment data for {0}")]
+    AttachmentData(String),
     /// `_rev` or `_revisions` is no revision.
     #[error(transparent)]
     Revision(#[from] RevError),
@@ -66,8 +69,9 @@ impl DocumentError {
             Self::NoId => (412, "missing_id"),
             Self::IdNotAString | Self::EmptyId | Self::ReservedId | Self::IdTooLong => (400, "illegal_docid"),
             Self::NameTooLong | Self::UnknownMember(_) | Self::BadMember(_) => (400, "doc_validation"),
-            Self::Json(_) | Self::NotAnObject => (400, "bad_request"),
-            Self::Attachments => (501, "not_implemented"),
+            Self::Json(_) | Self::NotAnObject | Self::AttachmentName(_) | Self::AttachmentData(_) => {
+                (400, "bad_request")
+            }
         };
         ErrorReport::new(status, name, format!("{self}"))
     }

@@ -1,8 +1,10 @@
 //! A document as it arrives.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::DocumentError;
+use super::attachments::{self, GivenAttachment};
 use crate::json::{self, Object, Value};
 use crate::revision::{Rev, RevError, Revisions};
 
@@ -29,18 +31,23 @@ pub struct Document {
     pub revisions: Option<Revisions>,
     /// `_deleted`
     pub deleted: bool,
+    /// `_attachments`, in the order of their names.
+    pub attachments: Vec<GivenAttachment>,
     /// All other members.
     pub body: Object,
 }
 
 impl Document {
-    /// Reads a document.
+    /// Reads a document of at most `bytes_max` bytes; the data of attachments does not count.
     ///
     /// # Errors
     /// A [`DocumentError`] that says what is wrong with it.
     pub fn parse(text: &[u8], bytes_max: usize) -> Result<Self, DocumentError> {
         if text.len() > bytes_max {
-            return Err(DocumentError::TooLarge { bytes: text.len(), bytes_max });
+            let bytes = text.len().saturating_sub(attachments::data_bytes(text));
+            if bytes > bytes_max {
+                return Err(DocumentError::TooLarge { bytes, bytes_max });
+            }
         }
         let value = json::parse(text)?;
         if has_long_name(&value) {
@@ -58,15 +65,24 @@ impl Document {
         is_local(&self.id)
     }
 
-    fn from_members(members: Object) -> Result<Self, DocumentError> {
+    fn from_members(mut members: Object) -> Result<Self, DocumentError> {
         let id = match members.get("_id") {
             None => return Err(DocumentError::NoId),
             Some(Value::String(id)) => id.clone(),
             Some(_) => return Err(DocumentError::IdNotAString),
         };
         check_id(&id)?;
-        let mut document = Self { id, rev: None, local_count: 0, revisions: None, deleted: false, body: members };
+        let given = members.remove("_attachments");
+        let (rev, local_count, revisions) = (None, 0, None);
+        let mut document =
+            Self { id, rev, local_count, revisions, deleted: false, attachments: Vec::new(), body: members };
         document.take_special_members()?;
+        if let Some(given) = given {
+            document.attachments = attachments::read(given)?;
+        }
+        if document.is_local() && !document.attachments.is_empty() {
+            return Err(DocumentError::BadMember("_attachments"));
+        }
         Ok(document)
     }
 
@@ -88,11 +104,6 @@ impl Document {
                     _ => return Err(DocumentError::BadMember("_deleted")),
                 },
                 "_revisions" => self.revisions = Some(Revisions::from_json(value)?),
-                "_attachments" => {
-                    if !value.as_object().is_some_and(Object::is_empty) {
-                        return Err(DocumentError::Attachments);
-                    }
-                }
                 // What a read adds may come back with the document; it says nothing.
                 "_id" | "_conflicts" | "_deleted_conflicts" | "_revs_info" | "_local_seq" => {}
                 unknown => return Err(DocumentError::UnknownMember(unknown.into())),

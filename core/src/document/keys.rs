@@ -3,7 +3,12 @@
 //! ```text
 //! d id                   -> head: the leaves, winner first
 //! r id 0 rev             -> node of the revision tree
-//! b id 0 rev             -> body, as JSON
+//! b id 0 rev             -> body, as JSON; what `_attachments` tells of a revision is its last member
+//! a id 0 rev             -> the hash of each attachment's content, in the order of that member
+//! c hash                 -> content: where its parts stand, its length and its MD5
+//! C number part          -> a part of a content
+//! t number               -> a content whose document is not written yet has parts
+//! u hash id 0 rev        -> the revision uses the content
 //! s seq                  -> id and head: what the changes feed tells
 //! l id                   -> local document
 //! T slot                 -> the name of a transaction that was committed
@@ -15,15 +20,27 @@ use alloc::vec::Vec;
 
 use crate::revision::Rev;
 
+/// The SHA-256 of a content.
+pub type ContentHash = [u8; 32];
+/// Names the parts of a content; never used twice.
+pub type ContentNumber = [u8; 12];
+
 const HEAD: u8 = b'd';
 const NODE: u8 = b'r';
 const BODY: u8 = b'b';
 const CHANGE: u8 = b's';
 const LOCAL: u8 = b'l';
 const COMMIT: u8 = b'T';
+const ATTACHED: u8 = b'a';
+const CONTENT: u8 = b'c';
+const PART: u8 = b'C';
+const STAGED: u8 = b't';
+const USE: u8 = b'u';
 
 /// The record of counters, identity and epochs.
 pub const STATE: &[u8] = b"mstate";
+/// The record of the latest change that compaction has dealt with: its sequence number, 8 bytes.
+pub const COMPACTED: &[u8] = b"mcompacted";
 
 const CONSUMERS: &[u8] = b"mconsumer ";
 
@@ -121,9 +138,91 @@ pub fn commits() -> &'static [u8] {
     &[COMMIT]
 }
 
+/// What the keys of all records of a document's attachments start with.
+#[must_use]
+pub fn attached_to_document(id: &str) -> Vec<u8> {
+    of_document(ATTACHED, id)
+}
+
+/// The key of the record of a revision's attachments.
+#[must_use]
+pub fn attached(id: &str, rev: &Rev) -> Vec<u8> {
+    let mut key = attached_to_document(id);
+    rev.encode(&mut key);
+    key
+}
+
+/// The key of a content.
+#[must_use]
+pub fn content(hash: &ContentHash) -> Vec<u8> {
+    [[CONTENT].as_slice(), hash].concat()
+}
+
+/// The hash in the key of a content.
+#[must_use]
+pub fn content_hash(key: &[u8]) -> Option<ContentHash> {
+    key.strip_prefix(&[CONTENT])?.try_into().ok()
+}
+
+/// What the keys of all contents start with.
+#[must_use]
+pub fn contents() -> &'static [u8] {
+    &[CONTENT]
+}
+
+/// What the keys of all parts of one content start with.
+#[must_use]
+pub fn parts(number: &ContentNumber) -> Vec<u8> {
+    [[PART].as_slice(), number].concat()
+}
+
+/// The key of a part of a content.
+#[must_use]
+pub fn part(number: &ContentNumber, part: u32) -> Vec<u8> {
+    [[PART].as_slice(), number, &part.to_be_bytes()].concat()
+}
+
+/// The key that says that a content has parts, but no document yet.
+#[must_use]
+pub fn staged(number: &ContentNumber) -> Vec<u8> {
+    [[STAGED].as_slice(), number].concat()
+}
+
+/// The number in such a key.
+#[must_use]
+pub fn staged_number(key: &[u8]) -> Option<ContentNumber> {
+    key.strip_prefix(&[STAGED])?.try_into().ok()
+}
+
+/// What all such keys start with.
+#[must_use]
+pub fn all_staged() -> &'static [u8] {
+    &[STAGED]
+}
+
+/// What the keys of all uses of one content start with.
+#[must_use]
+pub fn uses(hash: &ContentHash) -> Vec<u8> {
+    [[USE].as_slice(), hash].concat()
+}
+
+/// The key that says that a revision uses a content.
+#[must_use]
+pub fn use_of(hash: &ContentHash, id: &str, rev: &Rev) -> Vec<u8> {
+    let mut key = uses(hash);
+    append_id(id, &mut key);
+    rev.encode(&mut key);
+    key
+}
+
 fn of_document(kind: u8, id: &str) -> Vec<u8> {
     let mut key = Vec::with_capacity(id.len() + 32);
     key.push(kind);
+    append_id(id, &mut key);
+    key
+}
+
+fn append_id(id: &str, key: &mut Vec<u8>) {
     for byte in id.bytes() {
         key.push(byte);
         if byte == 0 {
@@ -131,5 +230,4 @@ fn of_document(kind: u8, id: &str) -> Vec<u8> {
         }
     }
     key.push(0);
-    key
 }

@@ -48,7 +48,8 @@ pub async fn post_document<S: Snapshot>(
     let mut members = Some((body, 0, false, Some(exclusions.root())));
     loop {
         if let Some((object, parent, by_membership, exclusion)) = members.take() {
-            for (name, value) in object.iter() {
+            // A stored body shows its attachments, which are not posted.
+            for (name, value) in object.iter().filter(|(name, _)| parent != 0 || !name.starts_with('_')) {
                 let exclusion = exclusion.and_then(|exclusion| exclusion.below(name));
                 if !exclusion.is_some_and(Exclusion::is_whole) {
                     let path = interner.intern(parent, Segment::Name(name)).await?;

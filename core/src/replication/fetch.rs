@@ -57,7 +57,8 @@ impl<'f, 'a, T: Transport, C: Clock, R: Random, O: Observer> Fetch<'f, 'a, T, C,
                 continue;
             }
             let body = bulk_get_body(part.iter().map(|(id, rev)| (id, rev)));
-            let request = self.peer.request(Method::Post, "_bulk_get?revs=true&latest=true", Some(body));
+            let request =
+                self.peer.request(Method::Post, "_bulk_get?revs=true&latest=true&attachments=true", Some(body));
             let read = |body: Vec<u8>| Documents::read_bulk_get(&body).map(|documents| (body, documents));
             match self.peer.call(&request, read).await? {
                 Reply::Done((body, documents)) => self.accept(part, body, documents, &mut batch).await?,
@@ -100,7 +101,7 @@ impl<'f, 'a, T: Transport, C: Clock, R: Random, O: Observer> Fetch<'f, 'a, T, C,
             let mut parts: Vec<Vec<Wanted>> = of_document.chunks(OPEN_REVS_MAX).map(<[Wanted]>::to_vec).collect();
             while let Some(part) = parts.pop() {
                 let revs = percent_encoded(&strings_json(part.iter().map(|(_, rev)| rev)));
-                let path = format!("{}?revs=true&latest=true&open_revs={revs}", percent_encoded(id));
+                let path = format!("{}?revs=true&latest=true&attachments=true&open_revs={revs}", percent_encoded(id));
                 let read = |body: Vec<u8>| Documents::read_open_revs(&body, id).map(|documents| (body, documents));
                 match self.peer.call(&self.peer.request(Method::Get, path, None), read).await? {
                     Reply::Done((body, documents)) => batch.add(body, documents),

@@ -13,7 +13,7 @@ use super::peer::{Peer, Reply, refusal};
 use super::pipeline;
 use super::status::{Denied, Observer, Status};
 use super::{Effects, ReplicationError};
-use crate::database::{Database, OpenRev, OpenRevs};
+use crate::database::{Database, GetOptions, OpenRev, OpenRevs};
 use crate::effects::{Clock, Method, Random, Transport};
 use crate::json;
 use crate::storage::Kv;
@@ -67,7 +67,8 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Sender<'_, '_, K, T,
     async fn send_all(&self, lacking: Vec<Offered>) -> Result<u64, ReplicationError> {
         let (mut batch, mut bytes, mut taken) = (Vec::new(), 0, 0);
         for (id, revs) in lacking {
-            let opened = self.database.open_revs(&id, OpenRevs::These(revs), false, true).await;
+            let get = GetOptions { revs: true, attachments: true, ..GetOptions::default() };
+            let opened = self.database.open_revs(&id, OpenRevs::These(revs), &get).await;
             for opened in opened.map_err(|error| ReplicationError::Local(error.report()))? {
                 let OpenRev::Ok(text) = opened else { continue };
                 let rev = rev_of(&text);

@@ -1,6 +1,6 @@
 //! What a revision tree is asked: leaves, winner, branches and who descends from whom.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::{Node, Rev, RevTree, Revisions};
@@ -117,6 +117,28 @@ impl RevTree {
                 right_path.next();
             }
         }
+    }
+
+    /// The revisions that more than one branch grew from which ends in a leaf that is not deleted: what a merge of these
+    /// branches needs as its base.
+    #[must_use]
+    pub fn bases(&self) -> BTreeSet<Rev> {
+        let mut alive: BTreeMap<&Rev, u32> = BTreeMap::new();
+        let mut bases = BTreeSet::new();
+        // Descending order meets every child before its parent.
+        for (rev, node) in self.nodes.iter().rev() {
+            let branches = alive.remove(rev).unwrap_or(0);
+            if branches > 1 {
+                bases.insert(rev.clone());
+            }
+            let is_alive = branches > 0 || (!node.deleted && self.is_leaf(rev));
+            if let Some((parent, _)) = node.parent_of(rev).and_then(|parent| self.nodes.get_key_value(&parent))
+                && is_alive
+            {
+                *alive.entry(parent).or_default() += 1;
+            }
+        }
+        bases
     }
 
     /// The leaves that descend from, or are, any of `revs`, in winner order. The cost is that of the branches walked, once.

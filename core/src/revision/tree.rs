@@ -176,6 +176,42 @@ impl RevTree {
         }
     }
 
+    /// Takes the leaf away, and those of its ancestors that no other leaf descends from; returns them, the leaf first. `None` if
+    /// it is no leaf. What is left without a leaf goes as well: nothing but a broken peer leaves any.
+    pub fn prune(&mut self, leaf: &Rev) -> Option<Vec<Rev>> {
+        if !self.is_leaf(leaf) {
+            return None;
+        }
+        let (mut removed, mut next) = (Vec::new(), Some(leaf.clone()));
+        while let Some(rev) = next {
+            let parent = self.parent(&rev).cloned();
+            self.remove(&rev);
+            removed.push(rev);
+            next = parent.filter(|parent| self.children(parent).next().is_none());
+        }
+        if self.leaves.is_empty() {
+            let rest: Vec<Rev> = self.nodes.keys().rev().cloned().collect();
+            rest.iter().for_each(|rev| self.remove(rev));
+            removed.extend(rest);
+        }
+        Some(removed)
+    }
+
+    /// Takes one node away. The leaves are brought up to date by whoever knows that its parent is none now.
+    fn remove(&mut self, rev: &Rev) {
+        self.leaves.remove(rev);
+        if let Some(parent) = self.nodes.remove(rev).and_then(|node| node.parent_of(rev)) {
+            self.edges.remove(&(parent, rev.clone()));
+        }
+    }
+
+    /// Marks what compaction dropped the body of; the node as it is then, unless it had none.
+    pub fn drop_body(&mut self, rev: &Rev) -> Option<&Node> {
+        let node = self.nodes.get_mut(rev).filter(|node| node.available)?;
+        node.available = false;
+        Some(node)
+    }
+
     /// Cuts each branch to its newest `limit` revisions (at least one) and returns the revisions that fell off, ascending.
     ///
     /// The oldest revision that stays still names its parent, so a revision that was cut off does not come back as a leaf.
@@ -200,12 +236,7 @@ impl RevTree {
             }
         }
         removed.reverse();
-        for rev in &removed {
-            let parent = self.nodes.remove(rev).and_then(|node| node.parent_of(rev));
-            if let Some(parent) = parent {
-                self.edges.remove(&(parent, rev.clone()));
-            }
-        }
+        removed.iter().for_each(|rev| self.remove(rev));
         removed
     }
 }

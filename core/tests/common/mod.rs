@@ -1,7 +1,13 @@
-//! What several suites need: random JSON and golden files.
+//! What several suites need: random JSON, golden files, and a database that is asked in one line.
 #![allow(dead_code, reason = "each suite uses a part of it")]
 
+use std::collections::BTreeMap;
+
+use firkin_core::database::{Database, GetOptions, WriteOptions};
+use firkin_core::error::ErrorReport;
 use firkin_core::json::{self, Value};
+use firkin_core::storage::{Cursor, Direction, KeyRange, Kv, Snapshot};
+use pollster::block_on;
 use proptest::prelude::*;
 
 /// Values of every type, with the corners of the encoding among them: zeros, long strings, negative numbers.
@@ -78,4 +84,59 @@ impl firkin_core::effects::Random for Seeded {
             *byte = self.below(256) as u8;
         }
     }
+}
+
+/// Writes a document; its revision, or the status, name and reason of the refusal.
+pub fn put<K: Kv>(database: &Database<K>, document: &serde_json::Value) -> Result<String, (u16, &'static str, String)> {
+    let written = block_on(database.put(document.to_string().as_bytes(), &WriteOptions::default()));
+    written.map(|written| written.rev).map_err(|error| told(error.report()))
+}
+
+/// Writes documents with the revisions that they have; how each was refused that was.
+pub fn replicate<K: Kv>(database: &Database<K>, documents: &[serde_json::Value]) -> Vec<(u16, &'static str, String)> {
+    let texts: Vec<String> = documents.iter().map(ToString::to_string).collect();
+    let texts: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
+    let rows = block_on(database.bulk_docs(&texts, false, &WriteOptions::default())).unwrap();
+    rows.into_iter().filter_map(Result::err).map(|refused| told(refused.error)).collect()
+}
+
+/// A document as it is read.
+pub fn get<K: Kv>(
+    database: &Database<K>,
+    id: &str,
+    options: &GetOptions,
+) -> Result<serde_json::Value, (u16, &'static str, String)> {
+    let read = block_on(database.get(id, options));
+    read.map(|text| serde_json::from_slice(&text).unwrap()).map_err(|error| told(error.report()))
+}
+
+/// The content of an attachment of the winner, or of a revision.
+pub fn content<K: Kv>(
+    database: &Database<K>,
+    id: &str,
+    name: &str,
+    rev: Option<&str>,
+) -> Result<Vec<u8>, (u16, &'static str, String)> {
+    let mut reader = block_on(database.get_attachment(id, name, rev)).map_err(|error| told(error.report()))?;
+    let mut content = Vec::new();
+    while let Some(part) = block_on(reader.part()).map_err(|error| told(error.report()))? {
+        content.extend(part);
+    }
+    assert_eq!(content.len() as u64, reader.length);
+    Ok(content)
+}
+
+/// What a caller is told of an error.
+pub fn told(report: ErrorReport) -> (u16, &'static str, String) {
+    (report.status, report.name, report.reason)
+}
+
+/// The stored entries whose keys start with `prefix`.
+pub fn stored<K: Kv>(database: &Database<K>, prefix: &[u8]) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let mut cursor = database.kv().snapshot().unwrap().range(KeyRange::prefix(prefix), Direction::Forward).unwrap();
+    let mut entries = BTreeMap::new();
+    while block_on(cursor.advance()).unwrap() {
+        entries.insert(cursor.key().to_vec(), cursor.value().to_vec());
+    }
+    entries
 }

@@ -73,7 +73,8 @@ pub async fn content(database: &Memory) -> BTreeMap<String, Vec<Value>> {
     for row in database.changes(&query).await.unwrap().rows {
         let mut leaves = Vec::new();
         for rev in row.revs {
-            let opened = database.open_revs(&row.id, OpenRevs::These(vec![rev.clone()]), false, true).await.unwrap();
+            let get = GetOptions { revs: true, attachments: true, ..GetOptions::default() };
+            let opened = database.open_revs(&row.id, OpenRevs::These(vec![rev.clone()]), &get).await.unwrap();
             let [OpenRev::Ok(text)] = opened.as_slice() else { panic!("the leaf {rev} of {} has no body", row.id) };
             leaves.push(serde_json::from_slice(text).unwrap());
         }

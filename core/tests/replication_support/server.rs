@@ -118,12 +118,13 @@ impl<'d> FakeServer<'d> {
             .map(|(name, value)| (name.into(), decoded(value)))
             .collect();
         let body = request.body.as_ref().map_or(Value::Null, |body| serde_json::from_slice(body).unwrap());
+        let whole = query.get("attachments").is_some_and(|asked| asked == "true");
         match (request.method, path) {
             (Method::Get, "") => ok(&json!({"db_name": "fake", "update_seq": "0", "instance_start_time": "0"})),
             (_, "_changes") => self.changes(&query, &body).await,
             (Method::Post, "_revs_diff") => self.revs_diff(&body).await,
             (Method::Post, "_bulk_docs") => self.bulk_docs(&body).await,
-            (Method::Post, "_bulk_get") if self.knows_bulk_get.get() => self.bulk_get(&body).await,
+            (Method::Post, "_bulk_get") if self.knows_bulk_get.get() => self.bulk_get(&body, whole).await,
             (Method::Post, "_bulk_get") => error(405, "method_not_allowed", "Only GET,HEAD,PUT,DELETE,COPY allowed"),
             (Method::Put, path) if path.starts_with("_local/") => {
                 let mut document = body;
@@ -140,7 +141,7 @@ impl<'d> FakeServer<'d> {
             }
             (Method::Get, path) if query.contains_key("open_revs") => {
                 let revs = serde_json::from_str::<Vec<String>>(&query["open_revs"]).unwrap();
-                ok(&Value::Array(self.opened(&decoded(path), revs, true).await))
+                ok(&Value::Array(self.opened(&decoded(path), revs, whole).await))
             }
             (method, path) => panic!("the fake server does not know {} {path}", method.name()),
         }
@@ -219,12 +220,12 @@ impl<'d> FakeServer<'d> {
         (201, Value::Array(refused.collect()).to_string())
     }
 
-    async fn bulk_get(&self, body: &Value) -> (u16, String) {
+    async fn bulk_get(&self, body: &Value, whole: bool) -> (u16, String) {
         let mut results = Vec::new();
         for asked in body["docs"].as_array().unwrap() {
             let (id, rev) = (asked["id"].as_str().unwrap(), asked["rev"].as_str().unwrap());
             let docs: Vec<Value> = self
-                .opened(id, vec![rev.into()], true)
+                .opened(id, vec![rev.into()], whole)
                 .await
                 .into_iter()
                 .map(|row| match row.get("missing") {
@@ -237,8 +238,10 @@ impl<'d> FakeServer<'d> {
         ok(&json!({"results": results}))
     }
 
-    async fn opened(&self, id: &str, revs: Vec<String>, latest: bool) -> Vec<Value> {
-        let rows = self.database.open_revs(id, OpenRevs::These(revs), latest, true).await.unwrap();
+    /// The leaves below some revisions, with the data of their attachments if `whole`.
+    async fn opened(&self, id: &str, revs: Vec<String>, whole: bool) -> Vec<Value> {
+        let get = GetOptions { latest: true, revs: true, attachments: whole, ..GetOptions::default() };
+        let rows = self.database.open_revs(id, OpenRevs::These(revs), &get).await.unwrap();
         let row = |row| match row {
             OpenRev::Ok(text) => json!({"ok": serde_json::from_slice::<Value>(&text).unwrap()}),
             OpenRev::Missing(rev) => json!({"missing": rev}),

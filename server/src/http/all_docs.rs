@@ -48,9 +48,10 @@ struct Asked {
     descending: bool,
     include_docs: bool,
     conflicts: bool,
+    attachments: bool,
 }
 
-const PARAMETERS: [&str; 12] = [
+const PARAMETERS: [&str; 13] = [
     "startkey",
     "start_key",
     "endkey",
@@ -62,6 +63,7 @@ const PARAMETERS: [&str; 12] = [
     "descending",
     "include_docs",
     "conflicts",
+    "attachments",
     "inclusive_end",
 ];
 
@@ -70,7 +72,9 @@ fn parse_query(query: &Query) -> Result<Asked, Failure> {
     for name in PARAMETERS {
         let value = match name {
             "limit" | "skip" => query.count(name)?.map(to_number),
-            "descending" | "include_docs" | "conflicts" | "inclusive_end" => query.boolean(name)?.map(Value::Bool),
+            "descending" | "include_docs" | "conflicts" | "attachments" | "inclusive_end" => {
+                query.boolean(name)?.map(Value::Bool)
+            }
             _ => query.json(name)?,
         };
         if let Some(value) = value {
@@ -97,6 +101,7 @@ impl Asked {
             "descending" => self.descending = boolean(value)?,
             "include_docs" => self.include_docs = boolean(value)?,
             "conflicts" => self.conflicts = boolean(value)?,
+            "attachments" => self.attachments = boolean(value)?,
             "inclusive_end" => self.exclusive_end = !boolean(value)?,
             _ => {}
         }
@@ -118,6 +123,7 @@ impl Asked {
             descending: self.descending,
             include_docs: self.include_docs,
             conflicts: self.conflicts,
+            attachments: self.attachments,
         }
     }
 }

@@ -44,6 +44,10 @@ pub fn ok(status: StatusCode) -> Response {
 #[derive(Clone, Copy, Debug)]
 pub struct Trickles;
 
+/// Marks an answer whose head tells the length and the digest of its very bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct AsItIs;
+
 /// A request that is answered with an error.
 #[derive(Clone, Debug)]
 pub struct Failure(pub ErrorReport);

@@ -1,10 +1,11 @@
 //! Many documents at a time, and what replication asks before it sends them.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use firkin_core::database::{OpenRev, OpenRevs, RevsDiffRow, WriteOptions};
+use firkin_core::database::{GetOptions, OpenRev, OpenRevs, RevsDiffRow, WriteOptions};
 use firkin_core::json;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
@@ -21,6 +22,8 @@ use crate::random::random_id;
 
 /// So many documents of a `_bulk_get` are read in one job, so that others get their turn.
 const BULK_GET_JOB: usize = 32;
+/// A job ends early once it has read so much: attachments can make documents long.
+const BULK_GET_JOB_BYTES: usize = 1 << 20;
 
 /// `POST /{database}/_bulk_docs`: all in one commit.
 pub async fn bulk_docs(target: Target, JsonBody(body): JsonBody) -> Result<Response, Failure> {
@@ -95,53 +98,51 @@ pub async fn bulk_get(target: Target, query: Query, JsonBody(body): JsonBody) ->
     let missing = || Failure::bad_request("Missing JSON list of 'docs'.");
     let wanted: Vec<Wanted> = Members::parse(&body)?.get("docs").ok_or_else(missing)?.map_err(|_| missing())?;
     drop(body);
-    let (latest, with_revisions) = (query.is_true("latest"), query.is_true("revs"));
+    let get = GetOptions {
+        latest: query.is_true("latest"),
+        revs: query.is_true("revs"),
+        attachments: query.is_true("attachments"),
+        ..GetOptions::default()
+    };
     let (chunks, stream) = streamed();
     tokio::spawn(async move {
-        let _ = send_bulk_get(&chunks, &target, wanted, latest, with_revisions).await;
+        let _ = send_bulk_get(&chunks, &target, wanted, get).await;
     });
     Ok(answer::json_body(StatusCode::OK, stream))
 }
 
-async fn send_bulk_get(
-    chunks: &Chunks,
-    target: &Target,
-    wanted: Vec<Wanted>,
-    latest: bool,
-    with_revisions: bool,
-) -> Result<(), Gone> {
+async fn send_bulk_get(chunks: &Chunks, target: &Target, wanted: Vec<Wanted>, get: GetOptions) -> Result<(), Gone> {
     chunks.send(&b"{\"results\":["[..]).await?;
-    let mut wanted = wanted.into_iter();
-    let mut is_first = true;
-    loop {
-        let part: Vec<Wanted> = wanted.by_ref().take(BULK_GET_JOB).collect();
-        if part.is_empty() {
-            break;
-        }
-        let text = target
-            .mailbox
-            .read(async move |database| {
-                let mut text = Vec::new();
-                for (at, wanted) in part.into_iter().enumerate() {
-                    text.extend_from_slice(if is_first && at == 0 { b"\n" } else { b",\n" });
-                    push_bulk_get_row(&mut text, database, wanted, latest, with_revisions).await;
-                }
-                text
-            })
-            .await;
-        match text {
-            Ok(text) => chunks.send(text).await?,
+    let mut rest = VecDeque::from(wanted);
+    let mut separator = b"\n".as_slice();
+    while !rest.is_empty() {
+        let get = get.clone();
+        let part = target.mailbox.read(async move |database| {
+            let mut text = Vec::new();
+            for _ in 0..BULK_GET_JOB {
+                let Some(wanted) = rest.pop_front_if(|_| text.len() < BULK_GET_JOB_BYTES) else { break };
+                text.extend_from_slice(separator);
+                separator = b",\n";
+                push_bulk_get_row(&mut text, database, wanted, &get).await;
+            }
+            (text, rest)
+        });
+        match part.await {
+            Ok((text, left)) => {
+                rest = left;
+                separator = b",\n";
+                chunks.send(text).await?;
+            }
             Err(closed) => {
                 chunks.cut(&closed.into()).await;
                 return Err(Gone);
             }
         }
-        is_first = false;
     }
     chunks.send(&b"\n]}\n"[..]).await
 }
 
-async fn push_bulk_get_row(out: &mut Vec<u8>, database: &Engine, wanted: Wanted, latest: bool, with_revisions: bool) {
+async fn push_bulk_get_row(out: &mut Vec<u8>, database: &Engine, wanted: Wanted, get: &GetOptions) {
     let Some(id) = wanted.id else {
         let error = json!({"id": null, "rev": null, "error": "bad_request", "reason": "document id missed"});
         push_results(out, "null", &[member("error", error.to_string().as_bytes())]);
@@ -153,7 +154,7 @@ async fn push_bulk_get_row(out: &mut Vec<u8>, database: &Engine, wanted: Wanted,
         member("error", error.to_string().as_bytes())
     };
     let revs = wanted.rev.map_or(OpenRevs::All, |rev| OpenRevs::These(vec![rev]));
-    let mut rows: Vec<Vec<u8>> = match database.open_revs(&id, revs, latest, with_revisions).await {
+    let mut rows: Vec<Vec<u8>> = match database.open_revs(&id, revs, get).await {
         Ok(found) => found
             .iter()
             .map(|rev| match rev {

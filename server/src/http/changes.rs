@@ -106,6 +106,7 @@ fn parse_changes(query: &Query, headers: &HeaderMap, body: &Value) -> Result<Cha
         include_docs: query.is_true("include_docs"),
         all_leaves: query.text("style") == Some("all_docs"),
         conflicts: query.is_true("conflicts"),
+        attachments: query.is_true("attachments"),
         doc_ids,
         selector,
     })

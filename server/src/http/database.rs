@@ -5,15 +5,18 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use firkin_core::database::{Compaction, WriteError, WriteOptions};
 use firkin_core::json::{self, Value};
+use firkin_core::storage::StorageError;
 use serde_json::json;
 
 use super::App;
 use super::answer::{self, Failure};
 use super::document::path_of;
 use super::query::Query;
-use super::request::{DatabaseName, JsonBody, Target, WholeBody};
+use super::request::{DatabaseName, JsonBody, Members, Target, WholeBody};
 use crate::config::Access;
+use crate::mailbox::{Closed, Engine, Mailbox};
 
 /// As in CouchDB 2 and later, a replicator learns nothing from it.
 const INSTANCE_START_TIME: &str = "0";
@@ -64,14 +67,61 @@ pub async fn delete(
     Ok(answer::ok(StatusCode::OK))
 }
 
-/// `POST /{database}/_compact`: gives free space back, after the answer.
+/// `POST /{database}/_compact`: drops old bodies and unused contents, and gives free space back, after the answer.
 pub async fn compact(target: Target, _: JsonBody) -> Response {
     tokio::spawn(async move {
-        if let Ok(Err(error)) = target.mailbox.compact().await {
+        if let Ok(Err(error)) = compact_all(&target.mailbox).await {
             eprintln!("firkin-server: {} could not be compacted: {error}", target.name);
         }
     });
     answer::ok(StatusCode::ACCEPTED)
+}
+
+/// Each slice is a job of its own, so that others get their turn.
+async fn compact_all(mailbox: &Mailbox) -> Result<Result<(), StorageError>, Closed> {
+    let mut compaction = Compaction::default();
+    loop {
+        let mut slice = std::mem::take(&mut compaction);
+        let work = async move |database: &Engine| {
+            let goes_on = database.compact_slice(&mut slice).await?;
+            Ok((goes_on, slice))
+        };
+        match mailbox.read(work).await? {
+            Ok((true, slice)) => compaction = slice,
+            Ok((false, _)) => return mailbox.compact().await,
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+}
+
+/// `POST /{database}/_purge`: takes leaves out of this replica, `{"id": ["1-a"]}`; what is none is passed over.
+pub async fn purge(target: Target, JsonBody(body): JsonBody) -> Result<Response, Failure> {
+    let asked: Vec<(String, Vec<String>)> = Members::parse(&body)?
+        .iter()
+        .map(|(id, revs)| {
+            let revs = serde_json::from_str(revs.get());
+            Ok((id.to_owned(), revs.map_err(|_| Failure::bad_request("Request body must be a JSON object"))?))
+        })
+        .collect::<Result<_, Failure>>()?;
+    let purged = target
+        .mailbox
+        .write(async move |database| {
+            let mut purged = serde_json::Map::new();
+            for (id, revs) in asked {
+                let mut gone = Vec::new();
+                for rev in revs {
+                    match database.purge(&id, &rev, &WriteOptions::default()).await {
+                        Ok(_) => gone.push(rev),
+                        Err(WriteError::NotFound | WriteError::NotALeaf) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                purged.insert(id, gone.into());
+            }
+            Ok(purged)
+        })
+        .await??;
+    Ok(answer::json(StatusCode::CREATED, &json!({"purge_seq": null, "purged": purged})))
 }
 
 /// `POST /{database}/_ensure_full_commit`: every write was on the disk before its answer.

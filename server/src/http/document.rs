@@ -29,6 +29,11 @@ pub fn path_of(database: &str, id: Option<&str>) -> String {
     }
 }
 
+/// The path of an attachment.
+pub fn attachment_path_of(database: &str, id: &str, name: &str) -> String {
+    format!("{}/{}", path_of(database, Some(id)), utf8_percent_encode(name, PATH_SEGMENT))
+}
+
 /// `GET /{database}/{id}`
 pub async fn get(
     target: Target,
@@ -48,6 +53,7 @@ pub async fn get(
         conflicts: meta || query.is_true("conflicts"),
         deleted_conflicts: meta || query.is_true("deleted_conflicts"),
         latest: query.is_true("latest"),
+        attachments: query.is_true("attachments"),
     };
     // What else an answer holds may change while the revision stays, and so may a local document.
     let may_change = options.revs
@@ -78,11 +84,13 @@ fn parse_open_revs(text: &str) -> Result<OpenRevs, Failure> {
 
 async fn open_revs(target: Target, id: String, revs: OpenRevs, query: &Query) -> Result<Response, Failure> {
     let all = matches!(revs, OpenRevs::All);
-    let (latest, with_revisions) = (query.is_true("latest"), query.is_true("revs"));
-    let found = target
-        .mailbox
-        .read(async move |database| database.open_revs(&id, revs, latest, with_revisions).await)
-        .await??;
+    let get = GetOptions {
+        latest: query.is_true("latest"),
+        revs: query.is_true("revs"),
+        attachments: query.is_true("attachments"),
+        ..GetOptions::default()
+    };
+    let found = target.mailbox.read(async move |database| database.open_revs(&id, revs, &get).await).await??;
     if all && found.is_empty() {
         return Err(Failure::not_found("missing"));
     }
@@ -201,18 +209,6 @@ pub async fn delete(
     Ok(with_etag(answer::json(StatusCode::OK, &told(&written)), etag))
 }
 
-/// `GET /{database}/{id}/{attachment}`
-pub async fn attachment(target: Target, DocumentId(id): DocumentId, query: Query) -> Result<Response, Failure> {
-    let options = GetOptions { rev: query.text("rev").map(str::to_owned), ..GetOptions::default() };
-    target.mailbox.read(async move |database| database.get(&id, &options).await).await??;
-    Err(Failure::not_found("Document is missing attachment"))
-}
-
-/// `PUT /{database}/{id}/{attachment}`
-pub async fn put_attachment(_: Target) -> Failure {
-    Failure::not_implemented("Storing attachments")
-}
-
 fn parse_document(body: &[u8]) -> Result<Object, Failure> {
     match json::parse(body) {
         Ok(Value::Object(document)) => Ok(document),
@@ -228,7 +224,7 @@ fn to_text(document: Object) -> Vec<u8> {
 }
 
 /// The revision that the query or `If-Match` names; neither may differ from what else was given.
-fn named_rev(query: &Query, headers: &HeaderMap, in_body: Option<&str>) -> Result<Option<String>, Failure> {
+pub fn named_rev(query: &Query, headers: &HeaderMap, in_body: Option<&str>) -> Result<Option<String>, Failure> {
     let in_query = query.text("rev");
     if let (Some(given), Some(in_body)) = (in_query, in_body)
         && given != in_body
@@ -245,7 +241,8 @@ fn named_rev(query: &Query, headers: &HeaderMap, in_body: Option<&str>) -> Resul
     Ok(in_query.or(in_header).map(str::to_owned))
 }
 
-fn told(written: &Written) -> serde_json::Value {
+/// `{ ok, id, rev }`
+pub fn told(written: &Written) -> serde_json::Value {
     json!({"ok": true, "id": written.id, "rev": written.rev})
 }
 
@@ -278,7 +275,8 @@ fn etag(rev: &str) -> Option<HeaderValue> {
     HeaderValue::from_str(&format!("\"{rev}\"")).ok()
 }
 
-fn names_etag(given: &HeaderValue, etag: &HeaderValue) -> bool {
+/// Whether an `If-None-Match` names the tag.
+pub fn names_etag(given: &HeaderValue, etag: &HeaderValue) -> bool {
     let weak = b"W/";
     given
         .as_bytes()

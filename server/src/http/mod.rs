@@ -5,6 +5,7 @@
 
 mod all_docs;
 mod answer;
+mod attachment;
 mod bulk;
 mod changes;
 mod database;
@@ -26,7 +27,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Extensions, HeaderMap, HeaderName, Method, StatusCode, Version, header};
 use axum::middleware;
-use axum::routing::{MethodRouter, get, post, put};
+use axum::routing::{MethodRouter, get, post};
 use tokio::sync::{Semaphore, watch};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
@@ -38,7 +39,7 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 use crate::auth::Sessions;
 use crate::config::{Access, Limits, Origins};
 use crate::databases::Databases;
-use answer::{Failure, Trickles, method_not_allowed};
+use answer::{AsItIs, Failure, Trickles, method_not_allowed};
 
 /// What all handlers share.
 #[derive(Debug)]
@@ -75,15 +76,15 @@ pub fn router(app: Arc<App>, origins: &Origins, limits: &Limits) -> Router {
         .layer(
             CompressionLayer::new()
                 .quality(CompressionLevel::Fastest)
-                .compress_when(DefaultPredicate::new().and(does_not_trickle)),
+                .compress_when(DefaultPredicate::new().and(may_be_compressed)),
         )
         .layer(RequestBodyTimeoutLayer::new(Duration::from_millis(limits.slow_client_timeout_ms)))
         .layer(middleware::from_fn(leftover::discard))
         .layer(cors)
 }
 
-fn does_not_trickle(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
-    extensions.get::<Trickles>().is_none()
+fn may_be_compressed(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
+    extensions.get::<Trickles>().is_none() && extensions.get::<AsItIs>().is_none()
 }
 
 fn server_routes() -> Router<Arc<App>> {
@@ -115,6 +116,7 @@ fn database_routes() -> Router<Arc<App>> {
         .route("/{database}/_find", only("POST", post(find::find)))
         .route("/{database}/_index", only("GET,POST", get(find::indexes).post(find::create_index)))
         .route("/{database}/_missing_revs", only("POST", post(bulk::missing_revs)))
+        .route("/{database}/_purge", only("POST", post(database::purge)))
         .route("/{database}/_revs_diff", only("POST", post(bulk::revs_diff)))
         .route("/{database}/_revs_limit", only("PUT,GET", get(database::revs_limit).put(database::set_revs_limit)))
         .route("/{database}/_security", only("PUT,GET", get(database::security).put(database::set_security)))
@@ -123,14 +125,14 @@ fn database_routes() -> Router<Arc<App>> {
 fn document_routes() -> Router<Arc<App>> {
     let document =
         || only("DELETE,GET,HEAD,POST,PUT,COPY", get(document::get).put(document::put).delete(document::delete));
+    let attachment =
+        || only("GET,HEAD,PUT,DELETE", get(attachment::get).put(attachment::put).delete(attachment::delete));
     Router::new()
         .route("/{database}/{document}", document())
         .route("/{database}/_design/{design}", document())
         .route("/{database}/_local/{local}", document())
-        .route(
-            "/{database}/{document}/{*attachment}",
-            only("GET,HEAD,PUT,DELETE", get(document::attachment).merge(put(document::put_attachment))),
-        )
+        .route("/{database}/{document}/{*attachment}", attachment())
+        .route("/{database}/_design/{design}/{*attachment}", attachment())
 }
 
 /// The headers that CouchDB lets pages send and read.

@@ -8,6 +8,7 @@ use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
+use http_body_util::LengthLimitError;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tower_http::timeout::TimeoutError;
@@ -71,6 +72,17 @@ impl FromRequestParts<Arc<App>> for DocumentId {
     }
 }
 
+/// The name of the attachment that the path names.
+pub struct AttachmentName(pub String);
+
+impl FromRequestParts<Arc<App>> for AttachmentName {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Failure> {
+        path_part(parts, &["attachment"]).await.map(|(_, name)| Self(name))
+    }
+}
+
 /// A body, whole, of whatever content type.
 pub struct WholeBody(pub Bytes);
 
@@ -79,26 +91,28 @@ impl<S: Send + Sync> FromRequest<S> for WholeBody {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
         Bytes::from_request(request, state).await.map(Self).map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                return Failure::new(413, "too_large", "the request entity is too large");
-            }
-            if has_timed_out(&rejection) {
-                return Failure::new(408, "request_timeout", "The body did not arrive in time.");
-            }
-            Failure::bad_request("The body could not be read.")
+            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE { too_large() } else { unreadable(&rejection) }
         })
     }
 }
 
-fn has_timed_out(error: &(dyn Error + 'static)) -> bool {
+fn too_large() -> Failure {
+    Failure::new(413, "too_large", "the request entity is too large")
+}
+
+/// What is told of a body that did not arrive.
+pub fn unreadable(error: &(dyn Error + 'static)) -> Failure {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if error.is::<TimeoutError>() {
-            return true;
+            return Failure::new(408, "request_timeout", "The body did not arrive in time.");
+        }
+        if error.is::<LengthLimitError>() {
+            return too_large();
         }
         cause = error.source();
     }
-    false
+    Failure::bad_request("The body could not be read.")
 }
 
 /// A body that says that it is JSON. Pages of other origins cannot say so without asking first, so this also keeps a forged

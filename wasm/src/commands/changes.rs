@@ -9,7 +9,8 @@ use crate::engine::{Opened, Store};
 use crate::failure::Failure;
 use crate::payload::{self, Payload};
 
-/// `{ since, limit, descending, include_docs, style, conflicts, doc_ids, selector }` → `{ results, last_seq, pending }`
+/// `{ since, limit, descending, include_docs, style, conflicts, attachments, doc_ids,
+/// selector }` → `{ results, last_seq, pending }`
 pub async fn changes(database: &Store, payload: &[u8]) -> Result<Vec<u8>, Failure> {
     let payload = Payload::parse(payload)?;
     let query = ChangesQuery {
@@ -19,6 +20,7 @@ pub async fn changes(database: &Store, payload: &[u8]) -> Result<Vec<u8>, Failur
         include_docs: payload.flag("include_docs")?,
         all_leaves: all_leaves(payload.text("style")?.as_deref())?,
         conflicts: payload.flag("conflicts")?,
+        attachments: payload.flag("attachments")?,
         doc_ids: payload.texts("doc_ids")?,
         selector: payload.value("selector")?.as_ref().map(Selector::parse).transpose()?,
     };

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::payload::{self, Payload};
 
 /// `{ durability, force, atomic }`
-fn write_options(payload: &Payload<'_>) -> Result<WriteOptions, Failure> {
+pub fn write_options(payload: &Payload<'_>) -> Result<WriteOptions, Failure> {
     let asked = payload.object("options")?;
     let (durability, force, atomic) = (asked.durability("durability")?, asked.flag("force")?, asked.flag("atomic")?);
     Ok(WriteOptions { durability, force, atomic })
@@ -48,7 +48,7 @@ fn bulk_row(row: &BulkRow) -> Vec<u8> {
     }
 }
 
-/// The answer to a write.
+/// `{ ok, id, rev }`
 pub fn written(row: &Written) -> Vec<u8> {
     ObjectWriter::new().boolean("ok", true).text("id", &row.id).text("rev", &row.rev).finish()
 }
@@ -78,10 +78,11 @@ pub fn get_options(payload: &Payload<'_>) -> Result<GetOptions, Failure> {
         conflicts: asked.flag("conflicts")?,
         deleted_conflicts: asked.flag("deleted_conflicts")?,
         latest: asked.flag("latest")?,
+        attachments: asked.flag("attachments")?,
     })
 }
 
-/// `{ id, revs: 'all' | [...], latest, with_revisions }` → `[{ ok: doc } | { missing: rev }]`
+/// `{ id, revs: 'all' | [...], latest, with_revisions, attachments }` → `[{ ok: doc } | { missing: rev }]`
 pub async fn open_revs(database: &Store, payload: &[u8]) -> Result<Vec<u8>, Failure> {
     let payload = Payload::parse(payload)?;
     let revs = match payload.value("revs")? {
@@ -91,24 +92,29 @@ pub async fn open_revs(database: &Store, payload: &[u8]) -> Result<Vec<u8>, Fail
             OpenRevs::These(revs.ok_or_else(|| payload::wrong("revs", "\"all\" or a list of revisions"))?)
         }
     };
-    let (id, latest) = (payload.required_text("id")?, payload.flag("latest")?);
-    let with_revisions = payload.flag("with_revisions")?;
-    let found = database.open_revs(&id, revs, latest, with_revisions).await?;
+    let get = GetOptions {
+        latest: payload.flag("latest")?,
+        revs: payload.flag("with_revisions")?,
+        attachments: payload.flag("attachments")?,
+        ..GetOptions::default()
+    };
+    let found = database.open_revs(&payload.required_text("id")?, revs, &get).await?;
     Ok(array(found.into_iter().map(|revision| match revision {
         OpenRev::Ok(doc) => ObjectWriter::new().json("ok", &doc).finish(),
         OpenRev::Missing(rev) => ObjectWriter::new().text("missing", &rev).finish(),
     })))
 }
 
-/// `{ docs: [{ id, rev }], revs, latest }` → `{ results: [{ id, docs: [{ ok: doc } | { error }] }] }`
+/// `{ docs: [{ id, rev }], revs, latest, attachments }` → `{ results: [{ id, docs: [{ ok: doc } | { error }] }] }`
 pub async fn bulk_get(database: &Store, payload: &[u8]) -> Result<Vec<u8>, Failure> {
     let payload = Payload::parse(payload)?;
     let (revs, latest) = (payload.flag("revs")?, payload.flag("latest")?);
+    let attachments = payload.flag("attachments")?;
     let mut results = Vec::new();
     for asked in payload.elements("docs")? {
         let asked = Payload::parse(asked.as_bytes())?;
         let (id, rev) = (asked.required_text("id")?, asked.text("rev")?);
-        let options = GetOptions { rev: rev.clone(), revs, latest, ..GetOptions::default() };
+        let options = GetOptions { rev: rev.clone(), revs, latest, attachments, ..GetOptions::default() };
         let doc = match database.get(&id, &options).await {
             Ok(doc) => ObjectWriter::new().json("ok", &doc).finish(),
             Err(ReadError::Storage(error)) => return Err(error.into()),
@@ -122,7 +128,7 @@ pub async fn bulk_get(database: &Store, payload: &[u8]) -> Result<Vec<u8>, Failu
     Ok(ObjectWriter::new().json("results", &array(results)).finish())
 }
 
-/// `{ startkey, endkey, inclusive_end, keys, limit, skip, descending, include_docs, conflicts }` →
+/// `{ startkey, endkey, inclusive_end, keys, limit, skip, descending, include_docs, conflicts, attachments }` →
 /// `{ total_rows, offset, rows }`
 pub async fn all_docs(database: &Store, payload: &[u8]) -> Result<Vec<u8>, Failure> {
     let payload = Payload::parse(payload)?;
@@ -136,6 +142,7 @@ pub async fn all_docs(database: &Store, payload: &[u8]) -> Result<Vec<u8>, Failu
         descending: payload.flag("descending")?,
         include_docs: payload.flag("include_docs")?,
         conflicts: payload.flag("conflicts")?,
+        attachments: payload.flag("attachments")?,
     };
     Ok(database.all_docs(&query).await?)
 }

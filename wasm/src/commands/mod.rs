@@ -1,7 +1,8 @@
-//! The methods that the page can call: JSON in, JSON out.
+//! The methods that the page can call: JSON in, JSON out, with bytes behind it where contents of attachments cross.
 //!
 //! A table of names, and a file for each kind of method.
 
+mod attachments;
 mod changes;
 mod consumers;
 mod documents;
@@ -10,6 +11,7 @@ mod follow;
 mod paths;
 mod replicate;
 pub mod transactions;
+mod upkeep;
 
 pub use follow::Followed;
 
@@ -50,6 +52,13 @@ pub async fn run(engine: &Rc<Opened>, method: &str, payload: &[u8]) -> Result<Ve
         "watch" => follow::watch(engine, payload).await,
         "followNext" => follow::next(engine, payload).await,
         "followEnd" => follow::end(engine, payload),
+        "stage" => attachments::stage(database, payload).await,
+        "unstage" => attachments::unstage(database, payload).await,
+        "putAttachment" => attachments::put(database, payload).await,
+        "getAttachment" => attachments::get(database, payload).await,
+        "removeAttachment" => attachments::remove(database, payload).await,
+        "compact" => upkeep::compact(engine).await,
+        "purge" => upkeep::purge(database, payload).await,
         "replicate" => replicate::replicate(engine, payload).await,
         "cancelReplication" => replicate::cancel(engine, payload),
         "wakeReplications" => Ok(replicate::wake(engine)),

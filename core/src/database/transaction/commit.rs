@@ -61,7 +61,8 @@ impl<K: Kv<Snapshot: Overlay>> Database<K> {
         let now = self.kv.snapshot()?;
         let Transaction { base, seq, reads, written, .. } = transaction;
         let ids = reads.changed(&base, seq, &now).await?;
-        if !ids.is_empty() {
+        // What was purged has no row that could be looked at, but may have been read.
+        if !ids.is_empty() || self.purge_seq.get() > seq {
             return Err(TransactionError::Changed { ids });
         }
         // No document that was written has changed, so each edit comes out as it did before.
@@ -69,7 +70,7 @@ impl<K: Kv<Snapshot: Overlay>> Database<K> {
         let mut rows = Vec::with_capacity(written.len());
         for document in written {
             let id = document.id.clone();
-            let rev = add_new_edit(edits.of(&now, &id).await?, &now, document, false).await?;
+            let rev = add_new_edit(edits.of(&now, &id).await?, &now, &self.staging, document, false).await?;
             rows.push(Written { id, rev: rev.to_string() });
         }
         let state = self.state.borrow().clone();

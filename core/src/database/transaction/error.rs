@@ -14,9 +14,9 @@ use crate::storage::StorageError;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum TransactionError {
     /// What it has read has changed since: its body is to be run again.
-    #[error("documents that the transaction has read were changed meanwhile: {}", named(.ids))]
+    #[error("documents that the transaction has read were changed or purged meanwhile: {}", named(.ids))]
     Changed {
-        /// The documents, in the order of their changes; the first twenty of them.
+        /// The documents, in the order of their changes; the first twenty of them. None where documents were purged.
         ids: Vec<String>,
     },
     /// Local documents take no part in transactions.

@@ -252,7 +252,7 @@ impl<S: Overlay> Transaction<S> {
         let judged = database.judge(&mut self.fresh, &self.view, Vec::from([document]), kind).await?.pop();
         let document = judged.unwrap_or(Err(WriteError::Conflict))?;
         let edit = self.fresh.of(&self.view, &document.id).await?;
-        let rev = add_new_edit(edit, &self.view, document.clone(), false).await?;
+        let rev = add_new_edit(edit, &self.view, &database.staging, document.clone(), false).await?;
         let written = Written { id: document.id.clone(), rev: rev.to_string() };
         self.written.push(document);
         Ok(written)
