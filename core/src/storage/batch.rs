@@ -39,6 +39,17 @@ impl Span {
         slice(arena, self.start, self.key_bytes)
     }
 
+    /// The first eight bytes of the key as a number that is ordered as they are; what a shorter key lacks is zero.
+    fn key_start(self, arena: &[u8]) -> u64 {
+        let key = self.key(arena);
+        match key.first_chunk() {
+            Some(start) => u64::from_be_bytes(*start),
+            None => {
+                key.iter().zip((0..8).rev()).fold(0, |start, (byte, place)| start | u64::from(*byte) << (8 * place))
+            }
+        }
+    }
+
     /// The value; `None` for a deletion.
     pub(super) fn value(self, arena: &[u8]) -> Option<&[u8]> {
         let start = self.start.saturating_add(self.key_bytes as usize);
@@ -88,14 +99,20 @@ impl Batch {
     /// This is the one sort that a bulk write spends its time in, so it is the one that is compiled for its items.
     pub(crate) fn sort(&mut self) {
         let arena = &self.arena;
-        self.spans.sort_by(|one, other| one.key(arena).cmp(other.key(arena)));
-        self.spans.dedup_by(|later, earlier| {
-            let is_same = later.key(arena) == earlier.key(arena);
+        // The first bytes of two keys tell most of them apart.
+        let mut spans: Vec<(u64, Span)> = self.spans.iter().map(|span| (span.key_start(arena), *span)).collect();
+        spans.sort_by(|(start, span), (other_start, other)| {
+            if start == other_start { span.key(arena).cmp(other.key(arena)) } else { start.cmp(other_start) }
+        });
+        spans.dedup_by(|(start, later), (earlier_start, earlier)| {
+            let is_same = start == earlier_start && later.key(arena) == earlier.key(arena);
             if is_same {
                 *earlier = *later;
             }
             is_same
         });
+        self.spans.clear();
+        self.spans.extend(spans.into_iter().map(|(_, span)| span));
     }
 
     /// How many operations there are.
