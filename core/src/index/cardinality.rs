@@ -22,6 +22,9 @@ use crate::storage::{Batch, Snapshot, StorageError};
 /// How many paths are kept in memory before the cache starts anew.
 const CACHED_PATHS_MAX: usize = 1 << 16;
 
+/// There are never more postings of one path. A count beyond it is damaged, and cut, so that sums of counts stay sums.
+const COUNT_MAX: u64 = 1 << 48;
+
 /// The number of types.
 const TYPES: usize = TypeName::ALL.len();
 
@@ -47,7 +50,7 @@ impl Cardinality {
     /// How many values there are.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.counts.iter().fold(0, |total, count| total.saturating_add(*count))
+        self.counts.iter().sum()
     }
 
     /// Reads a stored form; what is no count counts nothing.
@@ -56,7 +59,7 @@ impl Cardinality {
         let mut cardinality = Self::default();
         for [place, count @ ..] in record.as_chunks::<9>().0 {
             if let Some(slot) = cardinality.counts.get_mut(usize::from(*place)) {
-                *slot = u64::from_be_bytes(*count);
+                *slot = u64::from_be_bytes(*count).min(COUNT_MAX);
             }
         }
         cardinality
@@ -97,7 +100,7 @@ impl Cardinalities {
                 None => Cardinality::read(snapshot, path).await?,
             };
             for (count, change) in cardinality.counts.iter_mut().zip(changes) {
-                *count = count.saturating_add_signed(change);
+                *count = count.saturating_add_signed(change).min(COUNT_MAX);
             }
             match cardinality.total() {
                 0 => batch.delete(&key(path)),
