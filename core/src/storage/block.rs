@@ -102,6 +102,8 @@ pub(super) struct BlockCursor {
     /// Where the entry after the current one stands.
     next: usize,
     standing: bool,
+    /// Where the entry begins that the cursor stands on.
+    start: usize,
     key: Vec<u8>,
     value: StoredValue,
 }
@@ -125,6 +127,7 @@ impl BlockCursor {
             offset_in_interval: 0,
             next: ENTRIES_START,
             standing: false,
+            start: ENTRIES_START,
             key: Vec::new(),
             value: StoredValue::Tombstone,
         })
@@ -172,6 +175,7 @@ impl BlockCursor {
             self.key.clear();
         }
         let entries = self.block.get(..self.entries_end).unwrap_or_default();
+        self.start = self.next;
         let mut reader = Reader::new(entries, self.next);
         let value = read_entry(&mut reader, &mut self.key);
         self.next = reader.position();
@@ -184,6 +188,7 @@ impl BlockCursor {
         if !self.standing {
             return Ok(false);
         }
+        let after = self.start;
         if self.offset_in_interval > 0 {
             let offset = self.offset_in_interval - 1;
             self.seek_restart(self.restart)?;
@@ -195,7 +200,8 @@ impl BlockCursor {
         } else {
             self.standing = false;
         }
-        Ok(self.standing)
+        // Damaged restart points would lead round and round.
+        if self.standing && self.start >= after { Err(self.malformed()) } else { Ok(self.standing) }
     }
 
     /// Moves to the first entry.
