@@ -5,6 +5,7 @@
 
 import type { AttachmentContent, AttachmentOptions } from './attachment-types.js'
 import { attachmentGiven, blobOf, type Contents, readAttachment, withBlobs, withoutContents } from './attachments.js'
+import { type BackupSource, exportFrom, type Imported, importInto } from './backup.js'
 import { ChangesFeed } from './changes.js'
 import { type Connection, connect, listDatabases, setWasm } from './connection.js'
 import { identified, named, withAttribution } from './document.js'
@@ -61,7 +62,7 @@ import type {
 import { Watched } from './watch.js'
 
 export interface DatabaseEvents {
-  /** How far a compaction has come. */
+  /** How far a compaction, an export or an import has come. */
   progress: Progress
   /** Documents have changed, by this tab, another or a replication. */
   changed: { last_seq: string }
@@ -335,6 +336,22 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
   async purge(id: string, rev: string, options: RemoveOptions = {}): Promise<Purged> {
     const { signal, durability = this.#durability } = options
     return this.#write('purge', { id, rev, options: { durability } }, signal)
+  }
+
+  /**
+   * All documents with their histories and attachments, as a stream of lines: a backup. What changes while it is read is
+   * in it as well. docs/backup-format.md tells the lines.
+   */
+  export(options: Abortable = {}): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return exportFrom(this, (progress) => this.emit('progress', progress), options)
+  }
+
+  /**
+   * Writes the revisions that a backup holds beside those that are here, as a replication does: an import can be repeated.
+   * A backup that is malformed or cut off is refused with 400 where that is found; what stands before has been written.
+   */
+  import(source: BackupSource, options: Abortable = {}): Promise<Imported> {
+    return importInto(this as Firkin<AnyDocument>, source, (progress) => this.emit('progress', progress), options)
   }
 
   async info(): Promise<Info> {

@@ -1,4 +1,5 @@
 export type * from './attachment-types.js'
+export type { BackupSource, Imported } from './backup.js'
 export { ChangesFeed } from './changes.js'
 export type { AbortError, ErrorReport } from './errors.js'
 export { FirkinError } from './errors.js'

@@ -386,7 +386,9 @@ export interface Compacted {
 }
 
 /** How far something that takes long has come. */
-export type Progress = { task: 'compact' } & Omit<Compacted, 'ok'>
+export type Progress =
+  | ({ task: 'compact' } & Omit<Compacted, 'ok'>)
+  | { task: 'export' | 'import'; documents: number; revisions: number }
 
 /** What was purged. */
 export interface Purged {
