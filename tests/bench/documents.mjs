@@ -6,6 +6,8 @@
 export const shelves = 100
 export const suppliers = 1000
 export const scoreBound = 10_000_000
+/** No document is made with a smaller score: room for what is moved to the front of an order. */
+export const scoreFloor = 1000
 
 const words =
   'amber basin cedar delta ember fjord grove harbor island juniper kettle lantern meadow nickel orchard pebble quarry river saddle timber umber valley willow yarrow zephyr'.split(
@@ -43,7 +45,7 @@ export function documentOf(number) {
     title: text(4),
     state: states[next(states.length)],
     shelf: shelfOf(next(shelves)),
-    score: next(scoreBound),
+    score: scoreFloor + next(scoreBound - scoreFloor),
     stock: next(500),
     price: next(100_000) / 100,
     listed: next(2) === 1,

@@ -14,9 +14,10 @@ export const flags = [
   '--disable-sync',
 ]
 
-/** A browser process whose profile is `folder`; what it stores outlives `context.close()`. */
-export function launchProfile(folder) {
-  return chromium.launchPersistentContext(folder, { executablePath: '/usr/bin/chromium', args: flags, headless: true })
+/** A browser process whose profile is `folder`; what it stores outlives `context.close()`. `more` are flags for it. */
+export function launchProfile(folder, more = []) {
+  const args = [...flags, ...more]
+  return chromium.launchPersistentContext(folder, { executablePath: '/usr/bin/chromium', args, headless: true })
 }
 
 /** A page of `origin` (see static-server.mjs) whose `window.Firkin` is the library. */

@@ -10,13 +10,27 @@ import { fileURLToPath } from 'node:url'
 const packageFolder = fileURLToPath(new URL('../../js', import.meta.url))
 const emptyPage =
   '<!doctype html><html lang="en"><meta charset="utf-8"><link rel="icon" href="data:,"><title>Firkin</title></html>'
-const types = { '.js': 'text/javascript', '.wasm': 'application/wasm', '.json': 'application/json' }
+const types = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.mjs': 'text/javascript',
+  '.wasm': 'application/wasm',
+  '.json': 'application/json',
+}
 
-/** Serves `js/` at `/`, the empty page at `/page`, and each of `added` (`{ '/path': value }`): as JSON, or as a script of a path that ends in `.js`. */
-export async function serveStatic(added = {}) {
+/**
+ * Serves `js/` at `/`, the empty page at `/page`, and each of `added` (`{ '/path': value }`): as JSON, or as the text of a
+ * path that ends in `.js` or `.html`. More `folders` are `{ '/prefix/': folder }`, more `headers` go with every answer, and
+ * `asked(path)` is called for every request.
+ */
+export async function serveStatic(added = {}, { folders = {}, headers = {}, asked = () => {} } = {}) {
+  const places = { ...folders, '/': packageFolder }
+  const common = { 'cache-control': 'no-store', ...headers }
   const server = createServer((request, response) => {
-    answer(new URL(request.url, 'http://localhost').pathname, added).then(
-      ([type, body]) => response.writeHead(200, { 'content-type': type, 'cache-control': 'no-store' }).end(body),
+    const { pathname } = new URL(request.url, 'http://localhost')
+    asked(pathname)
+    answer(pathname, added, places).then(
+      ([type, body]) => response.writeHead(200, { 'content-type': type, ...common }).end(body),
       () => response.writeHead(404).end(),
     )
   })
@@ -28,10 +42,15 @@ export async function serveStatic(added = {}) {
   return { origin: `http://127.0.0.1:${server.address().port}`, stop }
 }
 
-async function answer(path, added) {
-  if (path === '/page') return ['text/html', emptyPage]
-  if (path in added)
-    return path.endsWith('.js') ? [types['.js'], added[path]] : [types['.json'], JSON.stringify(added[path])]
-  const file = normalize(decodeURIComponent(path))
-  return [types[extname(file)] ?? 'application/octet-stream', await readFile(join(packageFolder, file))]
+async function answer(path, added, places) {
+  if (path === '/page') return [types['.html'], emptyPage]
+  if (path in added) return addedAnswer(path, added[path])
+  const prefix = Object.keys(places).find((one) => path.startsWith(one))
+  const file = normalize(decodeURIComponent(path.slice(prefix.length - 1)))
+  return [types[extname(file)] ?? 'application/octet-stream', await readFile(join(places[prefix], file))]
+}
+
+function addedAnswer(path, value) {
+  const type = types[extname(path)]
+  return type === types['.js'] || type === types['.html'] ? [type, value] : [types['.json'], JSON.stringify(value)]
 }

@@ -1,0 +1,48 @@
+// The page's end of the bench: opens one database by its adapter, and does what the runner asks of it.
+//
+// The page is the same for all databases: `?adapter=…&name=…&durability=…`, with `fresh` for a new one, and with `id` and
+// `shelf` for a cold start, which is timed from the navigation on: loading, opening, the first get and the first find.
+
+import { digest } from '../documents.mjs'
+import * as workloads from './workloads.mjs'
+
+const asked = Object.fromEntries(new URLSearchParams(location.search))
+const first = performance.now()
+
+window.bench = start()
+
+async function start() {
+  const { about, open } = await import(`/bundles/${asked.adapter}/adapter.js`)
+  const loaded = performance.now()
+  const opening = { durability: asked.durability, fresh: asked.fresh !== undefined }
+  let db = asked.name === undefined ? undefined : await open(asked.name, opening)
+  const opened = performance.now()
+  const plain = (docs) => (db.plain === undefined ? docs : docs.map(db.plain))
+  const cold = asked.id === undefined ? undefined : await coldStart()
+
+  async function coldStart() {
+    const got = await db.get(asked.id)
+    const get_ms = performance.now()
+    const found = await db.findEqual?.(asked.shelf)
+    const find_ms = performance.now()
+    const times = { first_ms: first, loaded_ms: loaded, opened_ms: opened, get_ms }
+    if (found !== undefined) times.find_ms = find_ms
+    return { times, answers: [got, found].map((docs) => docs && digest(plain([docs].flat()))) }
+  }
+
+  return {
+    about,
+    cold,
+    can: (name) => db[name] !== undefined,
+    /** Runs one workload: how long it took, and what the answers come to. */
+    run: async (name, parameters) => {
+      const { wall_ms, count, answers } = await workloads[name](db, parameters)
+      return { wall_ms, count, answers: answers?.map((docs) => digest(plain(docs))) }
+    },
+    open: async (name, options) => {
+      db = await open(name, options)
+    },
+    close: () => db.close(),
+    destroy: () => db.destroy(),
+  }
+}
