@@ -11,6 +11,8 @@ import { browserProcess, cpuBetween, cpuNow, processTree, rendererMemory } from 
 const flags = ['--enable-blink-features=ForceEagerMeasureMemory']
 /** After each piece of work: what a database still does in the background is counted as its CPU time. */
 const settle_ms = 200
+/** After its start a browser is busy with itself, which would fall on whoever comes first. */
+const calm_ms = 1000
 
 export class Browser {
   #context
@@ -23,6 +25,7 @@ export class Browser {
     browser.#context = await launchAgain(profile)
     browser.#process = browserProcess(profile)
     browser.#site = site
+    await pause(calm_ms)
     return browser
   }
 
@@ -57,7 +60,10 @@ export class Browser {
   /** Runs a workload in the page: `{ wall_ms, count, answers, cpu }`. */
   async run(name, parameters, bound_ms) {
     const before = cpuNow(this.#process)
-    const run = this.#page.evaluate(async ([asked, given]) => (await window.bench).run(asked, given), [name, parameters])
+    const run = this.#page.evaluate(
+      async ([asked, given]) => (await window.bench).run(asked, given),
+      [name, parameters],
+    )
     const result = await within(bound_ms, name, run)
     return { ...result, cpu: await this.#cpuSince(before) }
   }

@@ -44,6 +44,8 @@ export async function bundle(name, folder) {
 
 /** What files of a bundle weigh compressed. */
 export async function gzipBytes(folder, files) {
-  const sizes = await Promise.all(files.map(async (file) => gzipSync(await readFile(join(folder, file)), { level: 9 }).length))
+  const sizes = await Promise.all(
+    files.map(async (file) => gzipSync(await readFile(join(folder, file)), { level: 9 }).length),
+  )
   return sizes.reduce((sum, size) => sum + size, 0)
 }

@@ -13,9 +13,8 @@ const words =
   'amber basin cedar delta ember fjord grove harbor island juniper kettle lantern meadow nickel orchard pebble quarry river saddle timber umber valley willow yarrow zephyr'.split(
     ' ',
   )
-const cities = 'Lisbon Porto Ghent Bruges Lyon Nantes Turin Genoa Bergen Malmo Gdansk Krakow Graz Basel Cork Leeds'.split(
-  ' ',
-)
+const cities =
+  'Lisbon Porto Ghent Bruges Lyon Nantes Turin Genoa Bergen Malmo Gdansk Krakow Graz Basel Cork Leeds'.split(' ')
 const states = ['draft', 'listed', 'reserved', 'sold', 'returned']
 
 /** A source of whole numbers below a bound, the same for the same seed (mulberry32). */

@@ -23,7 +23,10 @@ export function planOf(docs, amount = amounts.full) {
     }))
   const inserts = (start) => many(amount.inserts, (_, index) => start + index)
   const half = Math.ceil(amount.finds / 2)
-  const asked = shuffled(many(shelves, (_, index) => shelfOf(index)), next)
+  const asked = shuffled(
+    many(shelves, (_, index) => shelfOf(index)),
+    next,
+  )
   const part = (count) => asked.slice(0, count)
   return {
     bulk: { start: 0, end: docs },

@@ -41,24 +41,34 @@ export function cpuNow(root) {
  */
 export function cpuBetween(before, after) {
   const used = { total_ms: 0, page_ms: 0, workers_ms: 0, helpers_ms: 0, browser_ms: 0 }
-  for (const [pid, { kind, cpu_ms, threads }] of after) {
-    const earlier = before.get(pid)
-    const process_ms = cpu_ms - (earlier?.cpu_ms ?? 0)
-    used.total_ms += process_ms
-    if (kind !== 'renderer') used.browser_ms += process_ms
-    else {
-      let known_ms = 0
-      for (const [thread, { name, run_ms }] of threads) {
-        const thread_ms = run_ms - (earlier?.threads.get(thread)?.run_ms ?? 0)
-        const part = thread === pid ? 'page_ms' : name.startsWith('DedicatedWorker') ? 'workers_ms' : undefined
-        if (part === undefined) continue
-        used[part] += thread_ms
-        known_ms += thread_ms
-      }
-      used.helpers_ms += Math.max(0, process_ms - known_ms)
+  for (const [pid, now] of after) {
+    const process = processBetween(pid, before.get(pid), now)
+    for (const [part, ms] of Object.entries(process)) {
+      used[part] += ms
+      used.total_ms += ms
     }
   }
   return used
+}
+
+function processBetween(pid, earlier, { kind, cpu_ms, threads }) {
+  const parts = { page_ms: 0, workers_ms: 0, helpers_ms: 0, browser_ms: 0 }
+  let known_ms = 0
+  for (const [thread, { name, run_ms }] of threads) {
+    const thread_ms = run_ms - (earlier?.threads.get(thread)?.run_ms ?? 0)
+    parts[partOf(kind, thread === pid, name)] += thread_ms
+    known_ms += thread_ms
+  }
+  // Threads that have ended are only in the count of the process, which goes in ticks.
+  const ended_ms = cpu_ms - (earlier?.cpu_ms ?? 0) - known_ms
+  if (ended_ms > 2 * tick_ms) parts[partOf(kind, false, '')] += ended_ms
+  return parts
+}
+
+function partOf(kind, isMain, name) {
+  if (kind !== 'renderer') return 'browser_ms'
+  if (isMain) return 'page_ms'
+  return name.startsWith('DedicatedWorker') ? 'workers_ms' : 'helpers_ms'
 }
 
 /** Of the page's process: memory that is its own now, and the most that it had resident, in bytes. */

@@ -33,7 +33,10 @@ export async function startServer(folder, origin) {
 
 async function edit(database, edits) {
   const keys = edits.map(({ number }) => idOf(number))
-  const { rows } = await ask(`${database}/_all_docs?include_docs=true`, { method: 'POST', body: JSON.stringify({ keys }) })
+  const { rows } = await ask(`${database}/_all_docs?include_docs=true`, {
+    method: 'POST',
+    body: JSON.stringify({ keys }),
+  })
   await store(
     database,
     rows.map(({ doc }, index) => ({ ...doc, ...edits[index].changes })),

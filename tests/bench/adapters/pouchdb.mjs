@@ -1,7 +1,7 @@
 // PouchDB with its newest adapter for browsers, and pouchdb-find.
 
-import indexeddb from 'pouchdb-adapter-indexeddb'
 import http from 'pouchdb-adapter-http'
+import indexeddb from 'pouchdb-adapter-indexeddb'
 import PouchDB from 'pouchdb-core'
 import find from 'pouchdb-find'
 import replication from 'pouchdb-replication'
@@ -10,7 +10,8 @@ export const about = {
   title: 'PouchDB',
   packages: ['pouchdb-core', 'pouchdb-adapter-indexeddb', 'pouchdb-find'],
   relaxed: "IndexedDB, the browser's default (relaxed)",
-  notes: 'indexeddb adapter, indexes on shelf and score, batches of 1,000 in replications; live asks again at each change; on the page',
+  notes:
+    'indexeddb adapter, indexes on shelf and score, batches of 1,000 in replications; live asks again at each change; on the page',
 }
 
 PouchDB.plugin(indexeddb).plugin(http).plugin(replication).plugin(find)
@@ -19,7 +20,8 @@ export async function open(name, { fresh }) {
   const db = new PouchDB(name, { adapter: 'indexeddb' })
   await db.info()
   if (fresh) for (const field of ['shelf', 'score']) await db.createIndex({ index: { fields: [field] } })
-  const ask = async (query) => (await db.find(query)).docs
+  // Without a limit it answers 25 documents.
+  const ask = async (query) => (await db.find({ limit: 1_000_000_000, ...query })).docs
   const first = (limit) => ask({ selector: { score: { $gte: 0 } }, sort: ['score'], limit })
   return {
     bulk: (docs) => db.bulkDocs(docs),

@@ -8,7 +8,8 @@ export const about = {
   title: 'RxDB',
   packages: ['rxdb'],
   relaxed: "IndexedDB, the browser's default (relaxed)",
-  notes: 'Dexie storage, one tab (multiInstance: false), indexes on shelf and score, batches of 1,000 in replications; on the page',
+  notes:
+    'Dexie storage, one tab (multiInstance: false), indexes on shelf and score, batches of 1,000 in replications; on the page',
 }
 
 const schema = {

@@ -5,7 +5,8 @@ export const about = {
   packages: ['@sqlite.org/sqlite-wasm'],
   relaxed: 'OPFS, WAL, synchronous=NORMAL (not flushed at a commit)',
   strict: 'OPFS, WAL, synchronous=FULL (flushed at each commit)',
-  notes: 'SAH pool, indexes on two expressions, 32 MiB of cache; in a worker, one tab only; live asks again after a write',
+  notes:
+    'SAH pool, indexes on two expressions, 32 MiB of cache; in a worker, one tab only; live asks again after a write',
 }
 
 export async function open(name, { durability }) {

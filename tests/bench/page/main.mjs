@@ -4,7 +4,7 @@
 // `shelf` for a cold start, which is timed from the navigation on: loading, opening, the first get and the first find.
 
 import { digest } from '../documents.mjs'
-import * as workloads from './workloads.mjs'
+import { workloads } from './workloads.mjs'
 
 const asked = Object.fromEntries(new URLSearchParams(location.search))
 const first = performance.now()

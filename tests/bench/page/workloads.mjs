@@ -3,10 +3,13 @@
 
 import { documentOf, documentsOf, idOf } from '../documents.mjs'
 
+/** By name, as `(db, parameters)`, each answering `{ wall_ms, count, answers }`. */
+export const workloads = { bulk, insert, update, get, findEqual, findRange, findUndeclared, live, pull }
+
 /** Documents that one call of `bulk` gets; making them is not timed. */
 const bulkDocuments = 10_000
 
-export async function bulk(db, { start, end }) {
+async function bulk(db, { start, end }) {
   let wall_ms = 0
   for (let from = start; from < end; from += bulkDocuments) {
     const docs = documentsOf(from, Math.min(end, from + bulkDocuments))
@@ -17,26 +20,34 @@ export async function bulk(db, { start, end }) {
   return { wall_ms, count: end - start }
 }
 
-export async function insert(db, { numbers }) {
+async function insert(db, { numbers }) {
   const docs = numbers.map(documentOf)
   const began = performance.now()
   for (const doc of docs) await db.insert(doc)
   return { wall_ms: performance.now() - began, count: docs.length }
 }
 
-export async function update(db, { edits }) {
+async function update(db, { edits }) {
   const began = performance.now()
   for (const { number, changes } of edits) await db.update(idOf(number), changes)
   return { wall_ms: performance.now() - began, count: edits.length }
 }
 
-export const get = (db, { numbers }) => ask(numbers.map(idOf), async (id) => [await db.get(id)])
+function get(db, { numbers }) {
+  return ask(numbers.map(idOf), async (id) => [await db.get(id)])
+}
 
-export const findEqual = (db, { shelves }) => ask(shelves, (shelf) => db.findEqual(shelf))
+function findEqual(db, { shelves }) {
+  return ask(shelves, (shelf) => db.findEqual(shelf))
+}
 
-export const findRange = (db, { ranges }) => ask(ranges, ({ low, high, limit }) => db.findRange(low, high, limit))
+function findRange(db, { ranges }) {
+  return ask(ranges, ({ low, high, limit }) => db.findRange(low, high, limit))
+}
 
-export const findUndeclared = (db, { codes }) => ask(codes, (code) => db.findUndeclared(code))
+function findUndeclared(db, { codes }) {
+  return ask(codes, (code) => db.findUndeclared(code))
+}
 
 async function ask(questions, answer) {
   const answers = []
@@ -46,7 +57,7 @@ async function ask(questions, answer) {
 }
 
 /** Each edit moves a document to the front of a window; it is done when the window shows that. */
-export async function live(db, { limit, edits }) {
+async function live(db, { limit, edits }) {
   let front
   let shown
   const stop = await db.live(limit, (docs) => {
@@ -67,7 +78,7 @@ export async function live(db, { limit, edits }) {
 }
 
 /** Until a query is answered, so that an index that is made later is counted. */
-export async function pull(db, { url, shelf, count }) {
+async function pull(db, { url, shelf, count }) {
   const began = performance.now()
   await db.pull(url)
   const found = await db.findEqual(shelf)

@@ -21,6 +21,9 @@ const texts = {
   first: `SELECT body FROM items ORDER BY body ->> '$.score', rowid LIMIT ?`,
 }
 
+// The other file systems are not used; one of them would start a second worker.
+globalThis.sqlite3ApiConfig = { disable: { vfs: { opfs: true, 'opfs-vfs': true, 'opfs-wl': true, kvvfs: true } } }
+
 let pool
 let db
 const statements = {}
