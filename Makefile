@@ -14,7 +14,7 @@ PACKAGES := node_modules/.package-lock.json
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help up test build build-wasm build-js build-server check check-rust check-js check-licences fuzz size clean setup-rust
+.PHONY: help up test build build-wasm build-js build-server check check-rust check-js check-licences bench fuzz size clean setup-rust
 
 help: ## Lists the commands
 	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' Makefile | expand -t 16
@@ -53,6 +53,10 @@ check-licences: setup-rust
 
 fuzz: setup-rust ## Feeds made-up input to what the core reads, FUZZ_SECONDS (60) for each target
 	@scripts/fuzz.sh
+
+bench: build ## Measures Firkin beside other databases; ONLY, DOCS, ROUNDS, PUBLISH choose what (tests/bench/README.md)
+	@scripts/setup.sh browser
+	@node tests/bench/main.mjs
 
 size: build ## Prints what a browser has to load
 	@$(XTASK) size

@@ -44,4 +44,5 @@ suite "npm package: types and units" 5 npm test --workspace firkin
 suite "npm package: packed and installed" 5 node --test tests/packaging/*.test.mjs
 suite "demo" 5 npm test --workspace firkin-demo
 suite "end to end in Chromium" 15 npm test --workspace firkin-tests
+suite "bench: all adapters, answers checked" 5 npm run test-bench --workspace firkin-tests
 finish

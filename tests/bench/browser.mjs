@@ -5,27 +5,30 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 import { launchProfile } from '../support/browser.mjs'
-import { browserProcess, cpuBetween, cpuNow, processTree, rendererMemory } from './processes.mjs'
+import { browserProcess, cpuBetween, cpuNow, memoryOf, processTree, rendererBetween } from './processes.mjs'
 
 // Without it the browser measures memory when it pleases.
 const flags = ['--enable-blink-features=ForceEagerMeasureMemory']
-/** After each piece of work: what a database still does in the background is counted as its CPU time. */
-const settle_ms = 200
-/** After its start a browser is busy with itself, which would fall on whoever comes first. */
-const calm_ms = 1000
+/**
+ * What is waited for: after its start a browser is busy with itself, which would fall on whoever comes first; after each
+ * piece of work a database may go on in the background, which is counted as its CPU time.
+ */
+export const paces = { measured: { calm_ms: 1000, settle_ms: 200 }, hurried: { calm_ms: 0, settle_ms: 0 } }
 
 export class Browser {
   #context
   #process
   #site
+  #pace
   #page
 
-  static async start(profile, site) {
+  static async start(profile, site, pace) {
     const browser = new Browser()
     browser.#context = await launchAgain(profile)
     browser.#process = browserProcess(profile)
     browser.#site = site
-    await pause(calm_ms)
+    browser.#pace = pace
+    await pause(pace.calm_ms)
     return browser
   }
 
@@ -78,14 +81,28 @@ export class Browser {
     return this.#page.workers()
   }
 
-  /** What the browser itself counts for the page and its workers, and what its process holds. */
+  /**
+   * What the browser itself counts for the page and its workers (JavaScript's heaps, without the memory of WebAssembly), after
+   * a collection of garbage, and what the page's process holds.
+   */
   async memory(bound_ms) {
     const measure = this.#page.evaluate(async () => (await performance.measureUserAgentSpecificMemory()).bytes)
-    return { told_bytes: await within(bound_ms, 'memory', measure), ...rendererMemory(this.#process) }
+    const told_bytes = await within(bound_ms, 'memory', measure)
+    return { told_bytes, ...memoryOf(await this.#renderer()) }
   }
 
-  peakMemory() {
-    return rendererMemory(this.#process).peak_bytes
+  async peakMemory() {
+    return memoryOf(await this.#renderer()).peak_bytes
+  }
+
+  /** The page's process. A browser has others, for its first tab and for the next; the page's is the one that it can keep busy. */
+  async #renderer() {
+    const before = cpuNow(this.#process)
+    await this.#page.evaluate(() => {
+      const end = performance.now() + 60
+      while (performance.now() < end);
+    })
+    return rendererBetween(before, cpuNow(this.#process))
   }
 
   /** What the machine gives now, asked by a page of another origin, which leaves nothing in this one's storage. */
@@ -108,7 +125,7 @@ export class Browser {
   }
 
   async #cpuSince(before) {
-    await pause(settle_ms)
+    await pause(this.#pace.settle_ms)
     return cpuBetween(before, cpuNow(this.#process))
   }
 }

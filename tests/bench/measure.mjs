@@ -27,7 +27,7 @@ export class Measurement {
   #browser
 
   /**
-   * `around` is what all share: `{ site, profiles, server, plan, docs, progress }`; `progress(text)` is told what has been
+   * `around` is what all share: `{ site, profiles, server, plan, docs, pace, progress }`; `progress(text)` is told what has been
    * done.
    */
   constructor(adapter, around) {
@@ -58,7 +58,7 @@ export class Measurement {
     this.canPull = (await this.#can('pull')) && this.#around.server !== undefined
     await this.#work('bulk', 'bulk', bulk)
     this.#expected.add(range(bulk))
-    this.peak_bytes = this.#browser.peakMemory()
+    this.peak_bytes = await this.#browser.peakMemory()
     await this.#work('insert', 'insert', insert)
     this.#expected.add(insert.numbers)
     this.loaded = this.#around.site.loaded()
@@ -131,13 +131,14 @@ export class Measurement {
   async #split() {
     const stamps = await stampWorkers(this.#browser.workers)
     if (stamps === undefined) return
-    const { get, findEqual, findRange } = this.#plan
+    const { get, findEqual, findRange, update } = this.#plan
     this.split = {}
-    for (const [name, parameters] of Object.entries({ get, findEqual: findEqual[0], findRange })) {
+    for (const [name, parameters] of Object.entries({ get, findEqual: findEqual[0], findRange, update })) {
       await stamps.reset()
       const { wall_ms, count } = await this.#untimed(name, parameters)
       this.split[name] = { wall_ms, count, ...(await stamps.read()) }
     }
+    this.#expected.change(update.edits)
   }
 
   async #replicate() {
@@ -216,7 +217,7 @@ export class Measurement {
   }
 
   async #inBrowser(profile, work) {
-    this.#browser = await Browser.start(profile, this.#around.site)
+    this.#browser = await Browser.start(profile, this.#around.site, this.#around.pace)
     try {
       return await work()
     } finally {

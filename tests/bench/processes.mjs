@@ -71,14 +71,20 @@ function partOf(kind, isMain, name) {
   return name.startsWith('DedicatedWorker') ? 'workers_ms' : 'helpers_ms'
 }
 
-/** Of the page's process: memory that is its own now, and the most that it had resident, in bytes. */
-export function rendererMemory(root) {
-  const renderers = processTree(root)
-    .filter((pid) => kindOf(pid) === 'renderer')
-    .map((pid) => readFileSync(`/proc/${pid}/status`, 'utf8'))
-    .map((status) => ({ private_bytes: kilobytes(status, 'RssAnon'), peak_bytes: kilobytes(status, 'VmHWM') }))
-  // A spare process for the next page may be there: the page's is the larger one.
-  return renderers.sort((left, right) => right.private_bytes - left.private_bytes)[0]
+/** The process of the page, which is kept busy between the two moments: its main thread has used the most. */
+export function rendererBetween(before, after) {
+  const used = [...after]
+    .filter(([, { kind }]) => kind === 'renderer')
+    .map(([pid, now]) => [pid, mainRun_ms(pid, now) - mainRun_ms(pid, before.get(pid))])
+  return used.sort(([, left], [, right]) => right - left)[0][0]
+}
+
+const mainRun_ms = (pid, process) => process?.threads.get(pid)?.run_ms ?? 0
+
+/** Of a process: memory that is its own now, and the most that it had resident, in bytes. */
+export function memoryOf(pid) {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return { private_bytes: kilobytes(status, 'RssAnon'), peak_bytes: kilobytes(status, 'VmHWM') }
 }
 
 const kilobytes = (status, name) => Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(status)?.[1] ?? 0) * 1024

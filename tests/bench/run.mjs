@@ -3,6 +3,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { loadavg } from 'node:os'
 import { join } from 'node:path'
+import { paces } from './browser.mjs'
 import { bundle, gzipBytes } from './bundles.mjs'
 import { machine, versions } from './machine.mjs'
 import { Measurement } from './measure.mjs'
@@ -14,7 +15,7 @@ import { serveBench } from './site.mjs'
  * Measures `names` at each of `docs`, `rounds` times, within `folder`. A database that fails (or is over a time bound) is a
  * failed run in the results, and the others go on. `say(text)` is told what happens.
  */
-export async function run({ names, docs, rounds, folder, amount = amounts.full, say }) {
+export async function run({ names, docs, rounds, folder, amount = amounts.full, pace = paces.measured, say }) {
   const [bundles, profiles] = [join(folder, 'bundles'), join(folder, 'profiles')]
   await mkdir(profiles, { recursive: true })
   for (const name of names) await bundle(name, bundles)
@@ -27,7 +28,7 @@ export async function run({ names, docs, rounds, folder, amount = amounts.full, 
       for (let round = 1; round <= rounds; round += 1) {
         for (const name of rotated(names, round - 1)) {
           const head = `${size.toLocaleString('en')} documents, round ${round} of ${rounds}, ${name}`
-          const around = { site, server, profiles, plan, docs: size, progress: (text) => say(`${head}: ${text}`) }
+          const around = { site, server, profiles, plan, pace, docs: size, progress: (text) => say(`${head}: ${text}`) }
           results.runs.push({ docs: size, round, name, ...(await measured(name, around, bundles)) })
           const { error } = results.runs.at(-1)
           if (error !== undefined) say(`${head}: FAILED: ${error}`)

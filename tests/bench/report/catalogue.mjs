@@ -36,7 +36,7 @@ export const weights = [
     title: "memory of the page's process, after all reads",
     of: ({ memory }) => memory?.private_bytes,
   },
-  { name: 'told', title: 'of that JavaScript, page and workers', of: ({ memory }) => memory?.told_bytes },
+  { name: 'told', title: "of that JavaScript's heaps, page and workers", of: ({ memory }) => memory?.told_bytes },
   { name: 'peak', title: 'most resident during the bulk', of: ({ peak_bytes }) => peak_bytes },
   { name: 'shipped', title: 'to load, gzip', of: ({ shipped }) => shipped?.gzip_bytes },
 ]

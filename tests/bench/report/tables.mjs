@@ -85,7 +85,12 @@ function cpuSplit(rows, base, named) {
 }
 
 function callSplit(databases) {
-  const titles = { get: 'one get', findEqual: 'equality', findRange: 'range, sorted, first 20' }
+  const titles = {
+    get: 'one get',
+    findEqual: 'equality',
+    findRange: 'range, sorted, first 20',
+    update: 'one update, relaxed',
+  }
   const rows = databases.flatMap(({ about, split }) =>
     Object.entries(split ?? {}).map(([name, { wall_ms, engine_ms }]) => [
       about.title,

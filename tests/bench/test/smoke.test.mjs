@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { paces } from '../browser.mjs'
 import { adapterNames } from '../bundles.mjs'
 import { amounts } from '../plan.mjs'
 import { summarise } from '../report/summary.mjs'
@@ -15,7 +16,15 @@ const folder = await mkdtemp(join(tmpdir(), 'firkin-bench-'))
 after(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
 
 const names = await adapterNames()
-const results = await run({ names, docs: [200], rounds: 1, folder, amount: amounts.small, say: () => {} })
+const results = await run({
+  names,
+  docs: [200],
+  rounds: 1,
+  folder,
+  amount: amounts.small,
+  pace: paces.hurried,
+  say: () => {},
+})
 
 for (const { name, error, workloads, shipped } of results.runs) {
   test(`${name} does all that it says, and each answer is right`, () => {
