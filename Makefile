@@ -54,7 +54,7 @@ check-licences: setup-rust
 fuzz: setup-rust ## Feeds made-up input to what the core reads, FUZZ_SECONDS (60) for each target
 	@scripts/fuzz.sh
 
-bench: build ## Measures Firkin beside other databases; ONLY, DOCS, ROUNDS, PUBLISH choose what (tests/bench/README.md)
+bench: build ## Measures Firkin beside other databases; ONLY, DOCS, ROUNDS, PUBLISH choose what
 	@scripts/setup.sh browser
 	@node tests/bench/main.mjs
 
