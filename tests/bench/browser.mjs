@@ -60,18 +60,21 @@ export class Browser {
     return this.#page.evaluate(async (asked) => (await window.bench).can(asked), name)
   }
 
-  /** Runs a workload in the page: `{ wall_ms, count, answers, cpu }`. */
+  /**
+   * Runs a workload in the page: `{ wall_ms, cpu, answers }`. Neither its preparation nor the looking at its answers is in
+   * these times.
+   */
   async run(name, parameters, bound_ms) {
+    await this.tell('prepare', [name, parameters], bound_ms)
     const before = cpuNow(this.#process)
-    const run = this.#page.evaluate(
-      async ([asked, given]) => (await window.bench).run(asked, given),
-      [name, parameters],
-    )
-    const result = await within(bound_ms, name, run)
-    return { ...result, cpu: await this.#cpuSince(before) }
+    const run = this.#page.evaluate(async () => (await window.bench).run())
+    const wall_ms = await within(bound_ms, name, run)
+    const cpu = await this.#cpuSince(before)
+    const answers = await this.#page.evaluate(async () => (await window.bench).answers())
+    return { wall_ms, cpu, answers }
   }
 
-  /** Calls `open`, `close` or `destroy` of the adapter, untimed. */
+  /** Calls `prepare` of the page, or `open`, `close` or `destroy` of the adapter, untimed. */
   tell(name, parameters, bound_ms) {
     const call = ([asked, given]) => window.bench.then((bench) => bench[asked](...given)).then(() => undefined)
     return within(bound_ms, name, this.#page.evaluate(call, [name, parameters]))

@@ -12,6 +12,8 @@ import { stampWorkers } from './stamps.mjs'
 import { storedBytes } from './storage.mjs'
 
 const database = 'measured'
+/** Documents that one call of `bulk` gets. */
+const bulkDocuments = 10_000
 /** What is done before anything is timed, with a database of its own, alike for all. */
 const warmUp = { docs: 200, inserts: 20, gets: 50, finds: 5 }
 
@@ -56,10 +58,13 @@ export class Measurement {
     await this.#warmUp()
     await this.#tell('open', [database, { durability: 'relaxed', fresh: true }])
     this.canPull = (await this.#can('pull')) && this.#around.server !== undefined
-    await this.#work('bulk', 'bulk', bulk)
-    this.#expected.add(range(bulk))
+    for (let start = 0; start < bulk.end; start += bulkDocuments) {
+      const part = { start, end: Math.min(bulk.end, start + bulkDocuments) }
+      await this.#work('bulk', 'bulk', part, part.end - start)
+      this.#expected.add(range(part))
+    }
     this.peak_bytes = await this.#browser.peakMemory()
-    await this.#work('insert', 'insert', insert)
+    await this.#work('insert', 'insert', insert, insert.numbers.length)
     this.#expected.add(insert.numbers)
     this.loaded = this.#around.site.loaded()
     await this.#tell('close', [])
@@ -83,13 +88,13 @@ export class Measurement {
     const expected = this.#expected
     await this.#ask('get', get, () => get.numbers.map(expected.get))
     await this.#ask('findEqual', findEqual[0], () => findEqual[0].shelves.map(expected.findEqual))
-    await this.#work('update', 'update', update)
+    await this.#work('update', 'update', update, update.edits.length)
     expected.change(update.edits)
     await this.#ask('findEqual', findEqual[1], () => findEqual[1].shelves.map(expected.findEqual))
     await this.#ask('findRange', findRange, () => findRange.ranges.map(expected.findRange), { ordered: true })
     await this.#ask('findUndeclared', findUndeclared, () => findUndeclared.codes.map(expected.findUndeclared))
     if (await this.#can('live')) {
-      const { answers } = await this.#work('live', 'live', live)
+      const { answers } = await this.#work('live', 'live', live, live.edits.length)
       expected.change(live.edits)
       compare('live', answers, [expected.first(live.limit)], { ordered: true })
     }
@@ -98,9 +103,9 @@ export class Measurement {
     if (this.about.strict !== undefined) {
       await this.#tell('close', [])
       await this.#tell('open', [database, { durability: 'strict', fresh: false }])
-      await this.#work('insertStrict', 'insert', strictInsert)
+      await this.#work('insertStrict', 'insert', strictInsert, strictInsert.numbers.length)
       expected.add(strictInsert.numbers)
-      await this.#work('updateStrict', 'update', strictUpdate)
+      await this.#work('updateStrict', 'update', strictUpdate, strictUpdate.edits.length)
       expected.change(strictUpdate.edits)
     }
     // What was written singly is read back: the inserts of the first process, the edits, what was written strictly.
@@ -135,8 +140,9 @@ export class Measurement {
     this.split = {}
     for (const [name, parameters] of Object.entries({ get, findEqual: findEqual[0], findRange, update })) {
       await stamps.reset()
-      const { wall_ms, count } = await this.#untimed(name, parameters)
-      this.split[name] = { wall_ms, count, ...(await stamps.read()) }
+      const { wall_ms } = await this.#untimed(name, parameters)
+      const { engine_ms, calls } = await stamps.read()
+      this.split[name] = { wall_ms, engine_ms, count: countOf(parameters), calls }
     }
     this.#expected.change(update.edits)
   }
@@ -149,12 +155,11 @@ export class Measurement {
     await this.#open({})
     await this.#warmUp()
     await this.#tell('open', [database, { durability: 'relaxed', fresh: true }])
-    const first = await this.#work('pull', 'pull', { url: remote.url, shelf: pull.shelf, count: pull.docs })
+    const first = await this.#work('pull', 'pull', { url: remote.url, shelf: pull.shelf }, pull.docs)
     compare('first pull', first.answers, [expected.findEqual(pull.shelf)])
     await remote.edit(catchUp.edits)
     expected.change(catchUp.edits)
-    const count = catchUp.edits.length
-    const second = await this.#work('catchUp', 'pull', { url: remote.url, shelf: pull.shelf, count })
+    const second = await this.#work('catchUp', 'pull', { url: remote.url, shelf: pull.shelf }, catchUp.edits.length)
     compare('catch-up', second.answers, [expected.findEqual(pull.shelf)])
     const numbers = [
       ...catchUp.edits.map(({ number }) => number),
@@ -167,13 +172,15 @@ export class Measurement {
 
   async #ask(name, parameters, answers, options) {
     if (!(await this.#can(name))) return
-    const result = await this.#work(name, name, parameters)
-    compare(name, result.answers, answers(), options)
+    const expected = answers()
+    const result = await this.#work(name, name, parameters, expected.length)
+    compare(name, result.answers, expected, options)
   }
 
-  async #work(name, workload, parameters) {
+  /** `count` is of how many calls the figure is the sum. */
+  async #work(name, workload, parameters, count) {
     const result = await this.#browser.run(workload, parameters, this.#bound_ms)
-    this.#keep(name, result)
+    this.#keep(name, { ...result, count })
     return result
   }
 
@@ -225,5 +232,8 @@ export class Measurement {
     }
   }
 }
+
+/** Of a workload's parameters: of how many calls they are. */
+const countOf = ({ numbers, shelves, ranges, edits }) => (numbers ?? shelves ?? ranges ?? edits).length
 
 const range = ({ start, end }) => Array.from({ length: end - start }, (_, index) => start + index)

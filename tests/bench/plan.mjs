@@ -8,6 +8,9 @@ export const amounts = {
   small: { inserts: 20, updates: 20, gets: 30, finds: 10, ranges: 10, undeclared: 2, lives: 5, catchUp: 10 },
 }
 
+/** How many documents all equality queries together may answer, since the page holds the answers: fewer queries beyond that. */
+const hitsMax = 40_000
+
 /** How many documents the window of the live query and the sorted answers have. */
 export const windowLimit = 20
 
@@ -22,7 +25,8 @@ export function planOf(docs, amount = amounts.full) {
       changes: { stock: 500 + next(500), score: scoreFloor + next(scoreBound - scoreFloor) },
     }))
   const inserts = (start) => many(amount.inserts, (_, index) => start + index)
-  const half = Math.ceil(amount.finds / 2)
+  const finds = Math.min(amount.finds, Math.max(4, Math.floor(hitsMax / (docs / shelves))))
+  const half = Math.ceil(finds / 2)
   const asked = shuffled(
     many(shelves, (_, index) => shelfOf(index)),
     next,
@@ -34,7 +38,7 @@ export function planOf(docs, amount = amounts.full) {
     cold: { number: next(docs), shelf: shelfOf(next(shelves)) },
     get: { numbers: numbers(amount.gets) },
     // In two halves with the updates between them: a library that remembers answers must look again.
-    findEqual: [{ shelves: part(half) }, { shelves: part(amount.finds - half) }],
+    findEqual: [{ shelves: part(half) }, { shelves: part(finds - half) }],
     update: { edits: edits(amount.updates) },
     findRange: {
       ranges: many(amount.ranges, () => {

@@ -20,6 +20,9 @@ async function start() {
   const plain = (docs) => (db.plain === undefined ? docs : docs.map(db.plain))
   const cold = asked.id === undefined ? undefined : await coldStart()
 
+  let prepared
+  let answers
+
   async function coldStart() {
     const got = await db.get(asked.id)
     const get_ms = performance.now()
@@ -34,11 +37,17 @@ async function start() {
     about,
     cold,
     can: (name) => db[name] !== undefined,
-    /** Runs one workload: how long it took, and what the answers come to. */
-    run: async (name, parameters) => {
-      const { wall_ms, count, answers } = await workloads[name](db, parameters)
-      return { wall_ms, count, answers: answers?.map((docs) => digest(plain(docs))) }
+    /** Gets a workload ready, so that `run` does nothing but what is measured, and answers how long that took. */
+    prepare: async (name, parameters) => {
+      prepared = await workloads[name](db, parameters)
     },
+    run: async () => {
+      const began = performance.now()
+      answers = await prepared()
+      return performance.now() - began
+    },
+    /** What the answers of the last run come to. */
+    answers: () => answers?.map((docs) => digest(plain(docs))),
     open: async (name, options) => {
       db = await open(name, options)
     },

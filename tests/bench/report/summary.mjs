@@ -32,7 +32,9 @@ function sizeOf(docs, runs) {
   for (const database of measured) {
     for (const [name, figure] of Object.entries(database.workloads)) {
       const other = base.workloads[name]
-      if (other !== undefined) figure.ratio = figure.wall.median / other.wall.median
+      if (other === undefined) continue
+      figure.ratio = figure.wall.median / other.wall.median
+      figure.cpuRatio = figure.cpu.total_ms / other.cpu.total_ms
     }
     for (const [name, figure] of Object.entries(database.weights)) {
       if (base.weights[name] !== undefined) figure.ratio = figure.median / base.weights[name].median

@@ -41,10 +41,10 @@ function ofSize(size, summary) {
       ['', ...titles],
       cells((figure) => range(figure?.wall)),
     ),
-    "CPU time of all of the browser's processes, in milliseconds.",
+    `CPU time of all of the browser's processes in milliseconds, and how many times ${base.about.title}'s.`,
     table(
       ['', ...titles],
-      cells((figure) => milliseconds(figure?.cpu.total_ms)),
+      cells((figure, one) => withRatio(cpuOf(figure), figure?.cpuRatio, one === base, milliseconds)),
     ),
     ...cpuSplit(rows, base, named),
     ...callSplit(databases),
@@ -58,6 +58,8 @@ function ofSize(size, summary) {
   }
   return sections.join('\n\n')
 }
+
+const cpuOf = (figure) => figure && { median: figure.cpu.total_ms }
 
 function withRatio(spread, times, isBase, format) {
   if (spread === undefined) return '–'
