@@ -13,7 +13,7 @@ export function machine() {
     processor: cpus()[0].model,
     cores: cpus().length,
     memory_bytes: totalmem(),
-    system: `Linux ${release()}`,
+    system: `Linux ${release().split('-')[0]}`,
     node: process.versions.node,
     browser: execFileSync('/usr/bin/chromium', ['--version'], { stdio: ['ignore', 'pipe', 'ignore'] })
       .toString()

@@ -17,7 +17,10 @@ export function report(summary) {
 function heading({ began, machine, sizes }) {
   const { processor, cores, memory_bytes, system, browser, node } = machine
   const memory = Math.round(memory_bytes / 1024 ** 3)
-  return `Measured ${began.slice(0, 10)} with ${browser} (headless) and Node ${node}, on ${system}, ${cores} cores (${processor}), ${memory} GiB of memory. Medians of ${Math.max(...sizes.map(({ rounds }) => rounds))} rounds.`
+  const rounds = Math.max(...sizes.map((size) => size.rounds))
+  const much = rounds === 1 ? 'One round.' : `Medians of ${rounds} rounds.`
+  const where = `${system}, ${cores} cores (${processor}), ${memory} GiB of memory`
+  return `Measured ${began.slice(0, 10)} with ${browser} (headless) and Node ${node}, on ${where}. ${much}`
 }
 
 function ofSize(size, summary) {
