@@ -1,38 +1,57 @@
 // Whether two runs agree: the ratios of one beside those of the other, with the calibration that explains where they do not.
+//
+// Both kinds of ratio are compared. Those of wall time suffer when the machine does something else meanwhile; those of CPU
+// time hardly do.
 
 import { workloads } from './catalogue.mjs'
 import { milliseconds, ratio, table } from './format.mjs'
 
 /** Ratios that differ by more are listed. */
 const tolerance = 0.2
+const kinds = { wall: ({ ratio }) => ratio, cpu: ({ cpuRatio }) => cpuRatio }
 
 export function agreement(here, there) {
-  const rows = []
-  let compared = 0
-  for (const size of here.sizes) {
+  const pairs = here.sizes.flatMap((size) => {
     const other = there.sizes.find(({ docs }) => docs === size.docs)
-    for (const database of size.databases.slice(1)) {
-      const before = other?.databases.find(({ name }) => name === database.name)
-      for (const { name, title } of workloads) {
-        const [now, then] = [database, before].map((one) => one?.workloads[name]?.ratio)
-        if (now === undefined || then === undefined) continue
-        compared += 1
-        if (Math.max(now / then, then / now) <= 1 + tolerance) continue
-        const calibrations = [database, before].map(
-          ({ calibration: { cpu, storage } }) => `${milliseconds(cpu.median)} / ${milliseconds(storage.median)}`,
-        )
-        rows.push([
-          database.about.title,
-          title(size.docs, here.amount),
-          ratio(then),
-          ratio(now),
-          ...calibrations.reverse(),
-        ])
-      }
-    }
-  }
-  const verdict = `Of ${compared} ratios ${compared - rows.length} agree with those of the other run within ${tolerance * 100}%.`
+    return other === undefined ? [] : pairsOf(size, other, here.amount)
+  })
+  const verdicts = Object.entries(kinds).map(([kind, of]) => {
+    const agreeing = pairs.filter((pair) => agrees(of(pair.now), of(pair.then))).length
+    return `${agreeing} of ${pairs.length} ratios of ${kind === 'wall' ? 'wall' : 'CPU'} time`
+  })
+  const verdict = `Within ${tolerance * 100}% of the other run are ${verdicts.join(' and ')}.`
+  const rows = pairs
+    .filter(({ now, then }) => !Object.values(kinds).every((of) => agrees(of(now), of(then))))
+    .map(rowOf)
   if (rows.length === 0) return verdict
-  const head = ['', '', 'there', 'here', 'calibration there (arithmetic / IndexedDB, ms)', 'calibration here']
-  return `${verdict}\n\n${table(head, rows, 2)}`
+  const head = ['', '', 'wall there', 'here', 'CPU there', 'here', 'calibration there', 'here']
+  const bases = here.sizes.map(({ docs, databases: [base] }) => {
+    const other = there.sizes.find((size) => size.docs === docs)?.databases[0]
+    return `At ${docs.toLocaleString('en')} documents the calibration of ${base.about.title} was ${calibrationOf(other)} there, ${calibrationOf(base)} here.`
+  })
+  return [verdict, table(head, rows, 2), 'Calibration: arithmetic / IndexedDB, ms.', ...bases].join('\n\n')
+}
+
+function pairsOf(size, other, amount) {
+  return size.databases.slice(1).flatMap((database) => {
+    const before = other.databases.find(({ name }) => name === database.name)
+    return workloads.flatMap(({ name, title }) => {
+      const [now, then] = [database.workloads[name], before?.workloads[name]]
+      if (now?.ratio === undefined || then?.ratio === undefined) return []
+      return [{ database, before, now, then, title: title(size.docs, amount) }]
+    })
+  })
+}
+
+const agrees = (now, then) => Math.max(now / then, then / now) <= 1 + tolerance
+
+function rowOf({ database, before, now, then, title }) {
+  const ratios = Object.values(kinds).flatMap((of) => [ratio(of(then)), ratio(of(now))])
+  return [database.about.title, title, ...ratios, calibrationOf(before), calibrationOf(database)]
+}
+
+function calibrationOf(database) {
+  if (database === undefined) return '–'
+  const { cpu, storage } = database.calibration
+  return `${milliseconds(cpu.median)} / ${milliseconds(storage.median)}`
 }
