@@ -23,20 +23,40 @@ use crate::storage::{Batch, Durability, Kv, Snapshot, StorageError};
 pub(super) struct Edits {
     edits: Vec<Edit>,
     places: HashMap<String, usize>,
+    /// Heads that were read ahead, with the ids of their documents, the next one last.
+    ahead: Vec<(String, Option<Vec<u8>>)>,
 }
 
 impl Edits {
     /// The edit of the document called `id`, begun if this write has not touched it yet.
     pub(super) async fn of<S: Snapshot>(&mut self, snapshot: &S, id: &str) -> Result<&mut Edit, StorageError> {
+        let ahead = self.ahead.pop_if(|(next, _)| next == id);
         let place = match self.places.get(id) {
             Some(place) => *place,
             None => {
-                self.edits.push(Edit::begin(snapshot, id).await?);
+                let head = match ahead {
+                    Some((_, head)) => head,
+                    None => snapshot.get(&keys::head(id)).await?,
+                };
+                self.edits.push(Edit::begin(snapshot, id, head.as_deref()).await?);
                 self.places.insert(id.into(), self.edits.len() - 1);
                 self.edits.len() - 1
             }
         };
         self.edits.get_mut(place).ok_or(StorageError::Closed)
+    }
+
+    /// Reads what [`Self::of`] will be asked for, in this order, at once.
+    pub(super) async fn read_ahead<S: Snapshot>(
+        &mut self,
+        snapshot: &S,
+        ids: impl Iterator<Item = &str>,
+    ) -> Result<(), StorageError> {
+        let ids: Vec<&str> = ids.filter(|id| !self.places.contains_key(*id)).collect();
+        let keys: Vec<Vec<u8>> = ids.iter().map(|id| keys::head(id)).collect();
+        let heads = snapshot.get_many(&keys).await?;
+        self.ahead = ids.into_iter().map(String::from).zip(heads).rev().collect();
+        Ok(())
     }
 
     /// Whether the document called `id` was touched.

@@ -42,11 +42,8 @@ enum Tree {
 
 impl Edit {
     /// Begins the edit of the document called `id`.
-    pub(super) async fn begin<S: Snapshot>(snapshot: &S, id: &str) -> Result<Self, StorageError> {
-        let stored = match snapshot.get(&keys::head(id)).await? {
-            Some(record) => Some(Head::decode(&record)?),
-            None => None,
-        };
+    pub(super) async fn begin<S: Snapshot>(snapshot: &S, id: &str, head: Option<&[u8]>) -> Result<Self, StorageError> {
+        let stored = head.map(Head::decode).transpose()?;
         let tree = match stored.as_ref().map(|head| head.leaves.as_slice()) {
             None => Tree::Whole { tree: RevTree::new(), changed: Vec::new() },
             Some([leaf]) => Tree::Branch { leaf: leaf.clone(), added: Vec::new() },

@@ -120,6 +120,7 @@ impl<K: Kv> Database<K> {
             let after = if self.logic.is_some() { rest.split_off(independent(&rest, kind)) } else { Vec::new() };
             let named = |document: &Document| (document.id.clone(), document.rev.as_ref().map(ToString::to_string));
             let named: Vec<(String, Option<String>)> = rest.iter().map(named).collect();
+            edits.read_ahead(&snapshot, rest.iter().map(|document| document.id.as_str())).await?;
             for ((id, named), judged) in named.into_iter().zip(self.judge(&mut edits, &snapshot, rest, kind).await?) {
                 let edit = edits.of(&snapshot, &id).await?;
                 let added = match (judged, kind) {

@@ -90,7 +90,7 @@ impl BlockBuilder {
 }
 
 /// Stands in a block, on an entry or on none.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct BlockCursor {
     name: BlockKey,
     block: Rc<[u8]>,

@@ -17,6 +17,7 @@ mod flush;
 mod frame;
 mod garbage;
 mod log;
+mod lookup;
 mod manifest;
 pub mod memory;
 mod merge;
@@ -70,6 +71,16 @@ pub trait Snapshot: Clone {
 
     /// The value at `key`.
     async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError>;
+
+    /// The values at `keys`, in that order. Where a store reads several places at once for less than one after the other,
+    /// this does.
+    async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StorageError> {
+        let mut values = Vec::with_capacity(keys.len());
+        for key in keys {
+            values.push(self.get(key).await?);
+        }
+        Ok(values)
+    }
 
     /// A cursor before the first entry of `range` in `direction`.
     fn range(&self, range: KeyRange, direction: Direction) -> Result<Self::Cursor, StorageError>;

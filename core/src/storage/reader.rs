@@ -30,17 +30,41 @@ impl<B: Blocks> BlockReader<B> {
 
     /// A data or index block, checked. It is kept in the cache if `cached`.
     pub(super) async fn block(&self, key: BlockKey, kind: BlockKind, cached: bool) -> Result<Rc<[u8]>, StorageError> {
-        let found = self.cache.borrow_mut().get(key);
-        if let Some(block) = found {
-            return Ok(block);
+        match self.at_hand(key) {
+            Some(block) => Ok(block),
+            None => self.blocks(&[(key, kind)], cached).await?.pop().ok_or_else(|| corrupt(key, "is missing")),
         }
-        let Some(block) = self.blocks.read(&[key]).await?.pop().flatten() else { return Err(self.missing(key).await) };
-        frame::unseal(key, kind, &block)?;
-        let block: Rc<[u8]> = block.into();
-        if cached {
-            self.cache.borrow_mut().insert(key, Rc::clone(&block));
+    }
+
+    /// The block, if it is in the cache.
+    pub(super) fn at_hand(&self, key: BlockKey) -> Option<Rc<[u8]>> {
+        self.cache.borrow_mut().get(key)
+    }
+
+    /// Several data or index blocks, checked, in one step of the platform for those that are not in the cache.
+    pub(super) async fn blocks(
+        &self,
+        wanted: &[(BlockKey, BlockKind)],
+        cached: bool,
+    ) -> Result<Vec<Rc<[u8]>>, StorageError> {
+        let mut found: Vec<Option<Rc<[u8]>>> = wanted.iter().map(|(key, _)| self.at_hand(*key)).collect();
+        let missing: Vec<BlockKey> =
+            wanted.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|((key, _), _)| *key).collect();
+        let mut read = Vec::new();
+        if !missing.is_empty() {
+            read = self.blocks.read(&missing).await?;
         }
-        Ok(block)
+        let mut read = read.into_iter();
+        for ((key, kind), found) in wanted.iter().zip(&mut found).filter(|(_, found)| found.is_none()) {
+            let Some(block) = read.next().flatten() else { return Err(self.missing(*key).await) };
+            frame::unseal(*key, *kind, &block)?;
+            let block: Rc<[u8]> = block.into();
+            if cached {
+                self.cache.borrow_mut().insert(*key, Rc::clone(&block));
+            }
+            *found = Some(block);
+        }
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// Puts a block that was just written into the cache.

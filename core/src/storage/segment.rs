@@ -4,6 +4,7 @@
 //! the next level, until a single block, the root, stands over all. So a segment opens without reading anything, and a
 //! search reads one block of each level.
 
+use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
@@ -14,6 +15,9 @@ use super::frame::{BlockKind, segment_block};
 use super::merge::{LargeValue, Source, Step, Value};
 use super::reader::BlockReader;
 use super::{Direction, KeyRange, StorageError};
+
+/// How many data blocks a walk reads at once when it has been going on for a while.
+const READ_AHEAD_MAX: usize = 16;
 
 /// What the manifest says of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,16 +35,16 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    fn block(&self, block: u32) -> BlockKey {
+    pub(super) fn block(&self, block: u32) -> BlockKey {
         segment_block(self.number, block)
     }
 
     /// The kind of the blocks at this depth; the root's depth is 0.
-    fn kind_at(&self, depth: usize) -> BlockKind {
+    pub(super) fn kind_at(&self, depth: usize) -> BlockKind {
         if depth + 1 == self.height as usize { BlockKind::Data } else { BlockKind::Index }
     }
 
-    fn large(&self, first_block: u32, bytes: u32) -> LargeValue {
+    pub(super) fn large(&self, first_block: u32, bytes: u32) -> LargeValue {
         LargeValue { segment: self.number, first_block, bytes }
     }
 
@@ -88,6 +92,10 @@ pub(super) struct SegmentCursor<B> {
     arrived: bool,
     /// Whether the way still leads down to the beginning of the range.
     seeking: bool,
+    /// How many data blocks are read next time.
+    read_ahead: usize,
+    /// Data blocks that were read with the one before them, in the order of the walk.
+    ahead: VecDeque<(u32, Rc<[u8]>)>,
 }
 
 impl<B: Blocks> SegmentCursor<B> {
@@ -100,7 +108,55 @@ impl<B: Blocks> SegmentCursor<B> {
         cached: bool,
     ) -> Self {
         let wanted = Some(segment.root);
-        Self { reader, segment, range, direction, cached, path: Vec::new(), wanted, arrived: false, seeking: true }
+        let (path, ahead) = (Vec::new(), VecDeque::new());
+        Self {
+            reader,
+            segment,
+            range,
+            direction,
+            cached,
+            path,
+            wanted,
+            arrived: false,
+            seeking: true,
+            read_ahead: 1,
+            ahead,
+        }
+    }
+
+    /// The block, from what was read ahead or from the reader, with those that the walk comes to next if it has been going on.
+    async fn fetch(&mut self, block: u32, kind: BlockKind) -> Result<Rc<[u8]>, StorageError> {
+        let name = self.segment.block(block);
+        if kind != BlockKind::Data {
+            return self.reader.block(name, kind, self.cached).await;
+        }
+        if let Some((_, found)) = self.ahead.pop_front().filter(|(ahead, _)| *ahead == block) {
+            return Ok(found);
+        }
+        let wanted = self.next_blocks(block)?;
+        let names: Vec<_> = wanted.iter().map(|block| (self.segment.block(*block), kind)).collect();
+        let found = self.reader.blocks(&names, self.cached).await?;
+        self.read_ahead = (self.read_ahead * 2).min(READ_AHEAD_MAX);
+        self.ahead = wanted.into_iter().zip(found).collect();
+        self.ahead.pop_front().map(|(_, block)| block).ok_or(StorageError::Closed)
+    }
+
+    /// `block` and the data blocks after it in the walk, as far as their parent knows them, the range goes, and it is worth it.
+    fn next_blocks(&self, block: u32) -> Result<Vec<u32>, StorageError> {
+        let mut blocks = Vec::from([block]);
+        let Some(mut parent) = self.path.last().filter(|_| self.read_ahead > 1).cloned() else { return Ok(blocks) };
+        while blocks.len() < self.read_ahead {
+            // A key of the parent is not greater than any key of its block.
+            let goes_on = match self.direction {
+                Direction::Forward => parent.next()? && !self.is_past_range(parent.key()),
+                Direction::Backward => !self.is_past_range(parent.key()) && parent.previous()?,
+            };
+            if !goes_on {
+                break;
+            }
+            blocks.push(parent.child()?);
+        }
+        Ok(blocks)
     }
 
     /// Puts a block that was just loaded on its first entry in the walk.
@@ -153,7 +209,7 @@ impl<B: Blocks> Source for SegmentCursor<B> {
     async fn load(&mut self) -> Result<(), StorageError> {
         let Some(block) = self.wanted else { return Ok(()) };
         let (name, kind) = (self.segment.block(block), self.segment.kind_at(self.path.len()));
-        let block = self.reader.block(name, kind, self.cached).await?;
+        let block = self.fetch(block, kind).await?;
         let mut cursor = BlockCursor::new(name, kind, block)?;
         self.arrived = self.place(&mut cursor, kind)?;
         self.path.push(cursor);

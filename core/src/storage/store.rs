@@ -20,7 +20,9 @@ use super::merge::{LargeValue, Merge, Value};
 use super::reader::BlockReader;
 use super::run::Run;
 use super::version::{StoreSource, Version};
-use super::{Batch, Cursor, Direction, Durability, KeyRange, Kv, Overlay, Snapshot, StorageError, log, recovery};
+use super::{
+    Batch, Cursor, Direction, Durability, KeyRange, Kv, Overlay, Snapshot, StorageError, log, lookup, recovery,
+};
 
 /// How many blocks of old segments a small commit deletes.
 const DELETES_PER_COMMIT: usize = 16;
@@ -191,6 +193,10 @@ impl<B: Blocks> Snapshot for LogSnapshot<B> {
 
     async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
         self.version.get(&self.reader, key).await
+    }
+
+    async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StorageError> {
+        lookup::get_many(&self.version, &self.reader, keys).await
     }
 
     fn range(&self, range: KeyRange, direction: Direction) -> Result<LogCursor<B>, StorageError> {

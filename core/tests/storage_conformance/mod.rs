@@ -52,6 +52,11 @@ pub async fn assert_equals<S: Snapshot>(snapshot: &S, model: &Model) {
     for (key, value) in model {
         assert_eq!(snapshot.get(key).await.unwrap().as_ref(), Some(value), "get {key:?}");
     }
+    // Out of order, and with keys between that are not there.
+    let mut wanted: Vec<Vec<u8>> = model.keys().flat_map(|key| [key.clone(), [key, &b"\0"[..]].concat()]).collect();
+    wanted.reverse();
+    let expected: Vec<Option<Vec<u8>>> = wanted.iter().map(|key| model.get(key).cloned()).collect();
+    assert!(snapshot.get_many(&wanted).await.unwrap() == expected, "many at once");
     let some_keys: Vec<&Vec<u8>> = model.keys().step_by(model.len() / 3 + 1).collect();
     let mut ranges = vec![KeyRange::all()];
     for (index, start) in some_keys.iter().enumerate() {

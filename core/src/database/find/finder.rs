@@ -11,7 +11,6 @@ use super::id_range::IdRange;
 use super::scan::{PostingCursor, Scan, ScanRange};
 use super::{FindPage, FindStats, Way};
 use crate::database::error::damaged_body;
-use crate::database::read::read_head;
 use crate::database::text::{document_text, document_value};
 use crate::document::{Head, keys};
 use crate::json::{self, Object, Value};
@@ -20,6 +19,9 @@ use crate::query::{FindQuery, project};
 use crate::revision::Rev;
 use crate::sorting::sort_by;
 use crate::storage::{Cursor, Direction, Snapshot, StorageError};
+
+/// How many documents are read at once.
+const BATCH: usize = 128;
 
 /// A document that belongs to the answer: its place in the order, and its text.
 struct Found {
@@ -62,13 +64,24 @@ impl<'query, S: Snapshot> Finder<'query, S> {
         hits.retain(|id| ids.contains(id));
         let is_backward = self.query.direction() == Direction::Backward;
         let (mut forward, mut backward) = (hits.iter(), hits.iter().rev());
-        while let Some((id, is_decided)) = if is_backward { backward.next() } else { forward.next() } {
-            if self.by_id && self.is_full() {
+        while !(self.by_id && self.is_full()) {
+            let mut batch = Hits::default();
+            while batch.len() < self.batch_size()
+                && let Some((id, is_decided)) = if is_backward { backward.next() } else { forward.next() }
+            {
+                batch.push(id, is_decided && self.is_exact);
+            }
+            if batch.len() == 0 {
                 break;
             }
-            self.take(id, is_decided && self.is_exact).await?;
+            self.take(&batch).await?;
         }
         Ok(())
+    }
+
+    /// How many documents may be read at once: in the order of ids no more than can be in the answer.
+    fn batch_size(&self) -> usize {
+        if self.by_id { BATCH.min(self.enough.saturating_sub(self.found.len())) } else { BATCH }
     }
 
     /// Walks the postings of one value, which stand in the order of ids.
@@ -81,12 +94,19 @@ impl<'query, S: Snapshot> Finder<'query, S> {
             *keys = ids.keys(&keys.start, keys.end.take());
         }
         let mut postings = PostingCursor::new(self.snapshot, ranges, self.query.direction());
-        while !self.is_full() && postings.advance().await? {
-            self.stats.postings_read += 1;
-            let (posting, verdict) = postings.judged(&scan.scan)?;
-            if verdict != Some(false) {
-                self.take(posting.id, verdict == Some(true) && self.is_exact).await?;
+        while !self.is_full() {
+            let mut batch = Hits::default();
+            while batch.len() < self.batch_size() && postings.advance().await? {
+                self.stats.postings_read += 1;
+                let (posting, verdict) = postings.judged(&scan.scan)?;
+                if verdict != Some(false) {
+                    batch.push(posting.id, verdict == Some(true) && self.is_exact);
+                }
             }
+            if batch.len() == 0 {
+                break;
+            }
+            self.take(&batch).await?;
         }
         Ok(())
     }
@@ -96,10 +116,18 @@ impl<'query, S: Snapshot> Finder<'query, S> {
         self.stats.way = if IdRange::of(&self.query.selector).is_everything() { Way::Scan } else { Way::IdRange };
         let direction = if self.by_id { self.query.direction() } else { Direction::Forward };
         let mut heads = self.snapshot.range(self.id_range().heads(), direction)?;
-        while !(self.by_id && self.is_full()) && heads.advance().await? {
-            let Some(id) = keys::head_id(heads.key()).filter(|id| !id.starts_with('_')) else { continue };
-            let head = Head::decode(heads.value())?;
-            self.take_head(id, &head, self.is_exact).await?;
+        let mut is_over = false;
+        while !is_over && !(self.by_id && self.is_full()) {
+            let (mut ids, mut read) = (Vec::new(), Vec::new());
+            while !is_over && ids.len() < self.batch_size() {
+                is_over = !heads.advance().await?;
+                if let Some(id) = keys::head_id(heads.key()).filter(|id| !id.starts_with('_')) {
+                    ids.push(String::from(id));
+                    read.push(Head::decode(heads.value())?);
+                }
+            }
+            let is_exact = self.is_exact;
+            self.take_heads(ids.iter().zip(read).map(|(id, head)| (id.as_str(), head, is_exact)).collect()).await?;
         }
         Ok(())
     }
@@ -117,16 +145,21 @@ impl<'query, S: Snapshot> Finder<'query, S> {
         let mut postings = PostingCursor::new(self.snapshot, scan.ranges(), self.query.direction());
         let mut value: Vec<u8> = Vec::new();
         let mut ordered = 0;
+        let (mut batch, mut was_in_order) = (Hits::default(), false);
         while postings.advance().await? {
             self.stats.postings_read += 1;
             let (posting, verdict) = postings.judged(&scan.scan)?;
+            let in_order = self.query.sort.len() == 1 && posting.is_whole;
             if posting.value != value {
-                self.order(ordered);
-                ordered = self.found.len();
+                if !(in_order && was_in_order) {
+                    self.take(&core::mem::take(&mut batch)).await?;
+                    self.order(ordered);
+                    ordered = self.found.len();
+                }
                 value.clear();
                 value.extend_from_slice(posting.value);
             }
-            let in_order = self.query.sort.len() == 1 && posting.is_whole;
+            was_in_order = in_order;
             let settled = if in_order { self.found.len() } else { ordered };
             if settled >= self.enough {
                 break;
@@ -136,9 +169,13 @@ impl<'query, S: Snapshot> Finder<'query, S> {
                 None => Some(is_decisive),
             };
             if let Some(is_decided) = decision.filter(|_| verdict != Some(false)) {
-                self.take(posting.id, is_decided && verdict == Some(true) && self.is_exact).await?;
+                batch.push(posting.id, is_decided && verdict == Some(true) && self.is_exact);
+            }
+            if batch.len() >= BATCH || (in_order && self.found.len() + batch.len() >= self.enough) {
+                self.take(&core::mem::take(&mut batch)).await?;
             }
         }
+        self.take(&batch).await?;
         self.order(ordered);
         Ok(())
     }
@@ -163,32 +200,45 @@ impl<'query, S: Snapshot> Finder<'query, S> {
         range
     }
 
-    /// Takes the document into the answer if it belongs there; `is_decided` says that it matches.
-    async fn take(&mut self, id: &str, is_decided: bool) -> Result<(), StorageError> {
-        match read_head(self.snapshot, id).await? {
-            Some(head) => self.take_head(id, &head, is_decided).await,
-            None => Err(StorageError::Corrupt(format!("the index: it names {id:?}, which does not exist"))),
+    /// Takes the documents into the answer that belong there; of each the batch says whether it is decided that it matches.
+    /// Their heads are read at once, and then their bodies.
+    async fn take(&mut self, batch: &Hits) -> Result<(), StorageError> {
+        let keys: Vec<Vec<u8>> = batch.iter().map(|(id, _)| keys::head(id)).collect();
+        let records = self.snapshot.get_many(&keys).await?;
+        let mut candidates = Vec::with_capacity(keys.len());
+        for ((id, is_decided), record) in batch.iter().zip(records) {
+            let missing = || StorageError::Corrupt(format!("the index: it names {id:?}, which does not exist"));
+            candidates.push((id, Head::decode(&record.ok_or_else(missing)?)?, is_decided));
         }
+        self.take_heads(candidates).await
     }
 
-    async fn take_head(&mut self, id: &str, head: &Head, is_decided: bool) -> Result<(), StorageError> {
-        let Some(winner) = head.winner().filter(|leaf| !leaf.deleted) else { return Ok(()) };
-        if is_decided && self.query.sort.is_empty() && self.asks_for_head_only() {
-            let document = document_value(id, &winner.rev, false, Object::new());
-            let text = projected(&document, self.query.fields.as_deref().unwrap_or_default());
-            self.found.push(Found { place: vec![id.into()], text });
-            return Ok(());
+    async fn take_heads(&mut self, candidates: Vec<(&str, Head, bool)>) -> Result<(), StorageError> {
+        let mut waiting = Vec::with_capacity(candidates.len());
+        for (id, head, is_decided) in candidates {
+            let Some(winner) = head.leaves.into_iter().next().filter(|leaf| !leaf.deleted) else { continue };
+            if is_decided && self.query.sort.is_empty() && self.asks_for_head_only() {
+                let document = document_value(id, &winner.rev, false, Object::new());
+                let text = projected(&document, self.query.fields.as_deref().unwrap_or_default());
+                self.found.push(Found { place: vec![id.into()], text });
+            } else {
+                waiting.push((id, winner.rev, is_decided));
+            }
         }
-        let body = self.snapshot.get(&keys::body(id, &winner.rev)).await?;
-        let body = body.ok_or_else(|| StorageError::Corrupt(format!("the body of {id:?} is not there")))?;
-        self.stats.documents_read += 1;
-        if is_decided && self.query.fields.is_none() && self.query.sort.is_empty() {
-            let text = document_text(id, &winner.rev.to_string(), false, &body, &[]);
-            self.found.push(Found { place: vec![id.into()], text });
-            return Ok(());
+        let keys: Vec<Vec<u8>> = waiting.iter().map(|(id, rev, _)| keys::body(id, rev)).collect();
+        for ((id, rev, is_decided), body) in waiting.into_iter().zip(self.snapshot.get_many(&keys).await?) {
+            let body = body.ok_or_else(|| StorageError::Corrupt(format!("the body of {id:?} is not there")))?;
+            self.stats.documents_read += 1;
+            if is_decided && self.query.fields.is_none() && self.query.sort.is_empty() {
+                let text = document_text(id, &rev.to_string(), false, &body, &[]);
+                self.found.push(Found { place: vec![id.into()], text });
+            } else {
+                self.take_body(id, &rev, &body, is_decided)?;
+            }
         }
-        self.take_body(id, &winner.rev, &body, is_decided)
+        Ok(())
     }
+
     fn take_body(&mut self, id: &str, rev: &Rev, body: &[u8], is_decided: bool) -> Result<(), StorageError> {
         let members = match json::parse(body).map_err(|error| damaged_body(id, &error))? {
             Value::Object(members) => members,
