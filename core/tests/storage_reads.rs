@@ -84,7 +84,8 @@ fn compare(snapshot: &LogSnapshot<CountedBlocks>, places: &[usize]) {
 #[test]
 fn many_keys_are_read_level_by_level_and_not_one_by_one() {
     let (blocks, store) = cold_store(32 * 1024 * 1024);
-    let places: Vec<usize> = (0..200).map(|n| n * 37 % 7000).filter(|place: &usize| !place.is_multiple_of(1000)).collect();
+    let places: Vec<usize> =
+        (0..200).map(|n| n * 37 % 7000).filter(|place: &usize| !place.is_multiple_of(1000)).collect();
     compare(&store.snapshot().unwrap(), &places);
     let (steps, read) = (blocks.steps.get(), blocks.read.get());
     assert!(steps <= 7 && read > 60, "{read} blocks in {steps} steps");
@@ -130,6 +131,7 @@ fn a_walk_reads_nothing_ahead_beyond_its_range() {
             walked += 1;
         }
         assert_eq!(walked, 239);
-        assert!(blocks.read.get() <= 10, "{} blocks for 239 entries of 600 bytes", blocks.read.get());
+        // The entries fill some 18 blocks; each segment has its index, and the newer one a block.
+        assert!(blocks.read.get() <= 22, "{} blocks for 239 entries of 600 bytes", blocks.read.get());
     }
 }

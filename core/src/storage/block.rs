@@ -15,6 +15,11 @@ use super::frame::{self, BlockKind, corrupt};
 
 /// A block is closed before it grows beyond this.
 const BLOCK_BYTES_TARGET: usize = 32 * 1024;
+/// As [`BLOCK_BYTES_TARGET`], where entries are long on average: such a block is mostly read for a single one of them, and every
+/// byte that is read with it costs.
+const LONG_ENTRIES_BLOCK_BYTES_TARGET: usize = 8 * 1024;
+/// From so many bytes on an entry is long.
+const LONG_ENTRY_BYTES: usize = 256;
 /// An index block takes three entries, however long their keys are, so that a tree of them always comes to an end.
 const INDEX_ENTRIES_MIN: usize = 3;
 const RESTART_INTERVAL: usize = 16;
@@ -55,7 +60,9 @@ impl BlockBuilder {
         let entries_min = if self.kind == BlockKind::Index { INDEX_ENTRIES_MIN } else { 1 };
         let trailer = (self.restarts.len() + 2) * RESTART_BYTES;
         let bytes = self.block.len() + trailer + key.len() + value_bytes + ENTRY_HEADER_BYTES_MAX;
-        self.entries < entries_min || bytes <= BLOCK_BYTES_TARGET
+        let are_long = self.block.len() >= self.entries.saturating_mul(LONG_ENTRY_BYTES);
+        let target = if are_long { LONG_ENTRIES_BLOCK_BYTES_TARGET } else { BLOCK_BYTES_TARGET };
+        self.entries < entries_min || bytes <= target
     }
 
     /// Adds an entry; keys must ascend.
