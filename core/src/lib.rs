@@ -23,6 +23,7 @@ pub mod error;
 pub mod index;
 pub mod json;
 pub mod logic;
+pub mod ordered;
 pub mod path;
 pub mod query;
 pub mod replication;

@@ -71,14 +71,16 @@ impl ObjectWriter {
 #[must_use]
 pub fn array(values: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
     let mut bytes = vec![b'['];
-    for value in values {
-        if bytes.len() > 1 {
-            bytes.push(b',');
-        }
-        bytes.extend_from_slice(&value);
-    }
+    values.into_iter().for_each(|value| add_element(&mut bytes, &value));
     bytes.push(b']');
     bytes
+}
+
+fn add_element(array: &mut Vec<u8>, value: &[u8]) {
+    if array.len() > 1 {
+        array.push(b',');
+    }
+    array.extend_from_slice(value);
 }
 
 fn string(value: &str) -> Vec<u8> {

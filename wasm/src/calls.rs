@@ -4,10 +4,11 @@
 //! made after it, as the engine's state may be half-changed. (What is stored is not: a commit is one transaction.)
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Once;
 
+use firkin_core::ordered::Map;
 use js_sys::futures::spawn_local;
 use js_sys::{Function, Promise};
 use wasm_bindgen::JsValue;
@@ -23,7 +24,7 @@ extern "C" {
 
 #[derive(Default)]
 struct Calls {
-    rejects: BTreeMap<u64, Function>,
+    rejects: Map<u64, Function>,
     started: u64,
     broken: Option<Failure>,
 }
@@ -33,10 +34,12 @@ thread_local! {
 }
 
 /// Runs `work` and settles the promise with what it brings.
-pub fn promise<W>(work: W) -> Promise
-where
-    W: Future<Output = Result<JsValue, Failure>> + 'static,
-{
+pub fn promise(work: impl Future<Output = Result<JsValue, Failure>> + 'static) -> Promise {
+    settle(Box::pin(work))
+}
+
+/// The same for every kind of work, so that it is compiled once.
+fn settle(work: Pin<Box<dyn Future<Output = Result<JsValue, Failure>>>>) -> Promise {
     install_panic_hook();
     let broken = CALLS.with_borrow(|calls| calls.broken.as_ref().map(Failure::to_js));
     if let Some(failure) = broken {

@@ -1,12 +1,12 @@
 //! The class that JavaScript sees: opens a database, runs methods on it and closes it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use event_listener::Event;
 use firkin_core::database::{Database, Options};
 use firkin_core::effects::Random;
+use firkin_core::ordered::Map;
 use firkin_core::path::Path;
 use firkin_core::replication::Control;
 use firkin_core::storage::blocks_memory::MemoryBlocks;
@@ -61,11 +61,11 @@ pub struct Opened {
     /// The page.
     pub host: Host,
     /// The replications under way, by the number that the page gave them.
-    pub replications: RefCell<BTreeMap<u64, Control>>,
+    pub replications: RefCell<Map<u64, Control>>,
     /// The transactions that are open.
     pub transactions: RefCell<Transactions>,
     /// What pages follow, by the number that the page gave it.
-    pub followed: RefCell<BTreeMap<u64, Rc<Followed>>>,
+    pub followed: RefCell<Map<u64, Rc<Followed>>>,
     /// Set once the database is being closed.
     pub closing: Cancellation,
     tasks: Cell<usize>,
@@ -171,7 +171,7 @@ impl Opened {
     /// Ends all tasks; the database's connection is closed when this returns.
     async fn close(self: Rc<Self>) {
         self.closing.cancel();
-        self.replications.borrow().values().for_each(Control::cancel);
+        self.replications.borrow().iter().for_each(|(_, control)| control.cancel());
         self.transactions.take();
         while self.tasks.get() > 0 {
             self.idle.listen().await;

@@ -1,18 +1,18 @@
 //! The headers that the app adds to requests: asked for before the first request, and once more when the peer answers 401.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use async_lock::Mutex;
 use firkin_core::effects::TransportError;
 use firkin_core::json::Value;
+use firkin_core::ordered::Map;
 
 use crate::answer::ObjectWriter;
 use crate::host::Host;
 
 /// Header names and their values.
-pub type HeaderMap = Rc<BTreeMap<String, String>>;
+pub type HeaderMap = Rc<Map<String, String>>;
 
 /// Asks the app for headers, and keeps its latest answer.
 pub struct AppHeaders {
@@ -67,7 +67,10 @@ impl AppHeaders {
     }
 }
 
-fn header_map(answer: &Value) -> Option<BTreeMap<String, String>> {
-    let header = |(name, value): (&str, &Value)| Some((name.into(), value.as_str()?.into()));
-    answer.as_object()?.iter().map(header).collect()
+fn header_map(answer: &Value) -> Option<Map<String, String>> {
+    let mut headers = Map::new();
+    for (name, value) in answer.as_object()?.iter() {
+        headers.insert(name.into(), value.as_str()?.into());
+    }
+    Some(headers)
 }

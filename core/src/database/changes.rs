@@ -4,8 +4,6 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use hashbrown::HashSet;
-
 use super::attached::with_data;
 use super::error::damaged_body;
 use super::state::State;
@@ -14,6 +12,7 @@ use super::{Database, ReadError};
 use crate::document::{Head, Leaf, keys};
 use crate::json::{self, Object, Value};
 use crate::query::Selector;
+use crate::sorting::in_order;
 use crate::storage::{Cursor, Direction, KeyRange, Kv, Snapshot, StorageError};
 
 /// Where a reader of the feed goes on.
@@ -115,7 +114,7 @@ impl<K: Kv> Database<K> {
         let state = self.state.borrow().clone();
         let since = if query.descending { 0 } else { start(&query.since, &state)? };
         let snapshot = self.kv.snapshot()?;
-        let wanted: Option<HashSet<&str>> = query.doc_ids.as_ref().map(|ids| ids.iter().map(String::as_str).collect());
+        let wanted = query.doc_ids.as_deref().map(in_order);
         let direction = if query.descending { Direction::Backward } else { Direction::Forward };
         let end = KeyRange::prefix(keys::changes()).end;
         let range = KeyRange { start: keys::change(since.saturating_add(1)), end };
@@ -125,7 +124,7 @@ impl<K: Kv> Database<K> {
         while (rows.len() as u64) < limit && cursor.advance().await? {
             let (seq, id, head) = read_change(cursor.key(), cursor.value())?;
             last_seq = seq;
-            if wanted.as_ref().is_some_and(|wanted| !wanted.contains(id)) {
+            if wanted.as_ref().is_some_and(|wanted| wanted.binary_search(&id).is_err()) {
                 continue;
             }
             if let Some(doc) = winner_if_wanted(&snapshot, id, &head, query).await? {

@@ -7,7 +7,6 @@
 //! It works in slices, each of one bounded commit, and keeps writers out for one slice at a time. An engine that dies between
 //! two leaves a consistent database, and the next compaction goes on.
 
-use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -16,6 +15,7 @@ use super::changes::read_change;
 use super::contents::{ContentChanges, ContentRecord, delete_content, is_used};
 use super::edit::{load_tree, put_node};
 use crate::document::{Head, keys};
+use crate::ordered::Set;
 use crate::revision::Rev;
 use crate::storage::{Batch, Cursor, Direction, KeyRange, Kv, Snapshot, StorageError};
 
@@ -182,7 +182,7 @@ impl<S: Snapshot> Slice<S> {
             }
             let damaged = || StorageError::Corrupt(String::from("the key of a content"));
             let hash = keys::content_hash(records.key()).ok_or_else(damaged)?;
-            if is_used(&self.snapshot, &hash, &BTreeSet::new()).await? {
+            if is_used(&self.snapshot, &hash, &Set::new()).await? {
                 self.done.contents_kept += 1;
                 self.done.contents_kept_bytes += ContentRecord::decode(records.value())?.length;
             } else {

@@ -11,7 +11,6 @@
 //! attached   the SHA-256 of each attachment's content: 32 bytes each
 //! ```
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
@@ -24,6 +23,7 @@ use sha2::{Digest, Sha256};
 use super::{Database, WriteError};
 use crate::document::keys::{self, ContentHash, ContentNumber};
 use crate::effects::Random;
+use crate::ordered::{Map, Set};
 use crate::revision::Rev;
 use crate::storage::{Batch, Cursor, Direction, Durability, KeyRange, Kv, Snapshot, StorageError};
 
@@ -49,7 +49,7 @@ pub(super) struct Incoming {
 pub(super) struct Staging {
     opening: [u8; 8],
     count: Cell<u32>,
-    staged: RefCell<BTreeMap<String, Incoming>>,
+    staged: RefCell<Map<String, Incoming>>,
 }
 
 /// The record of a content.
@@ -142,7 +142,7 @@ impl Staging {
 
     /// Whether a content that is staged has this number.
     pub(super) fn holds(&self, number: &ContentNumber) -> bool {
-        self.staged.borrow().values().any(|incoming| incoming.number == *number)
+        self.staged.borrow().iter().any(|(_, incoming)| incoming.number == *number)
     }
 }
 
@@ -246,14 +246,14 @@ impl ContentRecord {
 /// What one commit changes of contents and their uses.
 #[derive(Default)]
 pub(super) struct ContentChanges {
-    incoming: BTreeMap<ContentHash, Incoming>,
+    incoming: Map<ContentHash, Incoming>,
     /// What came twice.
     surplus: Vec<Incoming>,
     /// The names under which contents of this commit are staged.
     staged: Vec<String>,
-    used: BTreeSet<ContentHash>,
+    used: Set<ContentHash>,
     /// The keys of the uses that end.
-    unused: BTreeMap<ContentHash, BTreeSet<Vec<u8>>>,
+    unused: Map<ContentHash, Set<Vec<u8>>>,
     /// How many contents went.
     pub(super) dropped: u64,
 }
@@ -297,7 +297,7 @@ impl ContentChanges {
         for hash in read_hashes(&hashes)? {
             let key = keys::use_of(hash, id, rev);
             batch.delete(&key);
-            self.unused.entry(*hash).or_default().insert(key);
+            self.unused.get_or_default(*hash).insert(key);
         }
         Ok(())
     }
@@ -333,7 +333,7 @@ impl ContentChanges {
 pub(super) async fn is_used<S: Snapshot>(
     snapshot: &S,
     hash: &ContentHash,
-    ended: &BTreeSet<Vec<u8>>,
+    ended: &Set<Vec<u8>>,
 ) -> Result<bool, StorageError> {
     let mut uses = snapshot.range(KeyRange::prefix(&keys::uses(hash)), Direction::Forward)?;
     while uses.advance().await? {

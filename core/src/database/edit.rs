@@ -3,13 +3,13 @@
 //! An edit on the only leaf of a document needs no more of its tree than that leaf, whatever the length of its history. Any
 //! other edit loads the tree.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::attached::{self, Attachment, Attachments};
 use super::contents::ContentChanges;
 use crate::document::{Head, Leaf, keys};
 use crate::json::Object;
+use crate::ordered::Set;
 use crate::revision::{Merged, Node, Outcome, Rev, RevTree, Revisions};
 use crate::storage::{Batch, Cursor, Direction, KeyRange, Snapshot, StorageError};
 
@@ -170,7 +170,8 @@ impl Edit {
         batch: &mut Batch,
     ) -> Result<Vec<Leaf>, StorageError> {
         let id = self.id.as_str();
-        let mut removed: BTreeSet<Rev> = self.purged.iter().cloned().collect();
+        let mut removed = Set::new();
+        removed.extend(self.purged.iter().cloned());
         let leaves = match &mut self.tree {
             Tree::Branch { leaf, added } => {
                 for (rev, node) in added.iter() {
@@ -178,7 +179,7 @@ impl Edit {
                 }
                 let oldest = (leaf.rev.generation() + 1).saturating_sub(u64::from(revs_limit).max(1));
                 if leaf.oldest < oldest {
-                    removed.append(&mut revisions_before(snapshot, id, oldest).await?);
+                    removed.extend(revisions_before(snapshot, id, oldest).await?);
                     removed.extend(added.iter().map(|(rev, _)| rev).filter(|rev| rev.generation() < oldest).cloned());
                     leaf.oldest = oldest;
                 }
@@ -194,7 +195,7 @@ impl Edit {
                 leaves_of(tree)
             }
         };
-        for rev in &removed {
+        for rev in removed.iter() {
             batch.delete(&keys::node(id, rev));
             batch.delete(&keys::body(id, rev));
             contents.detach(snapshot, id, rev, batch).await?;
@@ -227,8 +228,8 @@ pub(super) fn put_node(id: &str, rev: &Rev, node: &Node, batch: &mut Batch) {
 }
 
 /// The stored revisions of the generations before `oldest`. Nodes stand in the order of their generations.
-async fn revisions_before<S: Snapshot>(snapshot: &S, id: &str, oldest: u64) -> Result<BTreeSet<Rev>, StorageError> {
-    let mut revs = BTreeSet::new();
+async fn revisions_before<S: Snapshot>(snapshot: &S, id: &str, oldest: u64) -> Result<Vec<Rev>, StorageError> {
+    let mut revs = Vec::new();
     let prefix = keys::nodes(id);
     let mut nodes = snapshot.range(KeyRange::prefix(&prefix), Direction::Forward)?;
     while nodes.advance().await? {
@@ -238,7 +239,7 @@ async fn revisions_before<S: Snapshot>(snapshot: &S, id: &str, oldest: u64) -> R
         if rev.generation() >= oldest {
             break;
         }
-        revs.insert(rev);
+        revs.push(rev);
     }
     Ok(revs)
 }

@@ -9,8 +9,6 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
-
 use super::attached;
 use super::commit::Edits;
 use super::edit::{Edit, load_tree};
@@ -21,6 +19,7 @@ use crate::document::{Document, GivenAttachment, keys};
 use crate::error::ErrorReport;
 use crate::json::{self, Object, Value};
 use crate::logic::{Logic, LogicError, Proposal, Verdict};
+use crate::ordered::Map;
 use crate::revision::{Rev, Revisions};
 use crate::storage::{Kv, Snapshot, StorageError};
 
@@ -149,9 +148,9 @@ fn refuse(judged: &mut [Judged], place: usize, error: WriteError) {
 /// How many of `documents`, from the first on, can be judged before any of them is written: up to one that follows on
 /// another. A new edit may follow on any earlier one of its document.
 pub(super) fn independent(documents: &[Document], kind: Kind) -> usize {
-    let mut earlier: HashMap<&str, Vec<&Document>> = HashMap::new();
+    let mut earlier: Map<&str, Vec<&Document>> = Map::new();
     for (place, document) in documents.iter().enumerate() {
-        let same = earlier.entry(&document.id).or_default();
+        let same = earlier.get_or_default(&document.id);
         let is_on_path = |earlier: &&Document| {
             let mut path = document.revisions.iter().flat_map(Revisions::iter);
             earlier.rev == document.rev || path.any(|rev| earlier.rev.as_ref() == Some(&rev))

@@ -3,11 +3,10 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
-
 use super::Database;
 use crate::index::{Cardinality, PathId, Segment, counted_path, keyspace, read_name};
 use crate::json::TypeName;
+use crate::ordered::Map;
 use crate::path::write_step;
 use crate::sorting::sort_by;
 use crate::storage::{Cursor, Direction, KeyRange, Kv, Snapshot, StorageError};
@@ -45,9 +44,9 @@ impl<K: Kv> Database<K> {
 }
 
 /// The paths by their numbers, those by position left out. A path's number is greater than its parent's.
-async fn read_names<S: Snapshot>(snapshot: &S) -> Result<HashMap<PathId, String>, StorageError> {
+async fn read_names<S: Snapshot>(snapshot: &S) -> Result<Map<PathId, String>, StorageError> {
     let mut records = snapshot.range(KeyRange::prefix(&[keyspace::PATH_NAME]), Direction::Forward)?;
-    let mut names: HashMap<PathId, String> = HashMap::new();
+    let mut names: Map<PathId, String> = Map::new();
     while records.advance().await? {
         let Some((path, parent, segment)) = read_name(records.key(), records.value()) else {
             return Err(StorageError::Corrupt("the name of a path".into()));

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::DocumentError;
 use crate::json::{self, Object, Value};
+use crate::sorting::sort_by;
 
 /// How many bytes a digest or a content type may have.
 pub const DIGEST_BYTES_MAX: usize = 1024;
@@ -53,7 +54,7 @@ pub(super) fn read(value: Value) -> Result<Vec<GivenAttachment>, DocumentError> 
         let Value::Object(members) = value else { return Err(DocumentError::BadMember("_attachments")) };
         attachments.push(read_one(name, &members)?);
     }
-    attachments.sort_unstable_by(|left, right| left.name.cmp(&right.name));
+    sort_by(&mut attachments, |left, right| left.name.cmp(&right.name));
     Ok(attachments)
 }
 

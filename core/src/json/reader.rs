@@ -104,8 +104,9 @@ impl<'text> Reader<'text> {
 
     /// The first byte of the next token; the reader stands on it then.
     pub(super) fn peek(&mut self) -> Option<u8> {
-        let white = self.rest().iter().take_while(|byte| matches!(byte, b' ' | b'\n' | b'\t' | b'\r')).count();
-        self.position += white;
+        while let Some(b' ' | b'\n' | b'\t' | b'\r') = self.next_byte() {
+            self.position += 1;
+        }
         self.next_byte()
     }
 
@@ -174,15 +175,18 @@ impl<'text> Reader<'text> {
         if self.next_byte().is_none() { JsonError::CutShort } else { JsonError::Unexpected(self.position) }
     }
 
+    #[inline(always)]
     fn rest(&self) -> &'text [u8] {
         self.text.as_bytes().get(self.position..).unwrap_or_default()
     }
 
+    #[inline(always)]
     fn next_byte(&self) -> Option<u8> {
         self.text.as_bytes().get(self.position).copied()
     }
 
     /// Passes `byte` if it stands here.
+    #[inline(always)]
     fn pass(&mut self, byte: u8) -> bool {
         let stands_here = self.next_byte() == Some(byte);
         self.position += usize::from(stands_here);

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::{FindQuery, Selector};
 use crate::json::{Object, Value};
 use crate::path::{Found, Path};
+use crate::sorting::sort_by;
 
 /// The paths that decide whether a document belongs to an answer, where it stands, and what of it is shown.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +26,7 @@ impl Watched {
         gather(&query.selector, &mut paths);
         paths.extend(query.sort.iter().map(|field| field.path.clone()));
         paths.extend(query.fields.iter().flatten().cloned());
-        paths.sort_unstable();
+        sort_by(&mut paths, Path::cmp);
         // What stands below a path that is watched cannot change without it.
         paths.dedup_by(|below, above| below.names().starts_with(above.names()));
         Self {

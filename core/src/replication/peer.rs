@@ -67,14 +67,17 @@ pub(super) fn refusal(status: u16, answer: ErrorAnswer) -> ReplicationError {
     }
 }
 
+/// Reads the body of an answer, and keeps what it reads.
+type Read<'r> = dyn FnMut(Vec<u8>) -> Result<(), ReplicationError> + 'r;
+
 /// What one attempt came to, when it was not the end.
 struct Setback {
     error: ReplicationError,
     retry_after_ms: Option<u64>,
 }
 
-enum Attempt<P> {
-    Over(Reply<P>),
+enum Attempt {
+    Over(Reply<()>),
     Again(Setback),
     Unauthorized(ErrorAnswer),
 }
@@ -115,10 +118,24 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
         request: &Request,
         read: impl Fn(Vec<u8>) -> Result<P, ReplicationError>,
     ) -> Result<Reply<P>, ReplicationError> {
+        let mut found = None;
+        let mut keep = |body| {
+            found = Some(read(body)?);
+            Ok(())
+        };
+        Ok(match self.answer(request, &mut keep).await? {
+            Reply::Refused { status, answer } => Reply::Refused { status, answer },
+            // What was read is there, unless the answer was too long.
+            Reply::Done(()) | Reply::TooLong => found.map_or(Reply::TooLong, Reply::Done),
+        })
+    }
+
+    /// As [`call`](Self::call), which gets what was read by way of `read`: so this is compiled once, whatever is read.
+    async fn answer(&self, request: &Request, read: &mut Read<'_>) -> Result<Reply<()>, ReplicationError> {
         let (mut failures, mut malformed, mut renewed) = (0, 0, false);
         loop {
             let renewals = self.renewals.get();
-            let attempt = self.control().race(self.attempt(request, &read)).await??;
+            let attempt = self.control().race(self.attempt(request, read)).await??;
             let setback = match attempt {
                 Attempt::Over(reply) => {
                     self.monitor.answered();
@@ -150,11 +167,7 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
     }
 
     /// Sends `request` once.
-    async fn attempt<P>(
-        &self,
-        request: &Request,
-        read: impl Fn(Vec<u8>) -> Result<P, ReplicationError>,
-    ) -> Result<Attempt<P>, ReplicationError> {
+    async fn attempt(&self, request: &Request, read: &mut Read<'_>) -> Result<Attempt, ReplicationError> {
         let again = |error, retry_after_ms| Ok(Attempt::Again(Setback { error, retry_after_ms }));
         self.monitor.update(|status| status.bytes_written += request.body.as_ref().map_or(0, Vec::len) as u64);
         let mut response = match self.effects.transport.send(request.clone()).await {
@@ -169,7 +182,7 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
         };
         match response.status {
             200..=299 => match read(body) {
-                Ok(parsed) => Ok(Attempt::Over(Reply::Done(parsed))),
+                Ok(()) => Ok(Attempt::Over(Reply::Done(()))),
                 Err(error @ ReplicationError::Malformed(_)) => again(error, None),
                 Err(error) => Err(error),
             },

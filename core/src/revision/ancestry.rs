@@ -1,9 +1,9 @@
 //! What a revision tree is asked: leaves, winner, branches and who descends from whom.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::{Node, Rev, RevTree, Revisions};
+use crate::ordered::{Map, Set};
 
 impl RevTree {
     /// What is known of `rev`.
@@ -14,7 +14,7 @@ impl RevTree {
 
     /// All revisions, ascending.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&Rev, &Node)> + ExactSizeIterator {
-        self.nodes.iter()
+        self.nodes.iter().map(|(rev, node)| (rev, node))
     }
 
     /// How many revisions there are.
@@ -32,7 +32,7 @@ impl RevTree {
     /// Whether `rev` is here, be it with its body or as an ancestor only.
     #[must_use]
     pub fn contains(&self, rev: &Rev) -> bool {
-        self.nodes.contains_key(rev)
+        self.nodes.contains(rev)
     }
 
     /// Whether `rev` is here and nothing follows it.
@@ -49,7 +49,7 @@ impl RevTree {
     /// The revision that every replica with this tree picks: not deleted before deleted, then the greatest.
     #[must_use]
     pub fn winner(&self) -> Option<&Rev> {
-        self.leaves.iter().rev().find(|leaf| !self.is_deleted(leaf)).or_else(|| self.leaves.last())
+        self.leaves.iter().rev().find(|leaf| !self.is_deleted(leaf)).or_else(|| self.leaves.iter().next_back())
     }
 
     /// The leaves in winner order: the winner first, those not deleted before tombstones, each descending.
@@ -78,19 +78,19 @@ impl RevTree {
     #[must_use]
     pub fn parent(&self, rev: &Rev) -> Option<&Rev> {
         let parent = self.nodes.get(rev)?.parent_of(rev)?;
-        self.nodes.get_key_value(&parent).map(|(parent, _)| parent)
+        self.nodes.get_entry(&parent).map(|(parent, _)| parent)
     }
 
     /// The revisions that name `rev` as their parent, ascending.
     pub fn children<'a>(&'a self, rev: &Rev) -> impl Iterator<Item = &'a Rev> + use<'a> {
         let parent = rev.clone();
         let from = (parent.clone(), rev.below_next_generation());
-        self.edges.range(from..).take_while(move |(of, _)| *of == parent).map(|(_, child)| child)
+        self.edges.iter_from(&from).take_while(move |(of, _)| *of == parent).map(|(_, child)| child)
     }
 
     /// `rev` and its ancestors as far as they are here, newest first; nothing if `rev` is not here.
     pub fn ancestry(&self, rev: &Rev) -> impl Iterator<Item = &Rev> {
-        let first = self.nodes.get_key_value(rev).map(|(rev, _)| rev);
+        let first = self.nodes.get_entry(rev).map(|(rev, _)| rev);
         core::iter::successors(first, |rev| self.parent(rev))
     }
 
@@ -122,9 +122,9 @@ impl RevTree {
     /// The revisions that more than one branch grew from which ends in a leaf that is not deleted: what a merge of these
     /// branches needs as its base.
     #[must_use]
-    pub fn bases(&self) -> BTreeSet<Rev> {
-        let mut alive: BTreeMap<&Rev, u32> = BTreeMap::new();
-        let mut bases = BTreeSet::new();
+    pub fn bases(&self) -> Set<Rev> {
+        let mut alive: Map<&Rev, u32> = Map::new();
+        let mut bases = Set::new();
         // Descending order meets every child before its parent.
         for (rev, node) in self.nodes.iter().rev() {
             let branches = alive.remove(rev).unwrap_or(0);
@@ -132,10 +132,10 @@ impl RevTree {
                 bases.insert(rev.clone());
             }
             let is_alive = branches > 0 || (!node.deleted && self.is_leaf(rev));
-            if let Some((parent, _)) = node.parent_of(rev).and_then(|parent| self.nodes.get_key_value(&parent))
+            if let Some((parent, _)) = node.parent_of(rev).and_then(|parent| self.nodes.get_entry(&parent))
                 && is_alive
             {
-                *alive.entry(parent).or_default() += 1;
+                *alive.get_or_default(parent) += 1;
             }
         }
         bases
@@ -145,8 +145,8 @@ impl RevTree {
     #[must_use]
     pub fn latest(&self, revs: &[Rev]) -> Vec<&Rev> {
         let mut pending: Vec<&Rev> =
-            revs.iter().filter_map(|rev| self.nodes.get_key_value(rev)).map(|(rev, _)| rev).collect();
-        let mut seen: BTreeSet<&Rev> = BTreeSet::new();
+            revs.iter().filter_map(|rev| self.nodes.get_entry(rev)).map(|(rev, _)| rev).collect();
+        let mut seen: Set<&Rev> = Set::new();
         while let Some(rev) = pending.pop() {
             if seen.insert(rev) {
                 pending.extend(self.children(rev));

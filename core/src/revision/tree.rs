@@ -5,23 +5,23 @@
 //! Each of these takes the greater of two values, so trees form a join semilattice. What a body says, `deleted` included,
 //! is kept as it came first.
 //!
-//! A parent is always of the generation before its child, so no input makes a cycle. Nodes are held in ordered maps and
-//! walked in loops: a tree of many thousand nodes, however deep or wide, costs no more than O(log n) for each node touched
-//! and no stack.
+//! A parent is always of the generation before its child, so no input makes a cycle. Nodes are held in sorted vectors
+//! and walked in loops: a tree of many thousand nodes, however deep or wide, costs O(log n) and at worst a move of memory for
+//! each node touched, and no stack. (They are stored in their order, so that loading a tree moves nothing.)
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::{Node, Rev, Revisions};
+use crate::ordered::{Map, Set};
 
 /// The revisions of one document.
 #[derive(Clone, Debug, Default)]
 pub struct RevTree {
-    pub(super) nodes: BTreeMap<Rev, Node>,
+    pub(super) nodes: Map<Rev, Node>,
     /// (parent, child) for each node that names a parent, be that parent here or cut off.
-    pub(super) edges: BTreeSet<(Rev, Rev)>,
+    pub(super) edges: Set<(Rev, Rev)>,
     /// Derived: the nodes that nothing names as a parent.
-    pub(super) leaves: BTreeSet<Rev>,
+    pub(super) leaves: Set<Rev>,
 }
 
 /// Two trees are equal when they hold the same nodes; all else is derived.
@@ -65,11 +65,11 @@ impl RevTree {
     /// Merges a path whose newest revision comes with its body, a tombstone if `deleted`.
     pub fn merge_path(&mut self, path: &Revisions, deleted: bool) -> Merged {
         let was_empty = self.nodes.is_empty();
-        let extends_leaf = path.iter().find(|rev| self.nodes.contains_key(rev)).is_some_and(|rev| self.is_leaf(&rev));
+        let extends_leaf = path.iter().find(|rev| self.nodes.contains(rev)).is_some_and(|rev| self.is_leaf(&rev));
         let path: Vec<Rev> = path.iter().collect();
         let known = path.first().and_then(|newest| self.nodes.get(newest)).is_some_and(|node| node.available);
 
-        let mut changed = BTreeSet::new();
+        let mut changed = Set::new();
         let mut parent = None;
         for (position, rev) in path.iter().enumerate().rev() {
             let newest = position == 0;
@@ -87,25 +87,25 @@ impl RevTree {
         } else {
             Outcome::NewBranch
         };
-        Merged { outcome, changed: changed.into_iter().collect() }
+        Merged { outcome, changed: changed.into_keys() }
     }
 
     /// Merges all of `other` and returns the revisions whose nodes are new or changed, ascending.
     pub fn merge(&mut self, other: &Self) -> Vec<Rev> {
-        let mut changed = BTreeSet::new();
+        let mut changed = Set::new();
         for (rev, node) in &other.nodes {
             self.join(rev, node.clone(), &mut changed);
         }
-        changed.into_iter().collect()
+        changed.into_keys()
     }
 
     /// Takes a node back from storage. Nodes may come in any order.
     pub fn insert_stored(&mut self, rev: &Rev, node: Node) {
-        self.join(rev, node, &mut BTreeSet::new());
+        self.join(rev, node, &mut Set::new());
     }
 
     /// Joins one node into the set.
-    fn join(&mut self, rev: &Rev, mut incoming: Node, changed: &mut BTreeSet<Rev>) {
+    fn join(&mut self, rev: &Rev, mut incoming: Node, changed: &mut Set<Rev>) {
         let parent = incoming.parent_of(rev);
         if parent.is_none() {
             // A first generation has no parent, whatever was said.
@@ -150,7 +150,7 @@ impl RevTree {
     }
 
     /// Marks a revision that lost a child to a greater parent, lest it become a leaf without a body.
-    fn supersede(&mut self, rev: &Rev, changed: &mut BTreeSet<Rev>) {
+    fn supersede(&mut self, rev: &Rev, changed: &mut Set<Rev>) {
         if let Some(node) = self.nodes.get_mut(rev).filter(|node| !node.superseded) {
             node.superseded = true;
             changed.insert(rev.clone());
@@ -190,9 +190,7 @@ impl RevTree {
             next = parent.filter(|parent| self.children(parent).next().is_none());
         }
         if self.leaves.is_empty() {
-            let rest: Vec<Rev> = self.nodes.keys().rev().cloned().collect();
-            rest.iter().for_each(|rev| self.remove(rev));
-            removed.extend(rest);
+            removed.extend(core::mem::take(self).nodes.into_iter().rev().map(|(rev, _)| rev));
         }
         Some(removed)
     }
@@ -220,7 +218,7 @@ impl RevTree {
         if self.nodes.len() <= limit as usize {
             return Vec::new();
         }
-        let mut distances: BTreeMap<&Rev, u32> = BTreeMap::new();
+        let mut distances: Map<&Rev, u32> = Map::new();
         let mut removed = Vec::new();
         // Descending order meets every child before its parent.
         for (rev, node) in self.nodes.iter().rev() {
@@ -230,13 +228,16 @@ impl RevTree {
                 removed.push(rev.clone());
                 continue;
             };
-            if let Some((parent, _)) = node.parent_of(rev).and_then(|parent| self.nodes.get_key_value(&parent)) {
-                let known = distances.entry(parent).or_insert(u32::MAX);
-                *known = (*known).min(distance + 1);
+            if let Some((parent, _)) = node.parent_of(rev).and_then(|parent| self.nodes.get_entry(&parent)) {
+                let known = distances.get(parent).copied().unwrap_or(u32::MAX);
+                distances.insert(parent, known.min(distance + 1));
             }
         }
         removed.reverse();
-        removed.iter().for_each(|rev| self.remove(rev));
+        let stays = |rev: &Rev| removed.binary_search(rev).is_err();
+        self.nodes.retain(|rev, _| stays(rev));
+        self.leaves.retain(stays);
+        self.edges.retain(|(_, child)| stays(child));
         removed
     }
 }

@@ -35,11 +35,13 @@ impl Span {
     }
 
     /// The key.
+    #[inline(always)]
     pub(super) fn key(self, arena: &[u8]) -> &[u8] {
         slice(arena, self.start, self.key_bytes)
     }
 
     /// The first eight bytes of the key as a number that is ordered as they are; what a shorter key lacks is zero.
+    #[inline(always)]
     fn key_start(self, arena: &[u8]) -> u64 {
         let key = self.key(arena);
         match key.first_chunk() {
@@ -51,12 +53,14 @@ impl Span {
     }
 
     /// The value; `None` for a deletion.
+    #[inline(always)]
     pub(super) fn value(self, arena: &[u8]) -> Option<&[u8]> {
         let start = self.start.saturating_add(self.key_bytes as usize);
         (self.value_bytes != TOMBSTONE).then(|| slice(arena, start, self.value_bytes))
     }
 }
 
+#[inline(always)]
 fn slice(arena: &[u8], start: usize, bytes: u32) -> &[u8] {
     arena.get(start..start.saturating_add(bytes as usize)).unwrap_or_default()
 }

@@ -141,16 +141,19 @@ impl BlockCursor {
     }
 
     /// The key of the entry that the cursor stands on; empty if on none.
+    #[inline(always)]
     pub(super) fn key(&self) -> &[u8] {
         if self.standing { &self.key } else { &[] }
     }
 
     /// The value of the entry that the cursor stands on.
+    #[inline(always)]
     pub(super) fn value(&self) -> &StoredValue {
         &self.value
     }
 
     /// The bytes of an inline value.
+    #[inline(always)]
     pub(super) fn inline(&self) -> &[u8] {
         match &self.value {
             StoredValue::Inline(range) => self.block.get(range.clone()).unwrap_or_default(),
@@ -229,14 +232,14 @@ impl BlockCursor {
         let (mut low, mut high) = (0, self.restarts);
         while low < high {
             let middle = low.midpoint(high);
-            if self.key_at_restart(middle)? < key {
+            if self.key_at_restart(middle)?.cmp(key).is_lt() {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
         self.seek_restart(low.saturating_sub(1))?;
-        while self.next()? && self.key.as_slice() < key {}
+        while self.next()? && self.key.as_slice().cmp(key).is_lt() {}
         Ok(self.standing)
     }
 
@@ -255,6 +258,7 @@ impl BlockCursor {
         Ok(())
     }
 
+    #[inline(always)]
     fn restart_at(&self, restart: usize) -> Result<usize, StorageError> {
         let stored = self.block.get(self.entries_end + restart * RESTART_BYTES..).and_then(<[u8]>::first_chunk);
         let restart = stored.map(|bytes| usize::from(u16::from_le_bytes(*bytes)));

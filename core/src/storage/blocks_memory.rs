@@ -1,17 +1,17 @@
 //! Blocks in memory, for tests and for stores that need not outlive their page.
 
-use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
 use super::blocks::{BlockBatch, BlockKey, Blocks};
 use super::{Durability, StorageError};
+use crate::ordered::Map;
 
 /// Blocks in memory. Clones share their content, so that a store can be opened over them again.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryBlocks {
-    blocks: Rc<RefCell<BTreeMap<BlockKey, Vec<u8>>>>,
+    blocks: Rc<RefCell<Map<BlockKey, Vec<u8>>>>,
 }
 
 impl MemoryBlocks {
@@ -24,7 +24,7 @@ impl MemoryBlocks {
     /// How many bytes all blocks hold.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.blocks.borrow().values().map(Vec::len).sum()
+        self.blocks.borrow().iter().map(|(_, block)| block.len()).sum()
     }
 }
 
@@ -35,10 +35,7 @@ impl Blocks for MemoryBlocks {
     }
 
     async fn keys(&self, first: BlockKey, last: BlockKey) -> Result<Vec<BlockKey>, StorageError> {
-        if first > last {
-            return Ok(Vec::new());
-        }
-        Ok(self.blocks.borrow().range(first..=last).map(|(key, _)| *key).collect())
+        Ok(self.blocks.borrow().iter_from(&first).map(|(key, _)| *key).take_while(|key| *key <= last).collect())
     }
 
     async fn commit(&self, batch: BlockBatch, _durability: Durability) -> Result<(), StorageError> {

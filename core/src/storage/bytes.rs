@@ -41,6 +41,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next `count` bytes.
+    #[inline(always)]
     pub(super) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let end = self.position.checked_add(count)?;
         let taken = self.bytes.get(self.position..end)?;
@@ -49,6 +50,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A number as [`write_number`] wrote it.
+    #[inline(always)]
     pub(super) fn number(&mut self) -> Option<u64> {
         let mut number = 0_u64;
         for shift in (0..u64::BITS).step_by(7) {
@@ -63,11 +65,13 @@ impl<'a> Reader<'a> {
     }
 
     /// A number that fits into 32 bits.
+    #[inline(always)]
     pub(super) fn small_number(&mut self) -> Option<u32> {
         self.number()?.try_into().ok()
     }
 
     /// A length or a position.
+    #[inline(always)]
     pub(super) fn length(&mut self) -> Option<usize> {
         self.number()?.try_into().ok()
     }

@@ -130,6 +130,7 @@ impl<S: Source> Merge<S> {
         self.current.and_then(|index| self.sources.get(index)).map_or(Value::Tombstone, Source::value)
     }
 
+    #[inline(always)]
     fn key_of(&self, index: usize) -> &[u8] {
         self.sources.get(index).map_or(&[], Source::key)
     }
@@ -142,6 +143,7 @@ impl<S: Source> Merge<S> {
     }
 
     /// `Less` if source `one` is to be served before source `other`.
+    #[inline(always)]
     fn comes_before(&self, one: usize, other: usize) -> Ordering {
         let keys = self.key_of(one).cmp(self.key_of(other));
         let keys = match self.direction {

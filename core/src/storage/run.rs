@@ -75,9 +75,19 @@ impl Run {
     }
 
     fn lower_bound(&self, key: &[u8]) -> usize {
-        self.spans.partition_point(|span| span.key(&self.arena) < key)
+        let (mut low, mut high) = (0, self.spans.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.spans.get(middle).is_some_and(|span| span.key(&self.arena).cmp(key).is_lt()) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
     }
 
+    #[inline(always)]
     fn entry(&self, position: usize) -> Option<(&[u8], Option<&[u8]>)> {
         let span = self.spans.get(position)?;
         Some((span.key(&self.arena), span.value(&self.arena)))
@@ -168,6 +178,7 @@ impl RunCursor {
 }
 
 impl Source for RunCursor {
+    #[inline(always)]
     fn step(&mut self) -> Result<Step, StorageError> {
         if self.first >= self.end {
             self.position = usize::MAX;
@@ -190,10 +201,12 @@ impl Source for RunCursor {
         Ok(())
     }
 
+    #[inline(always)]
     fn key(&self) -> &[u8] {
         self.run.entry(self.position).map_or(&[], |(key, _)| key)
     }
 
+    #[inline(always)]
     fn value(&self) -> Value<'_> {
         match self.run.entry(self.position) {
             Some((_, Some(value))) => Value::Inline(value),

@@ -217,10 +217,12 @@ impl<B: Blocks> Source for SegmentCursor<B> {
         Ok(())
     }
 
+    #[inline(always)]
     fn key(&self) -> &[u8] {
         self.path.last().map_or(&[], BlockCursor::key)
     }
 
+    #[inline(always)]
     fn value(&self) -> Value<'_> {
         let Some(block) = self.path.last() else { return Value::Tombstone };
         match *block.value() {

@@ -62,6 +62,7 @@ pub(super) enum StoreSource<B> {
 }
 
 impl<B: Blocks> Source for StoreSource<B> {
+    #[inline(always)]
     fn step(&mut self) -> Result<Step, StorageError> {
         match self {
             Self::Run(run) => run.step(),
@@ -76,6 +77,7 @@ impl<B: Blocks> Source for StoreSource<B> {
         }
     }
 
+    #[inline(always)]
     fn key(&self) -> &[u8] {
         match self {
             Self::Run(run) => run.key(),
@@ -83,6 +85,7 @@ impl<B: Blocks> Source for StoreSource<B> {
         }
     }
 
+    #[inline(always)]
     fn value(&self) -> Value<'_> {
         match self {
             Self::Run(run) => run.value(),

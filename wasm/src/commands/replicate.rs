@@ -55,7 +55,7 @@ pub fn cancel(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure> {
 
 /// The network is said to be back: replications that wait for their next attempt make it now.
 pub fn wake(engine: &Opened) -> Vec<u8> {
-    engine.replications.borrow().values().for_each(Control::wake);
+    engine.replications.borrow().iter().for_each(|(_, control)| control.wake());
     Vec::new()
 }
 
@@ -70,7 +70,7 @@ impl UnderWay {
     fn begin(engine: &Rc<Opened>, id: u64) -> Result<Self, Failure> {
         let control = Control::new();
         let mut replications = engine.replications.borrow_mut();
-        if replications.contains_key(&id) {
+        if replications.contains(&id) {
             return Err(Failure::bad_request(format!("the replication {id} is under way already")));
         }
         replications.insert(id, control.clone());

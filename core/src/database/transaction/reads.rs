@@ -8,8 +8,6 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use hashbrown::HashSet;
-
 use crate::database::FindPage;
 use crate::database::changes::read_change;
 use crate::database::read::read_head;
@@ -17,6 +15,7 @@ use crate::database::text::winner_value;
 use crate::document::{Head, Leaf, keys};
 use crate::json::Value;
 use crate::query::FindQuery;
+use crate::sorting::in_order;
 use crate::storage::{Cursor, Direction, KeyRange, Snapshot, StorageError};
 
 /// How many of the documents that have changed are named.
@@ -62,12 +61,12 @@ impl Reads {
         now: &S,
     ) -> Result<Vec<String>, StorageError> {
         let range = KeyRange { start: keys::change(seq.saturating_add(1)), end: KeyRange::prefix(keys::changes()).end };
-        let documents: HashSet<&str> = self.documents.iter().map(String::as_str).collect();
+        let documents = in_order(&self.documents);
         let mut rows = now.range(range, Direction::Forward)?;
         let mut changed = Vec::new();
         while changed.len() < NAMED_MAX && rows.advance().await? {
             let (_, id, head) = read_change(rows.key(), rows.value())?;
-            if documents.contains(id) || self.is_seen(before, now, id, &head).await? {
+            if documents.binary_search(&id).is_ok() || self.is_seen(before, now, id, &head).await? {
                 changed.push(id.into());
             }
         }

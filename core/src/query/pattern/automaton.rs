@@ -107,19 +107,23 @@ impl Program {
     /// Whether the program matches somewhere in `text`.
     pub(super) fn matches(&self, text: &[u8]) -> bool {
         let mut ways = Ways { reached: vec![0; self.steps.len()], round: 0, waiting: Vec::new(), open: Vec::new() };
-        let mut taking: Vec<usize> = Vec::new();
         let mut before = None;
         for place in 0..=text.len() {
             let after = text.get(place).copied();
             ways.round = place + 1;
-            // A match may begin anywhere; what was taken before goes on behind the byte that it took.
-            let follow = taking.drain(..).map(|step| step + 1).chain([0]);
-            if ways.follow(&self.steps, follow, before, after) {
+            // A match may begin anywhere.
+            ways.open.push(0);
+            if ways.follow(&self.steps, before, after) {
                 return true;
             }
             let Some(byte) = after else { break };
-            let takes = |step: &usize| matches!(self.steps.get(*step), Some(Step::Byte(set)) if set.contains(byte));
-            taking.extend(ways.waiting.drain(..).filter(takes));
+            // What takes the byte goes on behind it.
+            for step in &ways.waiting {
+                if matches!(self.steps.get(*step), Some(Step::Byte(set)) if set.contains(byte)) {
+                    ways.open.push(step + 1);
+                }
+            }
+            ways.waiting.clear();
             before = after;
         }
         false
@@ -138,15 +142,8 @@ struct Ways {
 }
 
 impl Ways {
-    /// Goes from `steps` as far as it goes without taking a byte; whether the pattern has matched.
-    fn follow(
-        &mut self,
-        steps: &[Step],
-        from: impl Iterator<Item = usize>,
-        before: Option<u8>,
-        after: Option<u8>,
-    ) -> bool {
-        self.open.extend(from);
+    /// Goes from what is open as far as it goes without taking a byte; whether the pattern has matched.
+    fn follow(&mut self, steps: &[Step], before: Option<u8>, after: Option<u8>) -> bool {
         while let Some(at) = self.open.pop() {
             let (Some(step), Some(reached)) = (steps.get(at), self.reached.get_mut(at)) else { continue };
             if core::mem::replace(reached, self.round) == self.round {
@@ -159,7 +156,10 @@ impl Ways {
                         self.open.push(at + 1);
                     }
                 }
-                Step::Split(other) => self.open.extend([other, at + 1]),
+                Step::Split(other) => {
+                    self.open.push(other);
+                    self.open.push(at + 1);
+                }
                 Step::Jump(target) => self.open.push(target),
                 Step::Match => return true,
             }
