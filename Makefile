@@ -14,10 +14,10 @@ PACKAGES := node_modules/.package-lock.json
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help up test build build-wasm build-js build-server check check-rust check-js check-licences bench fuzz size clean setup-rust
+.PHONY: help up test build build-wasm build-js build-server check check-rust check-js check-licences bench bench-engine fuzz size clean setup-rust
 
 help: ## Lists the commands
-	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' Makefile | expand -t 21
 
 up: build ## Builds and serves the demo with its replication server; Ctrl-C ends both
 	@DEMO_PORT=$(DEMO_PORT) SERVER_PORT=$(SERVER_PORT) scripts/up.sh
@@ -42,6 +42,7 @@ check-rust: setup-rust
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features --locked -- --deny warnings
 	cargo clippy --package firkin-wasm --all-targets --target wasm32-unknown-unknown --locked -- --deny warnings
+	cargo clippy --package firkin-bench --lib --target wasm32-unknown-unknown --locked -- --deny warnings
 	cargo clippy --package firkin-core --target wasm32v1-none --locked -- --deny warnings
 
 check-js: build-wasm
@@ -57,6 +58,9 @@ fuzz: setup-rust ## Feeds made-up input to what the core reads, FUZZ_SECONDS (60
 bench: build ## Measures Firkin beside other databases; ONLY, DOCS, ROUNDS, PUBLISH choose what
 	@scripts/setup.sh browser
 	@node tests/bench/main.mjs
+
+bench-engine: setup-rust $(PACKAGES) ## Times the engine alone, natively and in wasm; FILTER=find/ chooses cases
+	@$(XTASK) bench-engine $(FILTER)
 
 size: build ## Prints what a browser has to load
 	@$(XTASK) size

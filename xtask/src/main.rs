@@ -3,11 +3,14 @@
 //! - `wasm [--dev]` builds the browser's module `js/firkin.wasm` and its glue in `js/dist/wasm-glue`. It does nothing
 //!   where nothing has changed. `--dev` leaves out the optimiser.
 //! - `imports [--accept]` compares what the module imports with the committed list; `--accept` rewrites the list.
+//! - `bench-engine [FILTER]` times the engine alone, natively and as a module under Node, and prints both side by side;
+//!   `FILTER` is a part of the names of cases.
 //! - `size` prints what the module and the scripts beside it weigh.
 //! - `test-browser` runs the tests of `wasm/` in a headless Chromium (needs the feature `test-runner`).
 //!
 //! It runs from any folder of the workspace, and needs `npm ci` to have run. It never reaches the network itself.
 
+mod bench_engine;
 mod imports;
 mod layout;
 mod size;
@@ -17,7 +20,8 @@ mod wasm;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: firkin-xtask wasm [--dev] | imports [--accept] | size | test-browser";
+const USAGE: &str =
+    "usage: firkin-xtask wasm [--dev] | imports [--accept] | bench-engine [FILTER] | size | test-browser";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -38,6 +42,8 @@ fn run(words: &[&str]) -> anyhow::Result<()> {
         ["wasm", "--dev"] => wasm::build(&layout, wasm::Mode::Dev),
         ["imports"] => imports::check(&layout),
         ["imports", "--accept"] => imports::accept(&layout),
+        ["bench-engine"] => bench_engine::run(&layout, None),
+        ["bench-engine", filter] => bench_engine::run(&layout, Some(filter)),
         ["size"] => size::print(&layout),
         #[cfg(feature = "test-runner")]
         ["test-browser", rest @ ..] => test_browser::run(&layout, rest),

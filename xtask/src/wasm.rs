@@ -47,7 +47,7 @@ const FEATURE_FLAGS: [&str; 6] = [
 
 /// Builds `js/firkin.wasm` and `js/dist/wasm-glue`.
 pub fn build(layout: &Layout, mode: Mode) -> anyhow::Result<()> {
-    let compiled = compile(layout, mode)?;
+    let compiled = compile(layout, "firkin-wasm", mode)?;
     let fingerprint = fingerprint(layout, &compiled, mode)?;
     let stamp = layout.glue().join("stamp");
     let current = fs::read_to_string(&stamp).is_ok_and(|text| text == fingerprint);
@@ -61,14 +61,15 @@ pub fn build(layout: &Layout, mode: Mode) -> anyhow::Result<()> {
     imports::warn(layout)
 }
 
-fn compile(layout: &Layout, mode: Mode) -> anyhow::Result<PathBuf> {
+/// Compiles the library of a package; where its module is.
+pub fn compile(layout: &Layout, package: &str, mode: Mode) -> anyhow::Result<PathBuf> {
     let (profile, folder) = match mode {
         Mode::Release => ("wasm", "wasm"),
         Mode::Dev => ("dev", "debug"),
     };
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(&layout.root).args(["build", "--package", "firkin-wasm", "--lib", "--locked"]);
+    command.current_dir(&layout.root).args(["build", "--package", package, "--lib", "--locked"]);
     command.args(["--target", "wasm32-unknown-unknown", "--profile", profile]);
     if mode == Mode::Release {
         let mut flags = remap_paths(layout);
@@ -76,7 +77,8 @@ fn compile(layout: &Layout, mode: Mode) -> anyhow::Result<PathBuf> {
         command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
     }
     run(&mut command)?;
-    Ok(layout.target.join("wasm32-unknown-unknown").join(folder).join("firkin_wasm.wasm"))
+    let module = package.replace('-', "_") + ".wasm";
+    Ok(layout.target.join("wasm32-unknown-unknown").join(folder).join(module))
 }
 
 /// Keeps the paths of this machine, which messages of panics name, out of the module.
@@ -114,7 +116,7 @@ fn bind(layout: &Layout, compiled: &Path, mode: Mode) -> anyhow::Result<()> {
         .context("wasm-bindgen failed")?;
     let bound = glue.join("engine_bg.wasm");
     match mode {
-        Mode::Release => optimise(layout, &bound, &layout.module())?,
+        Mode::Release => optimise(layout, &bound, &layout.module(), &[])?,
         Mode::Dev => {
             fs::copy(&bound, layout.module())?;
         }
@@ -127,10 +129,11 @@ fn bind(layout: &Layout, compiled: &Path, mode: Mode) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn optimise(layout: &Layout, from: &Path, to: &Path) -> anyhow::Result<()> {
+/// Makes a module smaller, as it is published; `flags` come on top.
+pub fn optimise(layout: &Layout, from: &Path, to: &Path, flags: &[&str]) -> anyhow::Result<()> {
     let optimiser = layout.root.join("node_modules/.bin/wasm-opt");
     anyhow::ensure!(optimiser.exists(), "wasm-opt is missing: run `npm ci` first");
-    run(Command::new(optimiser).args(OPTIMISER_FLAGS).args(FEATURE_FLAGS).arg(from).arg("-o").arg(to))
+    run(Command::new(optimiser).args(OPTIMISER_FLAGS).args(FEATURE_FLAGS).args(flags).arg(from).arg("-o").arg(to))
 }
 
 /// Runs `command`; a failure names it.
