@@ -135,3 +135,17 @@ fn a_walk_reads_nothing_ahead_beyond_its_range() {
         assert!(blocks.read.get() <= 22, "{} blocks for 239 entries of 600 bytes", blocks.read.get());
     }
 }
+
+#[test]
+fn point_reads_of_a_store_that_fits_the_cache_read_neighbours_too() {
+    let steps = |cache_bytes| {
+        let (blocks, store) = cold_store(cache_bytes);
+        let snapshot = store.snapshot().unwrap();
+        for place in (0..ENTRIES).filter(|place| place % 13 == 5) {
+            assert!(block_on(snapshot.get(&key(place))).unwrap() == expected(place), "the value at {place}");
+        }
+        blocks.steps.get()
+    };
+    let (roomy, narrow) = (steps(64 * 1024 * 1024), steps(2 * 1024 * 1024));
+    assert!(roomy * 3 < narrow, "{roomy} steps with room for all, {narrow} without");
+}

@@ -13,7 +13,7 @@ use super::blocks::BlockKey;
 /// Blocks by name.
 #[derive(Debug)]
 pub(super) struct BlockCache {
-    bytes_max: usize,
+    pub(super) bytes_max: usize,
     bytes: usize,
     slots: HashMap<u64, Slot>,
     line: VecDeque<u64>,

@@ -41,6 +41,11 @@ impl<B: Blocks> BlockReader<B> {
         self.cache.borrow_mut().get(key)
     }
 
+    /// Whether the cache could hold so many bytes and still be of use to others.
+    pub(super) fn has_room_for(&self, bytes: u64) -> bool {
+        bytes <= self.cache.borrow().bytes_max as u64 / 2
+    }
+
     /// Several data or index blocks, checked, in one step of the platform for those that are not in the cache.
     pub(super) async fn blocks(
         &self,

@@ -19,6 +19,9 @@ use super::{Direction, KeyRange, StorageError};
 /// How many data blocks a walk reads at once when it has been going on for a while.
 const READ_AHEAD_MAX: usize = 16;
 
+/// How many data blocks a point read of a small segment reads at once.
+const NEIGHBOURS: usize = 4;
+
 /// What the manifest says of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
@@ -55,14 +58,20 @@ impl Segment {
         key: &[u8],
     ) -> Result<Option<Option<Vec<u8>>>, StorageError> {
         let mut block = self.root;
+        let mut parent = None;
         for depth in 0..self.height as usize {
             let (name, kind) = (self.block(block), self.kind_at(depth));
-            let mut cursor = BlockCursor::new(name, kind, reader.block(name, kind, true).await?)?;
+            let found = match reader.at_hand(name) {
+                Some(found) => found,
+                None => self.read_with_neighbours(reader, name, kind, parent.as_ref()).await?,
+            };
+            let mut cursor = BlockCursor::new(name, kind, found)?;
             if kind == BlockKind::Index {
                 if !cursor.seek_before(key, true)? {
                     return Ok(None);
                 }
                 block = cursor.child()?;
+                parent = Some(cursor);
             } else if cursor.seek(key)? && cursor.key() == key {
                 return Ok(Some(match *cursor.value() {
                     StoredValue::Tombstone => None,
@@ -72,6 +81,26 @@ impl Segment {
             }
         }
         Ok(None)
+    }
+}
+
+impl Segment {
+    /// The block; where the cache has room for all of the segment, with those that follow it: that costs little more than the
+    /// block alone, and before long they are asked for as well.
+    async fn read_with_neighbours<B: Blocks>(
+        &self,
+        reader: &BlockReader<B>,
+        name: BlockKey,
+        kind: BlockKind,
+        parent: Option<&BlockCursor>,
+    ) -> Result<Rc<[u8]>, StorageError> {
+        let mut wanted = Vec::from([(name, kind)]);
+        if let Some(mut next) = parent.filter(|_| reader.has_room_for(self.bytes)).cloned() {
+            while wanted.len() < NEIGHBOURS && next.next()? {
+                wanted.push((self.block(next.child()?), kind));
+            }
+        }
+        reader.blocks(&wanted, true).await?.into_iter().next().ok_or(StorageError::Closed)
     }
 }
 
