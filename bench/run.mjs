@@ -5,7 +5,7 @@
 // Times are medians of samples, ranges are the fastest and the slowest sample. The last results stay in a file beside
 // criterion's, and are what the columns "change" compare with. Times of a busy machine say little: its load is printed.
 
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
 
@@ -29,6 +29,7 @@ for (const { id, place } of chosen) {
 if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
 printTable()
 printSteps()
+mkdirSync(nativeFolder, { recursive: true })
 writeFileSync(resultsPath, JSON.stringify({ ...before, ...results }, undefined, 1))
 
 function listCases() {
