@@ -1,14 +1,17 @@
 //! The cases, timed natively: `cargo bench -p firkin-bench`, and behind `--` a part of their ids, to run these alone.
 #![allow(missing_docs, reason = "criterion's macro makes public functions")]
 
-use std::cell::OnceCell;
-use std::time::{Duration, Instant};
+mod cpu_time;
 
+use std::cell::OnceCell;
+use std::time::Duration;
+
+use cpu_time::{CpuTime, cpu_time};
 use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 use firkin_bench::fixture::Fixture;
 use firkin_bench::{DOCUMENTS, Work, cases};
 
-fn engine(criterion: &mut Criterion) {
+fn engine(criterion: &mut Criterion<CpuTime>) {
     let fixture = OnceCell::new();
     for case in cases::all() {
         let mut group = criterion.benchmark_group(case.group);
@@ -33,21 +36,22 @@ fn time(work: &mut Work, iterations: u64) -> Duration {
     if work.has_input() {
         for _ in 0..iterations {
             work.prepare();
-            let start = Instant::now();
+            let start = cpu_time();
             work.run();
-            time += start.elapsed();
+            time += cpu_time() - start;
         }
     } else {
-        let start = Instant::now();
+        let start = cpu_time();
         (0..iterations).for_each(|_| work.run());
-        time = start.elapsed();
+        time = cpu_time() - start;
     }
     time
 }
 
 /// Short enough for a minute in all; a change of a few percent still shows.
-fn settings() -> Criterion {
+fn settings() -> Criterion<CpuTime> {
     Criterion::default()
+        .with_measurement(CpuTime)
         .sample_size(10)
         .warm_up_time(Duration::from_millis(200))
         .measurement_time(Duration::from_millis(800))
