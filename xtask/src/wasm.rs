@@ -32,9 +32,6 @@ pub enum Mode {
 const OPTIMISER_FLAGS: [&str; 4] =
     ["-Oz", "--skip-pass=inlining-optimizing", "--strip-producers", "--strip-target-features"];
 
-/// SHA-256 with its rounds in loops, not laid out: six kilobytes of code less. Hashing is a fifth slower, a write some percent.
-const COMPACT_SHA256: &str = "--cfg=sha2_backend_soft=\"compact\"";
-
 /// What rustc's wasm32 target emits, and browsers have long had.
 const FEATURE_FLAGS: [&str; 6] = [
     "--enable-bulk-memory",
@@ -72,9 +69,7 @@ pub fn compile(layout: &Layout, package: &str, mode: Mode) -> anyhow::Result<Pat
     command.current_dir(&layout.root).args(["build", "--package", package, "--lib", "--locked"]);
     command.args(["--target", "wasm32-unknown-unknown", "--profile", profile]);
     if mode == Mode::Release {
-        let mut flags = remap_paths(layout);
-        flags.push(COMPACT_SHA256.into());
-        command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+        command.env("CARGO_ENCODED_RUSTFLAGS", remap_paths(layout).join("\x1f"));
     }
     run(&mut command)?;
     let module = package.replace('-', "_") + ".wasm";
