@@ -167,7 +167,8 @@ export class Connection extends Emitter<ConnectionEvents> {
   async call(method: string, payload: unknown, options: CallOptions = {}): Promise<unknown> {
     const { contents, signal } = options
     this.#check(method, signal)
-    const bytes = encode(payload)
+    // Around each document of a batch there is the array as well.
+    const bytes = encode(payload, method === 'bulkDocs' ? 2 : 1)
     if (contents === undefined || contents.size === 0) return decode(await this.send(method, bytes, options))
     return withContents(this, contents, async () => decode(await this.send(method, bytes.slice(), options)), signal)
   }

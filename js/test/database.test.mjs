@@ -175,6 +175,27 @@ test('a size limit can be set', async (t) => {
   await assert.rejects(small.put({ _id: 'b', s: 'x'.repeat(40) }), { status: 413, name: 'too_large' })
 })
 
+test('what JSON cannot hold is neither stored nor asked for, whichever call it is given to', async (t) => {
+  const db = open(t, 'strangers')
+  const refused = { status: 400, name: 'bad_request' }
+  await assert.rejects(db.put({ _id: 'x', v: db.info() }), { ...refused, reason: /await was forgotten.* at doc\.v$/ })
+  await assert.rejects(db.bulkDocs([{ _id: 'x', v: new Error('x') }]), refused)
+  await assert.rejects(db.post(db.info()), { ...refused, reason: /not a promise/ })
+  await assert.rejects(db.bulkDocs([new Map()]), { ...refused, reason: /not a Map/ })
+  await assert.rejects(db.count({ v: /never/ }), { ...refused, reason: /RegExp.* at selector\.v$/ })
+  assert.equal((await db.allDocs()).total_rows, 0)
+})
+
+test('documents are as deep as the engine takes them, by themselves and in a batch', async (t) => {
+  const db = open(t, 'deep')
+  const doc = (levels) => JSON.parse(`${'{"a":'.repeat(levels - 1)}{}${'}'.repeat(levels - 1)}`)
+  await db.put({ _id: 'put', ...doc(127) })
+  assert.deepEqual((await db.bulkDocs([{ _id: 'bulk', ...doc(127) }]))[0].ok, true)
+  const refused = { status: 400, reason: /^nested too deep \(more than 127 levels\)/ }
+  await assert.rejects(db.put({ _id: 'x', ...doc(128) }), refused)
+  await assert.rejects(db.bulkDocs([{ _id: 'x', ...doc(128) }]), refused)
+})
+
 test('an aborted call rejects with a real AbortError, before it is sent and after', async () => {
   await assert.rejects(db.get('x', { signal: AbortSignal.abort() }), { name: 'AbortError', code: 'aborted' })
   const controller = new AbortController()
