@@ -290,7 +290,7 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
 
   /**
    * Writes a revision on top of `rev` with one more attachment, or another under that name; without `rev` it is the first
-   * revision of a new document. The type is the content's own where none is given.
+   * revision of a new document. The type is the content's own where none is given; a content that is a string needs one.
    */
   putAttachment(
     id: string,
