@@ -163,7 +163,7 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
   /**
    * Writes many documents in one step; those without an id get a random one. A document that is refused, as for a
    * conflict, has a row that says so, and keeps the others from being written only if the batch is `atomic`. Documents
-   * that are malformed reject the call.
+   * that are malformed, or whose ids start with `_local/`, reject the call, and nothing is written.
    */
   async bulkDocs(
     docs: readonly (Writable<Doc> | Unnamed<Doc> | Tombstone)[],

@@ -65,6 +65,23 @@ test('a bulk write answers row by row, a conflict among them, and gives ids to t
   assert.equal((await db.get(rows[2].id)).n, 3)
 })
 
+const malformed = {
+  'no object': [7, 'bad_request'],
+  'an _id that is no string': [{ _id: 3 }, 'illegal_docid'],
+  'an _id that is reserved': [{ _id: '_x' }, 'illegal_docid'],
+  'an _id of a local document': [{ _id: '_local/x' }, 'illegal_docid'],
+  'an unknown member with an underscore': [{ _id: 'b', _special: 1 }, 'doc_validation'],
+  'a _rev that is none': [{ _id: 'b', _rev: 'x' }, 'bad_request'],
+  'an attachment that is no base64': [{ _id: 'b', _attachments: { x: { data: '!' } } }, 'bad_request'],
+}
+for (const [what, [doc, name]] of Object.entries(malformed)) {
+  test(`a bulk with ${what} is refused with ${name}, and nothing is written`, async (t) => {
+    const db = open(t, 'malformed')
+    await assert.rejects(db.bulkDocs([{ _id: 'a' }, doc]), { status: 400, name })
+    assert.equal((await db.info()).doc_count, 0)
+  })
+}
+
 test('an atomic bulk write that is refused in one document writes none', async () => {
   await db.put({ _id: 'held' })
   const rows = await db.bulkDocs([{ _id: 'unheld' }, { _id: 'held' }], { atomic: true })
