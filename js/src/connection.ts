@@ -140,6 +140,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   #calls = 0
   #failure: FirkinError | undefined
   #closing: Promise<void> | undefined
+  #wasLeft = false
   #ended: FirkinError | undefined
 
   constructor(start: (fail: (error: FirkinError) => void) => PagePort) {
@@ -156,6 +157,11 @@ export class Connection extends Emitter<ConnectionEvents> {
   /** Whether it was closed, or has ended. */
   get isClosed(): boolean {
     return this.#closing !== undefined
+  }
+
+  /** Whether the app closed it; it was not destroyed or lost before. */
+  get wasLeft(): boolean {
+    return this.#wasLeft
   }
 
   open(name: string, options: EngineOptions): void {
@@ -215,6 +221,7 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   /** Ends the connection once what was begun is done. */
   close(): Promise<void> {
+    this.#wasLeft ||= this.#closing === undefined
     this.#closing ??= this.#leave()
     return this.#closing
   }
