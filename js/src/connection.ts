@@ -19,6 +19,7 @@ import {
 } from './errors.js'
 import { relayLogic, startInPlace } from './logic.js'
 import type { Call, EngineOptions, FromPage, Question, ToPage } from './messages.js'
+import { checkOptions } from './options.js'
 import { type Port, portPair, threadPort } from './port.js'
 import type { EngineProgress } from './progress.js'
 import { handIn } from './rules.js'
@@ -70,6 +71,7 @@ const wasmMember = () => (wasmUrl === undefined ? {} : { wasm: wasmUrl })
 
 /** Opens the database `name`. */
 export function connect(name: string, options: DatabaseOptions): Connection {
+  checkOptions(options)
   const { durability, revsLimit, documentBytesMax, cacheBytes, index, signal } = options
   const storage = options.storage ?? (typeof indexedDB === 'undefined' ? 'memory' : 'indexeddb')
   const inWorker = options.worker ?? typeof Worker === 'function'

@@ -267,6 +267,23 @@ test('two databases in memory share nothing, whatever their names', async (t) =>
   await assert.rejects(other.get('a'), { status: 404 })
 })
 
+test('an excluded path through an array is refused when the database is opened, one through objects is not', async (t) => {
+  for (const path of ['[]', 'c.[]', 'c.[].x', 'd.0', '31.x', 'a\\.b.7']) {
+    const refused = { status: 400, name: 'bad_request', reason: /^index\.exclude: .* goes through an array/ }
+    assert.throws(() => new Firkin('x', { index: { exclude: ['seen', path] } }), refused, path)
+  }
+  for (const index of [{ exclude: 'seen' }, { exclude: [7] }, [], 'seen', { only: ['seen'] }]) {
+    assert.throws(() => new Firkin('x', { index }), { status: 400, name: 'bad_request', reason: /^index/ })
+  }
+  const db = open(t, 'objects', { index: { exclude: ['c', 'd.\\0', 'd.\\[]', 'year.2026', 'e.x'] } })
+  await db.put({ _id: 'a', c: [1], d: { 0: 1, '[]': 2, b: 3 }, year: { 2026: 1 }, e: [{ x: 1 }] })
+  const paths = (await db.paths()).map(({ path }) => path)
+  assert.deepEqual(
+    paths.filter((path) => !path.startsWith('_')),
+    ['d', 'd.b', 'e', 'e.[]', 'e.[].x', 'year'],
+  )
+})
+
 test('a name is a string that is not empty', () => {
   assert.throws(() => new Firkin(''), { status: 400 })
   assert.throws(() => new Firkin(7), { status: 400 })
