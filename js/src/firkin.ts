@@ -91,8 +91,8 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
     super()
     if (typeof name !== 'string' || name === '') throw badRequest('a database has a name, which is a string')
     this.name = name
-    this.#durability = options.durability
     this.#connection = connect(name, options)
+    this.#durability = options.durability
     this.ready = this.#connection.opened
     this.#connection.on('changed', (detail) => this.emit('changed', detail))
     this.#connection.on('leader', (detail) => this.emit('leader', detail))

@@ -7,15 +7,31 @@ import type { DatabaseOptions } from './types.js'
 /** The elements of an array that the index has by their positions are those of 0 to 31. */
 const THROUGH_ARRAY = /^(?:\[\]|[12]?\d|3[01])$/
 
+const KNOWN: { [Name in keyof Required<DatabaseOptions>]: true } = {
+  storage: true,
+  durability: true,
+  revsLimit: true,
+  documentBytesMax: true,
+  cacheBytes: true,
+  index: true,
+  logic: true,
+  worker: true,
+  signal: true,
+}
+
 /** A 400 `bad_request` that names what cannot be honoured. */
 export function checkOptions(options: DatabaseOptions): void {
+  if (!isRecord(options)) throw badRequest('the options of a database are an object')
+  for (const [name, value] of Object.entries(options)) {
+    if (Object.hasOwn(KNOWN, name) || value === undefined) continue
+    throw badRequest(name === 'merge' ? 'merge policies are not part of this version' : `there is no option ${name}`)
+  }
   if (options.index !== undefined) checkIndex(options.index)
 }
 
 function checkIndex(index: unknown): void {
-  const { exclude = [], ...others } = { ...(index as { exclude?: unknown }) }
-  const isRecord = typeof index === 'object' && index !== null && !Array.isArray(index)
-  if (!isRecord || Object.keys(others).length > 0) throw badRequest('index is { exclude: [path, …] }, and nothing else')
+  const { exclude = [], ...others } = (isRecord(index) ? index : { none: true }) as { exclude?: unknown }
+  if (Object.keys(others).length > 0) throw badRequest('index is { exclude: [path, …] }, and nothing else')
   if (!Array.isArray(exclude) || exclude.some((path) => typeof path !== 'string')) {
     throw badRequest('index.exclude is an array of paths')
   }
@@ -28,4 +44,8 @@ function checkIndex(index: unknown): void {
       `index.exclude: ${JSON.stringify(path)} goes through an array, of which all or nothing is kept out; a member of an object that is called ${through} is written \\${through}`,
     )
   }
+}
+
+function isRecord(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -267,6 +267,18 @@ test('two databases in memory share nothing, whatever their names', async (t) =>
   await assert.rejects(other.get('a'), { status: 404 })
 })
 
+test('an option that is not known, or not there yet, is refused by its name', async (t) => {
+  const refused = (reason) => ({ status: 400, name: 'bad_request', reason })
+  const merge = { '*': 'review' }
+  assert.throws(() => new Firkin('x', { merge }), refused('merge policies are not part of this version'))
+  assert.throws(() => new Firkin('x', { adapter: 'idb' }), refused('there is no option adapter'))
+  assert.throws(() => new Firkin('x', { storage: 'memory', revs_limit: 5 }), refused('there is no option revs_limit'))
+  for (const options of ['memory', 7, [], null]) {
+    assert.throws(() => new Firkin('x', options), refused('the options of a database are an object'))
+  }
+  await open(t, 'x', { merge: undefined, logic: undefined, worker: false }).ready
+})
+
 test('an excluded path through an array is refused when the database is opened, one through objects is not', async (t) => {
   for (const path of ['[]', 'c.[]', 'c.[].x', 'd.0', '31.x', 'a\\.b.7']) {
     const refused = { status: 400, name: 'bad_request', reason: /^index\.exclude: .* goes through an array/ }
