@@ -143,6 +143,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   #failure: FirkinError | undefined
   #closing: Promise<void> | undefined
   #wasLeft = false
+  #destroying: Promise<{ ok: true }> | undefined
   #ended: FirkinError | undefined
 
   constructor(start: (fail: (error: FirkinError) => void) => PagePort) {
@@ -228,8 +229,16 @@ export class Connection extends Emitter<ConnectionEvents> {
     return this.#closing
   }
 
-  /** Deletes the database, and ends the connection. */
-  async destroy(): Promise<{ ok: true }> {
+  /** Deletes the database, and ends the connection. That is done once; it can be tried again where it failed. */
+  destroy(): Promise<{ ok: true }> {
+    this.#destroying ??= this.#destroy().catch((error) => {
+      this.#destroying = undefined
+      throw error
+    })
+    return this.#destroying
+  }
+
+  async #destroy(): Promise<{ ok: true }> {
     await this.call('destroy', {})
     this.#end('the database was destroyed')
     return { ok: true }

@@ -383,7 +383,7 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
     return this.#connection.close()
   }
 
-  /** Deletes the database and closes it, in all tabs. */
+  /** Deletes the database and closes it, in all tabs; asked for again, it answers the same. */
   destroy(): Promise<{ ok: true }> {
     return this.#connection.destroy()
   }

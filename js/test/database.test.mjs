@@ -240,7 +240,18 @@ test('after the database was destroyed, calls say so', async () => {
   await doomed.put({ _id: 'a' })
   await doomed.destroy()
   await assert.rejects(doomed.get('a'), { status: 503, name: 'closed', reason: 'the database was destroyed' })
-  await assert.rejects(doomed.destroy(), { status: 503, reason: 'the database was destroyed' })
+})
+
+test('destroying is done once, whoever asks for it again, before or after', async () => {
+  const db = new Firkin('doomed')
+  await db.put({ _id: 'a' })
+  const both = await Promise.all([db.destroy(), db.destroy()])
+  assert.deepEqual([...both, await db.destroy()], [{ ok: true }, { ok: true }, { ok: true }])
+  await db.close()
+  assert.deepEqual(await db.destroy(), { ok: true })
+  const closed = new Firkin('closed')
+  await closed.close()
+  await assert.rejects(closed.destroy(), { status: 503, name: 'closed' })
 })
 
 test('the size of the cache reaches the engine', async (t) => {
