@@ -1,5 +1,5 @@
 // What a database is opened with is looked at before anything is begun: an option that cannot be honoured is refused, and
-// not passed over. What a value means, and whether it is one, is the engine's to judge.
+// not passed over. Sizes, and how durable writes are, are the engine's to judge.
 
 import { badRequest } from './errors.js'
 import type { DatabaseOptions } from './types.js'
@@ -25,6 +25,10 @@ export function checkOptions(options: DatabaseOptions): void {
   for (const [name, value] of Object.entries(options)) {
     if (Object.hasOwn(KNOWN, name) || value === undefined) continue
     throw badRequest(name === 'merge' ? 'merge policies are not part of this version' : `there is no option ${name}`)
+  }
+  const { storage = 'memory' } = options
+  if (storage !== 'indexeddb' && storage !== 'memory') {
+    throw badRequest(`storage is "indexeddb" or "memory", and not ${JSON.stringify(storage)}`)
   }
   if (options.index !== undefined) checkIndex(options.index)
 }
