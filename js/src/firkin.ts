@@ -230,7 +230,8 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
   /**
    * Runs `body` as one step: it reads from one moment, with what it writes; all of that is written, or nothing; and it
    * all counts as done at one moment. Where others change what it read before that, nothing is written and the body is
-   * run again, so it should do nothing but call `tx`. Answers what the body does. A body that throws writes nothing.
+   * run again, so it should do nothing but call `tx`: what it writes with `db` makes it run again as well. Answers what the
+   * body does. A body that throws writes nothing.
    */
   async transaction<Answer>(
     body: (tx: Transaction<Doc>) => Answer | Promise<Answer>,
