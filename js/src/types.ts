@@ -404,6 +404,10 @@ export interface Info {
   doc_count: number
   doc_del_count: number
   update_seq: string
+  /** What this replica is called: 32 hex digits, made at random with the database. */
+  identity: string
+  /** Where it is stored. */
+  storage: 'indexeddb' | 'memory'
 }
 
 /** For each document, the revisions that are not here, and those that could be their parents. */

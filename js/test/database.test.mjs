@@ -31,6 +31,13 @@ test('an edit names the revision that it replaces, and the old one can still be 
   assert.deepEqual(_revisions, { start: 2, ids: [second.rev.slice(2), first.rev.slice(2)] })
 })
 
+test('info tells what is there, where it is stored and what this replica is called', async (t) => {
+  const info = await open(t, 'told').info()
+  const { update_seq, identity, ...rest } = info
+  assert.deepEqual(rest, { db_name: 'told', doc_count: 0, doc_del_count: 0, storage: 'memory' })
+  assert.deepEqual([typeof update_seq, /^[0-9a-f]{32}$/.test(identity)], ['string', true])
+})
+
 test('post gives a random id to a document without one', async () => {
   const [one, other] = [await db.post({ n: 1 }), await db.post({ n: 1 })]
   assert.notEqual(one.id, other.id)
