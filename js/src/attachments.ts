@@ -131,11 +131,18 @@ export async function withBlobs(
 
 type GivenAttachment = [rev: string | undefined, content: AttachmentContent, type: string | undefined, RemoveOptions]
 
+/** How a revision begins, and base64 never does. */
+const REVISION = /^\d+-/
+
 /** What `putAttachment` was given after the name: PouchDB leaves the revision of a new document out. */
 export function attachmentGiven(given: unknown[]): GivenAttachment {
   const isContent = (value: unknown) => typeof value === 'object' && value !== null
   const [first, second, third, fourth] = given
-  const withRev = isContent(second) || third !== undefined
+  const isRev = first === undefined || first === null || (typeof first === 'string' && REVISION.test(first))
+  if (isRev && typeof second === 'string' && third === undefined) {
+    throw badRequest('a content that is a string, which is base64, needs a type as its next argument')
+  }
+  const withRev = isRev || isContent(second) || third !== undefined
   const [rev, content, type] = withRev ? [first ?? undefined, second, third] : [undefined, first, second]
   return [rev, content, type, fourth ?? {}] as GivenAttachment
 }

@@ -19,6 +19,7 @@ import {
 } from './errors.js'
 import { relayLogic, startInPlace } from './logic.js'
 import type { Call, EngineOptions, FromPage, Question, ToPage } from './messages.js'
+import { checkOptions } from './options.js'
 import { type Port, portPair, threadPort } from './port.js'
 import type { EngineProgress } from './progress.js'
 import { handIn } from './rules.js'
@@ -70,6 +71,7 @@ const wasmMember = () => (wasmUrl === undefined ? {} : { wasm: wasmUrl })
 
 /** Opens the database `name`. */
 export function connect(name: string, options: DatabaseOptions): Connection {
+  checkOptions(options)
   const { durability, revsLimit, documentBytesMax, cacheBytes, index, signal } = options
   const storage = options.storage ?? (typeof indexedDB === 'undefined' ? 'memory' : 'indexeddb')
   const inWorker = options.worker ?? typeof Worker === 'function'
@@ -140,6 +142,8 @@ export class Connection extends Emitter<ConnectionEvents> {
   #calls = 0
   #failure: FirkinError | undefined
   #closing: Promise<void> | undefined
+  #wasLeft = false
+  #destroying: Promise<{ ok: true }> | undefined
   #ended: FirkinError | undefined
 
   constructor(start: (fail: (error: FirkinError) => void) => PagePort) {
@@ -158,6 +162,11 @@ export class Connection extends Emitter<ConnectionEvents> {
     return this.#closing !== undefined
   }
 
+  /** Whether the app closed it; it was not destroyed or lost before. */
+  get wasLeft(): boolean {
+    return this.#wasLeft
+  }
+
   open(name: string, options: EngineOptions): void {
     if (options.storage !== 'memory') this.sharedName = name
     this.#port.post({ type: 'open', name, options, ...wasmMember() })
@@ -167,7 +176,8 @@ export class Connection extends Emitter<ConnectionEvents> {
   async call(method: string, payload: unknown, options: CallOptions = {}): Promise<unknown> {
     const { contents, signal } = options
     this.#check(method, signal)
-    const bytes = encode(payload)
+    // Around each document of a batch there is the array as well.
+    const bytes = encode(payload, method === 'bulkDocs' ? 2 : 1)
     if (contents === undefined || contents.size === 0) return decode(await this.send(method, bytes, options))
     return withContents(this, contents, async () => decode(await this.send(method, bytes.slice(), options)), signal)
   }
@@ -214,12 +224,21 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   /** Ends the connection once what was begun is done. */
   close(): Promise<void> {
+    this.#wasLeft ||= this.#closing === undefined
     this.#closing ??= this.#leave()
     return this.#closing
   }
 
-  /** Deletes the database, and ends the connection. */
-  async destroy(): Promise<{ ok: true }> {
+  /** Deletes the database, and ends the connection. That is done once; it can be tried again where it failed. */
+  destroy(): Promise<{ ok: true }> {
+    this.#destroying ??= this.#destroy().catch((error) => {
+      this.#destroying = undefined
+      throw error
+    })
+    return this.#destroying
+  }
+
+  async #destroy(): Promise<{ ok: true }> {
     await this.call('destroy', {})
     this.#end('the database was destroyed')
     return { ok: true }

@@ -1,5 +1,6 @@
 // What is looked at in a document before it is sent. The rest is the engine's to judge.
 
+import { strangeKind } from './encode.js'
 import { badRequest, missingId } from './errors.js'
 import type { AnyDocument } from './types.js'
 
@@ -25,5 +26,7 @@ export function withAttribution(doc: AnyDocument, author?: string, message?: str
 
 function membersOf(doc: unknown): AnyDocument {
   if (typeof doc !== 'object' || doc === null || Array.isArray(doc)) throw badRequest('a document is a JSON object')
+  const kind = strangeKind(doc)
+  if (kind !== undefined) throw badRequest(`a document is a JSON object, not a ${kind}`)
   return doc as AnyDocument
 }

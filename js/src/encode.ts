@@ -1,35 +1,44 @@
 // What is sent to the engine: JSON as UTF-8 bytes.
 //
 // The engine reads JSON and nothing else, and `JSON.stringify` silently changes what JSON cannot hold. So a value is
-// looked over first, and refused before anything is sent. Left as JSON has it: a member that is `undefined` is left
-// out, and `toJSON` is called (a Date becomes text).
+// looked over first, and refused before anything is sent. Left as JSON has it: a member that is `undefined`, or that has
+// a symbol for a name, is left out; `toJSON` is called (a Date becomes text); an instance of a class is its own members.
 
 import { badRequest } from './errors.js'
 
-/** Nothing but a value that refers to itself is as deep; the engine refuses what is merely too deep. */
-const DEPTH_MAX = 512
+/** How deep the engine lets arrays and objects be nested, in a document as in a query. */
+const LEVELS_MAX = 127
 
-/** Something that JSON cannot hold, and where; the path's last name comes first. */
+/** Something that JSON cannot hold, and where. */
 interface Stranger {
   what: string
+  /** The names on the way to it; the last comes first. */
   path: string[]
+  /** Where it is the depth that is refused: what holds it, the innermost first. */
+  holders?: object[]
 }
+
+/** What is never meant as data, whatever members it has been given, by the tag of `Object.prototype.toString`. */
+const NO_DATA = new Set([
+  ...['Promise', 'RegExp', 'Error', 'Map', 'Set', 'WeakMap', 'WeakSet', 'WeakRef', 'Symbol', 'BigInt'],
+  ...['Blob', 'File', 'ArrayBuffer', 'SharedArrayBuffer'],
+])
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
-/** The UTF-8 JSON of `value`; a 400 `bad_request` where JSON cannot hold it. */
-export function encode(value: unknown): Uint8Array<ArrayBuffer> {
-  return encoder.encode(jsonOf(value))
+/**
+ * The UTF-8 JSON of `value`; a 400 `bad_request` where JSON cannot hold it, or where it is nested too deep inside the
+ * `wrapping` levels that are not the caller's own.
+ */
+export function encode(value: unknown, wrapping = 1): Uint8Array<ArrayBuffer> {
+  return encoder.encode(jsonOf(value, wrapping))
 }
 
-/** The JSON of `value`; a 400 `bad_request` where JSON cannot hold it. */
-export function jsonOf(value: unknown): string {
-  const stranger = strangerIn(value, 0)
-  if (stranger !== undefined) {
-    const path = stranger.path.reverse().slice(0, 8).join('.')
-    throw badRequest(`JSON has no ${stranger.what}${path === '' ? '' : `, which is found at ${path}`}`)
-  }
+/** As `encode`, as a text; `value` is all the caller's own. */
+export function jsonOf(value: unknown, wrapping = 0): string {
+  const stranger = strangerIn(value, '', LEVELS_MAX + wrapping)
+  if (stranger !== undefined) throw badRequest(refusalOf(stranger))
   return JSON.stringify(value)
 }
 
@@ -38,7 +47,24 @@ export function decode(bytes: Uint8Array): unknown {
   return bytes.byteLength === 0 ? undefined : JSON.parse(decoder.decode(bytes))
 }
 
-function strangerIn(value: unknown, depth: number): Stranger | undefined {
+function refusalOf({ what, path, holders }: Stranger): string {
+  const where = path.reverse().slice(0, 8).join('.')
+  if (holders === undefined) return `JSON has no ${what}${where === '' ? '' : `, which is found at ${where}`}`
+  const refersToItself = new Set(holders).size < holders.length
+  if (refersToItself) return `JSON has no value that refers to itself, which is found at ${where}`
+  return `nested too deep (more than ${LEVELS_MAX} levels), at ${where}`
+}
+
+/** What is strange in the member `name` of something, `levels` of arrays and objects being left. */
+function strangerIn(value: unknown, name: string | number, levels: number): Stranger | undefined {
+  if (typeof value !== 'object' || value === null) return strangerAlone(value)
+  if (!('toJSON' in value) || typeof value.toJSON !== 'function') return strangerWithin(value, levels)
+  if (value instanceof Date && Number.isNaN(value.getTime())) return { what: 'invalid Date', path: [] }
+  const shown: unknown = value.toJSON(String(name))
+  return typeof shown === 'object' && shown !== null ? strangerWithin(shown, levels) : strangerAlone(shown)
+}
+
+function strangerAlone(value: unknown): Stranger | undefined {
   switch (typeof value) {
     case 'bigint':
     case 'function':
@@ -46,43 +72,62 @@ function strangerIn(value: unknown, depth: number): Stranger | undefined {
       return { what: typeof value, path: [] }
     case 'number':
       return Number.isFinite(value) ? undefined : { what: String(value), path: [] }
-    case 'object':
-      return value === null ? undefined : strangerWithin(value, depth)
     default:
       return undefined
   }
 }
 
-function strangerWithin(value: object, depth: number): Stranger | undefined {
-  if (depth > DEPTH_MAX) return { what: 'value that refers to itself', path: [] }
-  if ('toJSON' in value && typeof value.toJSON === 'function') return strangerIn(value.toJSON(), depth + 1)
-  if (Array.isArray(value)) return strangerAmong(value, depth)
-  if (
-    value instanceof Blob ||
-    value instanceof Map ||
-    value instanceof Set ||
-    value instanceof ArrayBuffer ||
-    ArrayBuffer.isView(value)
-  ) {
-    return { what: value.constructor.name, path: [] }
+function strangerWithin(value: object, levels: number): Stranger | undefined {
+  // A value that refers to itself is found by its depth, so that what is not that deep costs no book-keeping.
+  if (levels === 0) return { what: '', path: [], holders: [value] }
+  if (Array.isArray(value)) return strangerAmong(value, levels)
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) {
+    const unboxed = unboxedOf(value)
+    if (unboxed !== value) return strangerAlone(unboxed)
+    const what = strangeKind(value)
+    if (what !== undefined) return { what, path: [] }
   }
   for (const name of Object.keys(value)) {
-    const stranger = strangerIn((value as Record<string, unknown>)[name], depth + 1)
-    if (stranger !== undefined) return within(name, stranger)
+    const stranger = strangerIn((value as Record<string, unknown>)[name], name, levels - 1)
+    if (stranger !== undefined) return within(value, name, stranger)
   }
   return undefined
 }
 
-function strangerAmong(elements: unknown[], depth: number): Stranger | undefined {
+function strangerAmong(elements: unknown[], levels: number): Stranger | undefined {
   for (let index = 0; index < elements.length; index += 1) {
     const element = elements[index]
-    const stranger = element === undefined ? { what: 'undefined in arrays', path: [] } : strangerIn(element, depth + 1)
-    if (stranger !== undefined) return within(String(index), stranger)
+    const stranger =
+      element === undefined ? { what: 'undefined in arrays', path: [] } : strangerIn(element, index, levels - 1)
+    if (stranger !== undefined) return within(elements, String(index), stranger)
   }
   return undefined
 }
 
-function within(name: string, stranger: Stranger): Stranger {
+const tagOf = (value: object): string => Object.prototype.toString.call(value).slice(8, -1)
+
+/** What a Number, a String or a Boolean that is an object stands for, as JSON takes it; else the object. */
+function unboxedOf(value: object): unknown {
+  const tag = tagOf(value)
+  if (tag === 'Number') return Number(value)
+  return tag === 'String' || tag === 'Boolean' ? undefined : value
+}
+
+/**
+ * The name of what is no data although it is an object. The tag tells it of an object from another realm too, as
+ * `instanceof` would not. Instances of an app's own classes are data; objects of the platform that show no members
+ * (iterators, Headers, nodes, …) would be kept as `{}`.
+ */
+export function strangeKind(value: object): string | undefined {
+  if (typeof (value as { then?: unknown }).then === 'function') return 'promise (an await was forgotten)'
+  const tag = tagOf(value)
+  if (NO_DATA.has(tag) || ArrayBuffer.isView(value) || value instanceof Error) return tag
+  return tag === 'Object' || Object.keys(value).length > 0 ? undefined : tag
+}
+
+function within(holder: object, name: string, stranger: Stranger): Stranger {
   stranger.path.push(name)
+  stranger.holders?.push(holder)
   return stranger
 }

@@ -91,8 +91,8 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
     super()
     if (typeof name !== 'string' || name === '') throw badRequest('a database has a name, which is a string')
     this.name = name
-    this.#durability = options.durability
     this.#connection = connect(name, options)
+    this.#durability = options.durability
     this.ready = this.#connection.opened
     this.#connection.on('changed', (detail) => this.emit('changed', detail))
     this.#connection.on('leader', (detail) => this.emit('leader', detail))
@@ -163,7 +163,7 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
   /**
    * Writes many documents in one step; those without an id get a random one. A document that is refused, as for a
    * conflict, has a row that says so, and keeps the others from being written only if the batch is `atomic`. Documents
-   * that are malformed reject the call.
+   * that are malformed, or whose ids start with `_local/`, reject the call, and nothing is written.
    */
   async bulkDocs(
     docs: readonly (Writable<Doc> | Unnamed<Doc> | Tombstone)[],
@@ -230,7 +230,8 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
   /**
    * Runs `body` as one step: it reads from one moment, with what it writes; all of that is written, or nothing; and it
    * all counts as done at one moment. Where others change what it read before that, nothing is written and the body is
-   * run again, so it should do nothing but call `tx`. Answers what the body does. A body that throws writes nothing.
+   * run again, so it should do nothing but call `tx`: what it writes with `db` makes it run again as well. Answers what the
+   * body does. A body that throws writes nothing.
    */
   async transaction<Answer>(
     body: (tx: Transaction<Doc>) => Answer | Promise<Answer>,
@@ -290,7 +291,7 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
 
   /**
    * Writes a revision on top of `rev` with one more attachment, or another under that name; without `rev` it is the first
-   * revision of a new document. The type is the content's own where none is given.
+   * revision of a new document. The type is the content's own where none is given; a content that is a string needs one.
    */
   putAttachment(
     id: string,
@@ -383,7 +384,7 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
     return this.#connection.close()
   }
 
-  /** Deletes the database and closes it, in all tabs. */
+  /** Deletes the database and closes it, in all tabs; asked for again, it answers the same. */
   destroy(): Promise<{ ok: true }> {
     return this.#connection.destroy()
   }

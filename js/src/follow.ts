@@ -14,7 +14,10 @@ export interface News {
   news: unknown
 }
 
-/** News of the engine until `signal` aborts or the database is closed. */
+/**
+ * News of the engine until `signal` aborts or the app closes the database. A 503 `closed` where it was closed before, and
+ * where it is destroyed or lost meanwhile.
+ */
 export async function* follow(
   connection: Connection,
   method: 'live' | 'watch',
@@ -22,6 +25,7 @@ export async function* follow(
   signal: AbortSignal,
 ): AsyncGenerator<News, void, undefined> {
   const id = uniqueNumber()
+  const beganClosed = connection.isClosed
   let isFirst = true
   try {
     for (;;) {
@@ -30,7 +34,8 @@ export async function* follow(
       isFirst = news === UNKNOWN
     }
   } catch (error) {
-    if (!signal.aborted && !connection.isClosed) throw error
+    const isClosedMeanwhile = connection.wasLeft && !beganClosed
+    if (!signal.aborted && !isClosedMeanwhile) throw error
   } finally {
     connection.call('followEnd', { id }, { feed: id }).catch(() => {})
   }

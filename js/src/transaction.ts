@@ -211,7 +211,7 @@ function inVain(runs: number, { ids, lost }: Disturbed): FirkinError {
   const report: ErrorReport = {
     status: 409,
     name: 'conflict',
-    reason: `the transaction was run ${runs} times, and others changed what it had read each time; at last: ${ids.join(', ')}`,
+    reason: `the transaction was run ${runs} times, and what it had read was changed each time, by others, or by calls of db inside the body where it should call tx; at last: ${ids.join(', ')}`,
     ids,
   }
   return new FirkinError(report)

@@ -82,7 +82,8 @@ export interface DatabaseOptions {
   cacheBytes?: number
   /**
    * Paths that are not indexed, with all that lies below them, such as objects with ids as their names; queries on them
-   * read documents. Opening with other paths than before makes the index anew. As for `revsLimit`.
+   * read documents. A path goes through objects only, so of an array all or nothing is kept out; a member that is called
+   * `0` or `[]` is written `\0`, `\[]`. Opening with other paths than before makes the index anew. As for `revsLimit`.
    */
   index?: { exclude: string[] }
   /**
@@ -403,6 +404,10 @@ export interface Info {
   doc_count: number
   doc_del_count: number
   update_seq: string
+  /** What this replica is called: 32 hex digits, made at random with the database. */
+  identity: string
+  /** Where it is stored. */
+  storage: 'indexeddb' | 'memory'
 }
 
 /** For each document, the revisions that are not here, and those that could be their parents. */

@@ -51,6 +51,26 @@ test('a content is given in any form, and shown as a stub, in base64 or as a Blo
   assert.deepEqual([(await db.compact()).contents_kept, (await db.compact()).contents_kept_bytes], [1, 5])
 })
 
+test('a content that is a string needs a type, and is told so', async (t) => {
+  const db = open(t, 'typeless')
+  const { rev } = await db.put({ _id: 'a' })
+  const refused = failsWith(
+    400,
+    'bad_request',
+    'a content that is a string, which is base64, needs a type as its next argument',
+  )
+  for (const given of [
+    [rev, btoa('hello')],
+    [undefined, btoa('hello')],
+    [null, btoa('hello')],
+  ]) {
+    await assert.rejects(db.putAttachment('a', 'x', ...given), refused)
+  }
+  await assert.rejects(db.putAttachment('a', 'x', rev), { status: 400, reason: /^an attachment is a Blob/ })
+  await db.putAttachment('a', 'x', rev, btoa('hello'), 'text/plain')
+  assert.equal(await textOf(await db.getAttachment('a', 'x')), 'hello')
+})
+
 test('attachments are shown wherever documents are, with data where it is asked for', async (t) => {
   const db = open(t, 'shown')
   const [written] = await db.bulkDocs([{ _id: 'a', n: 1, _attachments: { h: { data: new Blob(['hello']) } } }])

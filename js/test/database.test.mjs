@@ -31,6 +31,13 @@ test('an edit names the revision that it replaces, and the old one can still be 
   assert.deepEqual(_revisions, { start: 2, ids: [second.rev.slice(2), first.rev.slice(2)] })
 })
 
+test('info tells what is there, where it is stored and what this replica is called', async (t) => {
+  const info = await open(t, 'told').info()
+  const { update_seq, identity, ...rest } = info
+  assert.deepEqual(rest, { db_name: 'told', doc_count: 0, doc_del_count: 0, storage: 'memory' })
+  assert.deepEqual([typeof update_seq, /^[0-9a-f]{32}$/.test(identity)], ['string', true])
+})
+
 test('post gives a random id to a document without one', async () => {
   const [one, other] = [await db.post({ n: 1 }), await db.post({ n: 1 })]
   assert.notEqual(one.id, other.id)
@@ -64,6 +71,23 @@ test('a bulk write answers row by row, a conflict among them, and gives ids to t
   assert.deepEqual([id, error, status, typeof reason], ['taken', 'conflict', 409, 'string'])
   assert.equal((await db.get(rows[2].id)).n, 3)
 })
+
+const malformed = {
+  'no object': [7, 'bad_request'],
+  'an _id that is no string': [{ _id: 3 }, 'illegal_docid'],
+  'an _id that is reserved': [{ _id: '_x' }, 'illegal_docid'],
+  'an _id of a local document': [{ _id: '_local/x' }, 'illegal_docid'],
+  'an unknown member with an underscore': [{ _id: 'b', _special: 1 }, 'doc_validation'],
+  'a _rev that is none': [{ _id: 'b', _rev: 'x' }, 'bad_request'],
+  'an attachment that is no base64': [{ _id: 'b', _attachments: { x: { data: '!' } } }, 'bad_request'],
+}
+for (const [what, [doc, name]] of Object.entries(malformed)) {
+  test(`a bulk with ${what} is refused with ${name}, and nothing is written`, async (t) => {
+    const db = open(t, 'malformed')
+    await assert.rejects(db.bulkDocs([{ _id: 'a' }, doc]), { status: 400, name })
+    assert.equal((await db.info()).doc_count, 0)
+  })
+}
 
 test('an atomic bulk write that is refused in one document writes none', async () => {
   await db.put({ _id: 'held' })
@@ -175,6 +199,27 @@ test('a size limit can be set', async (t) => {
   await assert.rejects(small.put({ _id: 'b', s: 'x'.repeat(40) }), { status: 413, name: 'too_large' })
 })
 
+test('what JSON cannot hold is neither stored nor asked for, whichever call it is given to', async (t) => {
+  const db = open(t, 'strangers')
+  const refused = { status: 400, name: 'bad_request' }
+  await assert.rejects(db.put({ _id: 'x', v: db.info() }), { ...refused, reason: /await was forgotten.* at doc\.v$/ })
+  await assert.rejects(db.bulkDocs([{ _id: 'x', v: new Error('x') }]), refused)
+  await assert.rejects(db.post(db.info()), { ...refused, reason: /not a promise/ })
+  await assert.rejects(db.bulkDocs([new Map()]), { ...refused, reason: /not a Map/ })
+  await assert.rejects(db.count({ v: /never/ }), { ...refused, reason: /RegExp.* at selector\.v$/ })
+  assert.equal((await db.allDocs()).total_rows, 0)
+})
+
+test('documents are as deep as the engine takes them, by themselves and in a batch', async (t) => {
+  const db = open(t, 'deep')
+  const doc = (levels) => JSON.parse(`${'{"a":'.repeat(levels - 1)}{}${'}'.repeat(levels - 1)}`)
+  await db.put({ _id: 'put', ...doc(127) })
+  assert.deepEqual((await db.bulkDocs([{ _id: 'bulk', ...doc(127) }]))[0].ok, true)
+  const refused = { status: 400, reason: /^nested too deep \(more than 127 levels\)/ }
+  await assert.rejects(db.put({ _id: 'x', ...doc(128) }), refused)
+  await assert.rejects(db.bulkDocs([{ _id: 'x', ...doc(128) }]), refused)
+})
+
 test('an aborted call rejects with a real AbortError, before it is sent and after', async () => {
   await assert.rejects(db.get('x', { signal: AbortSignal.abort() }), { name: 'AbortError', code: 'aborted' })
   const controller = new AbortController()
@@ -202,7 +247,18 @@ test('after the database was destroyed, calls say so', async () => {
   await doomed.put({ _id: 'a' })
   await doomed.destroy()
   await assert.rejects(doomed.get('a'), { status: 503, name: 'closed', reason: 'the database was destroyed' })
-  await assert.rejects(doomed.destroy(), { status: 503, reason: 'the database was destroyed' })
+})
+
+test('destroying is done once, whoever asks for it again, before or after', async () => {
+  const db = new Firkin('doomed')
+  await db.put({ _id: 'a' })
+  const both = await Promise.all([db.destroy(), db.destroy()])
+  assert.deepEqual([...both, await db.destroy()], [{ ok: true }, { ok: true }, { ok: true }])
+  await db.close()
+  assert.deepEqual(await db.destroy(), { ok: true })
+  const closed = new Firkin('closed')
+  await closed.close()
+  await assert.rejects(closed.destroy(), { status: 503, name: 'closed' })
 })
 
 test('the size of the cache reaches the engine', async (t) => {
@@ -227,6 +283,39 @@ test('two databases in memory share nothing, whatever their names', async (t) =>
   const other = open(t, 'same')
   await one.put({ _id: 'a' })
   await assert.rejects(other.get('a'), { status: 404 })
+})
+
+test('an option that is not known, or not there yet, is refused by its name', async (t) => {
+  const refused = (reason) => ({ status: 400, name: 'bad_request', reason })
+  const merge = { '*': 'review' }
+  assert.throws(() => new Firkin('x', { merge }), refused('merge policies are not part of this version'))
+  assert.throws(() => new Firkin('x', { adapter: 'idb' }), refused('there is no option adapter'))
+  assert.throws(() => new Firkin('x', { storage: 'memory', revs_limit: 5 }), refused('there is no option revs_limit'))
+  assert.throws(
+    () => new Firkin('x', { storage: 'opfs' }),
+    refused('storage is "indexeddb" or "memory", and not "opfs"'),
+  )
+  for (const options of ['memory', 7, [], null]) {
+    assert.throws(() => new Firkin('x', options), refused('the options of a database are an object'))
+  }
+  await open(t, 'x', { merge: undefined, logic: undefined, worker: false }).ready
+})
+
+test('an excluded path through an array is refused when the database is opened, one through objects is not', async (t) => {
+  for (const path of ['[]', 'c.[]', 'c.[].x', 'd.0', '31.x', 'a\\.b.7']) {
+    const refused = { status: 400, name: 'bad_request', reason: /^index\.exclude: .* goes through an array/ }
+    assert.throws(() => new Firkin('x', { index: { exclude: ['seen', path] } }), refused, path)
+  }
+  for (const index of [{ exclude: 'seen' }, { exclude: [7] }, [], 'seen', { only: ['seen'] }]) {
+    assert.throws(() => new Firkin('x', { index }), { status: 400, name: 'bad_request', reason: /^index/ })
+  }
+  const db = open(t, 'objects', { index: { exclude: ['c', 'd.\\0', 'd.\\[]', 'year.2026', 'e.x'] } })
+  await db.put({ _id: 'a', c: [1], d: { 0: 1, '[]': 2, b: 3 }, year: { 2026: 1 }, e: [{ x: 1 }] })
+  const paths = (await db.paths()).map(({ path }) => path)
+  assert.deepEqual(
+    paths.filter((path) => !path.startsWith('_')),
+    ['d', 'd.b', 'e', 'e.[]', 'e.[].x', 'year'],
+  )
 })
 
 test('a name is a string that is not empty', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { runInNewContext } from 'node:vm'
 import { decode, encode } from '../dist/encode.js'
 
 const roundTrip = (value) => decode(encode(value))
@@ -14,6 +15,34 @@ test('members that are undefined are left out and toJSON is called, as JSON.stri
     b: '1970-01-01T00:00:00.000Z',
     c: [1],
   })
+})
+
+test('instances of classes, objects of other realms and primitives that are objects go as JSON.stringify has them', () => {
+  class Point {
+    #hidden = 3
+    constructor(x) {
+      this.x = x
+    }
+    get hidden() {
+      return this.#hidden
+    }
+  }
+  class Tagged extends Point {
+    get [Symbol.toStringTag]() {
+      return 'Tagged'
+    }
+  }
+  const value = {
+    point: new Point(1),
+    tagged: new Tagged(2),
+    realm: runInNewContext('({ a: [{ b: 1 }], c: new Date(0) })'),
+    bare: Object.assign(Object.create(null), { d: 1 }),
+    boxed: [Object(1), Object('e'), Object(true)],
+    self: { toJSON: (name) => ({ name, toJSON: () => assert.fail('it is called once') }).name },
+    [Symbol('left out')]: 1,
+  }
+  assert.deepEqual(roundTrip(value), JSON.parse(JSON.stringify(value)))
+  assert.deepEqual(roundTrip(value).self, 'self')
 })
 
 test('no bytes are undefined', () => {
@@ -33,6 +62,24 @@ const strangers = {
   bytes: [{ m: new Uint8Array(2) }, /Uint8Array/],
   'undefined in an array': [{ a: [undefined] }, /undefined in arrays/],
   'what toJSON returns': [{ a: { toJSON: () => 1n } }, /bigint/],
+  'a forgotten await': [{ v: Promise.resolve(1) }, /promise \(an await was forgotten\), which is found at v/],
+  'what can be awaited': [{ v: Object.setPrototypeOf({}, Promise.prototype) }, /promise/],
+  'a regular expression': [{ v: /never/ }, /RegExp, which is found at v/],
+  'an Error': [{ v: new TypeError('x') }, /Error/],
+  'a Map with members': [{ m: Object.assign(new Map(), { a: 1 }) }, /Map/],
+  'a WeakMap': [{ m: new WeakMap() }, /WeakMap/],
+  'a WeakSet': [{ m: new WeakSet() }, /WeakSet/],
+  'an ArrayBuffer': [{ m: new ArrayBuffer(2) }, /ArrayBuffer/],
+  'a Blob': [{ m: new Blob([]) }, /Blob/],
+  'an iterator': [{ v: [1].values() }, /Array Iterator/],
+  'a generator': [{ v: (function* () {})() }, /Generator/],
+  'an object of the platform': [{ v: new Headers({ a: 'b' }) }, /Headers/],
+  'a Number that is NaN': [{ n: Object(Number.NaN) }, /NaN/],
+  'a BigInt that is an object': [{ n: Object(1n) }, /BigInt/],
+  'a Symbol that is an object': [{ n: Object(Symbol('x')) }, /Symbol/],
+  'a Date that is none': [{ d: new Date(Number.NaN) }, /invalid Date/],
+  'a Map of another realm': [{ m: runInNewContext('new Map()') }, /Map/],
+  'a RegExp of another realm': [{ m: runInNewContext('/x/') }, /RegExp/],
   'an object that refers to itself': [cycle, /refers to itself/],
 }
 for (const [what, [value, reason]] of Object.entries(strangers)) {
@@ -40,3 +87,19 @@ for (const [what, [value, reason]] of Object.entries(strangers)) {
     assert.throws(() => encode(value), { status: 400, name: 'bad_request', code: 'bad_request', reason })
   })
 }
+
+function nested(levels) {
+  let value = []
+  for (let level = 1; level < levels; level += 1) value = [value]
+  return value
+}
+
+test('what is nested too deep is refused as that, and not as what refers to itself', () => {
+  const reason = /^nested too deep \(more than 127 levels\), at v\.0/
+  for (const levels of [128, 600, 100_000]) {
+    assert.throws(() => encode({ v: nested(levels) }), { status: 400, name: 'bad_request', reason })
+  }
+  assert.ok(encode({ v: nested(127) }))
+  const shared = { deep: nested(60) }
+  assert.ok(encode({ v: [shared, shared] }))
+})

@@ -162,6 +162,40 @@ test('a database that closes ends what follows it, and closing does not wait for
   assert.deepEqual(await Promise.all(loops), [1, 1, 1])
 })
 
+test(
+  'what is followed on a database that is closed or destroyed fails with 503, in loops and subscriptions',
+  soon,
+  async () => {
+    for (const end of ['close', 'destroy']) {
+      const db = new Firkin('ended')
+      const early = [db.live(byStars), db.watch('a')]
+      await db[end]()
+      for (const followed of [...early, db.live(byStars), db.watch('a'), db.watch('a', 'b')]) {
+        await assert.rejects(followed[Symbol.asyncIterator]().next(), { status: 503, name: 'closed' })
+        const error = await new Promise((failed) => followed.subscribe(assert.fail, failed))
+        assert.deepEqual([error.status, error.name], [503, 'closed'])
+      }
+    }
+  },
+)
+
+test('a loop in whose body the database is closed ends, and one under which it is destroyed fails', soon, async () => {
+  const db = new Firkin('closing')
+  for await (const _ of db.live(byStars)) await db.close()
+  const doomed = new Firkin('doomed')
+  const failures = []
+  const loop = async (values) => {
+    for await (const _ of values) failures.push('begun')
+  }
+  const loops = [doomed.live(byStars), doomed.watch('a')].map((values) => loop(values))
+  const failed = new Promise((failed) => doomed.live(byStars).subscribe(() => failures.push('begun'), failed))
+  while (failures.length < 3) await pause(1)
+  await doomed.destroy()
+  for (const rejected of [...loops, failed.then((error) => Promise.reject(error))]) {
+    await assert.rejects(rejected, { status: 503, name: 'closed', reason: /destroyed/ })
+  }
+})
+
 test('a query that is none fails where it is read', soon, async (t) => {
   const db = open(t, 'bad')
   const failure = async (query) => {

@@ -164,6 +164,12 @@ export async function reviews(db: Firkin<Note>): Promise<void> {
   }
 }
 
+export async function info(db: Firkin<Note>): Promise<void> {
+  const { identity, storage } = await db.info()
+  holds<Equal<typeof identity, string>>()
+  holds<Equal<typeof storage, 'indexeddb' | 'memory'>>()
+}
+
 export async function attachments(db: Firkin<Note>, file: File): Promise<void> {
   const { rev } = await db.putAttachment('a', 'x', undefined, file)
   await db.putAttachment('a', 'x', new Uint8Array(), 'text/plain')

@@ -1,0 +1,55 @@
+// What a database is opened with is looked at before anything is begun: an option that cannot be honoured is refused, and
+// not passed over. Sizes, and how durable writes are, are the engine's to judge.
+
+import { badRequest } from './errors.js'
+import type { DatabaseOptions } from './types.js'
+
+/** The elements of an array that the index has by their positions are those of 0 to 31. */
+const THROUGH_ARRAY = /^(?:\[\]|[12]?\d|3[01])$/
+
+const KNOWN: { [Name in keyof Required<DatabaseOptions>]: true } = {
+  storage: true,
+  durability: true,
+  revsLimit: true,
+  documentBytesMax: true,
+  cacheBytes: true,
+  index: true,
+  logic: true,
+  worker: true,
+  signal: true,
+}
+
+/** A 400 `bad_request` that names what cannot be honoured. */
+export function checkOptions(options: DatabaseOptions): void {
+  if (!isRecord(options)) throw badRequest('the options of a database are an object')
+  for (const [name, value] of Object.entries(options)) {
+    if (Object.hasOwn(KNOWN, name) || value === undefined) continue
+    throw badRequest(name === 'merge' ? 'merge policies are not part of this version' : `there is no option ${name}`)
+  }
+  const { storage = 'memory' } = options
+  if (storage !== 'indexeddb' && storage !== 'memory') {
+    throw badRequest(`storage is "indexeddb" or "memory", and not ${JSON.stringify(storage)}`)
+  }
+  if (options.index !== undefined) checkIndex(options.index)
+}
+
+function checkIndex(index: unknown): void {
+  const { exclude = [], ...others } = (isRecord(index) ? index : { none: true }) as { exclude?: unknown }
+  if (Object.keys(others).length > 0) throw badRequest('index is { exclude: [path, …] }, and nothing else')
+  if (!Array.isArray(exclude) || exclude.some((path) => typeof path !== 'string')) {
+    throw badRequest('index.exclude is an array of paths')
+  }
+  for (const path of exclude as string[]) {
+    // A character behind a backslash is part of a name.
+    const names = path.replace(/\\./gs, '\\').split('.')
+    const through = names.find((name) => THROUGH_ARRAY.test(name))
+    if (through === undefined) continue
+    throw badRequest(
+      `index.exclude: ${JSON.stringify(path)} goes through an array, of which all or nothing is kept out; a member of an object that is called ${through} is written \\${through}`,
+    )
+  }
+}
+
+function isRecord(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
