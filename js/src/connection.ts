@@ -41,7 +41,7 @@ interface CallOptions {
   replication?: number
   /** The number of what the call follows. */
   feed?: number
-  /** It changes documents, each on condition that it is as the caller knows it. */
+  /** It changes documents, and must not do so twice. */
   write?: boolean
   /** The name of the transaction that the call belongs to. */
   transaction?: string

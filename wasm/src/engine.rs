@@ -21,7 +21,7 @@ use crate::blocks::PlatformBlocks;
 use crate::calls;
 use crate::cancellation::Cancellation;
 use crate::commands::transactions::{self, Transactions};
-use crate::commands::{self, Followed};
+use crate::commands::{self, Asked, Followed, requests};
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::indexeddb::{self, IndexedDbBlocks};
@@ -91,12 +91,17 @@ impl Engine {
 
     /// Runs `method`; `payload` and the answer are JSON in UTF-8, the answer may be empty. A few methods have bytes behind the
     /// JSON, which is then preceded by its length.
+    ///
+    /// A call that changes documents may say which `request` of which client it is: `client slot number`, the client in 16
+    /// hex digits. `again` says that it may have been done by an engine before this one: then it is answered by what that did.
     #[wasm_bindgen(unchecked_return_type = "Promise<Uint8Array>")]
-    pub fn call(&self, method: String, payload: Vec<u8>) -> Promise {
+    pub fn call(&self, method: String, payload: Vec<u8>, request: Option<String>, again: bool) -> Promise {
         let task = self.opened.borrow().as_ref().map(Task::begin);
         calls::promise(async move {
             let task = task.ok_or_else(Failure::closed)?;
-            let answer = commands::run(&task.opened, &method, &payload).await?;
+            let request = request.map(|words| requests::parse(&words)).transpose()?;
+            let asked = Asked { payload: &payload, request, again };
+            let answer = commands::run(&task.opened, &method, &asked).await?;
             Ok(Uint8Array::from(answer.as_slice()).into())
         })
     }
