@@ -21,6 +21,7 @@ import { relayLogic, startInPlace } from './logic.js'
 import type { Call, EngineOptions, FromPage, Question, ToPage } from './messages.js'
 import { type Port, portPair, threadPort } from './port.js'
 import type { EngineProgress } from './progress.js'
+import { speakForEngine } from './pulse.js'
 import { handIn } from './rules.js'
 import { serve } from './serve.js'
 import type { DatabaseOptions, LogicModule, Progress } from './types.js'
@@ -139,6 +140,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   readonly #uploads = `${crypto.randomUUID()}/`
   #calls = 0
   #failure: FirkinError | undefined
+  #fallSilent: () => void = () => {}
   #closing: Promise<void> | undefined
   #ended: FirkinError | undefined
 
@@ -270,6 +272,13 @@ export class Connection extends Emitter<ConnectionEvents> {
     // The last that the member says: the database was destroyed by another tab, or lost.
     if (name === 'closed') this.#end((detail as ConnectionEvents['closed']).reason)
     else this.emit(name as keyof ConnectionEvents, detail)
+    if (name === 'leader') this.#speak((detail as ConnectionEvents['leader']).leading)
+  }
+
+  /** While the engine runs for this page, the page says so where the engine is too busy to. */
+  #speak(leading: boolean): void {
+    this.#fallSilent()
+    this.#fallSilent = leading && this.sharedName !== undefined ? speakForEngine(this.sharedName) : () => {}
   }
 
   async #answer({ id, name, json }: Question): Promise<void> {
@@ -295,6 +304,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#ended = closed(reason)
     this.#fail(this.#ended)
     this.#port.close()
+    this.#fallSilent()
     this.emit('closed', { reason })
   }
 

@@ -35,6 +35,7 @@ interface Asked {
 }
 
 export class Leader {
+  readonly #self: string
   readonly #name: string
   readonly #options: EngineOptions
   readonly #wasm: string | undefined
@@ -54,7 +55,9 @@ export class Leader {
   #logic: Logic | undefined
   #leaving = false
 
-  constructor(name: string, options: EngineOptions, wasm: string | undefined, around: Surroundings) {
+  /** `self` is the client that it leads for itself. */
+  constructor(self: string, name: string, options: EngineOptions, wasm: string | undefined, around: Surroundings) {
+    this.#self = self
     this.#name = name
     this.#options = options
     this.#wasm = wasm
@@ -65,7 +68,7 @@ export class Leader {
     const { Engine } = await loadEngine(this.#wasm)
     const logic = await this.#loadLogic()
     try {
-      const options = JSON.stringify({ ...this.#options, logic: logic !== undefined })
+      const options = JSON.stringify({ ...this.#options, ...(await this.#parties()), logic: logic !== undefined })
       this.#engine = await Engine.open(this.#name, options, {
         event: (name, json) => this.#happened(name, json),
         ask: (name, json) => (name === 'judge' && logic !== undefined ? logic.judge(json) : this.#ask(name, json)),
@@ -77,6 +80,12 @@ export class Leader {
     this.#logic = logic
     this.#listen()
     if (this.#options.storage !== 'memory') this.#forgetOthers().catch(() => {})
+  }
+
+  /** Who opens the database, and who may be in the middle of a write, having led before. */
+  async #parties(): Promise<object> {
+    if (this.#options.storage === 'memory') return {}
+    return { client: recordName(this.#self), living: (await livingMembers()).map(recordName) }
   }
 
   async #loadLogic(): Promise<Logic | undefined> {

@@ -2,7 +2,8 @@
 //
 // One member leads for a term: it holds the Web Lock of the database and runs the engine. The others send their page's calls
 // to it and wait for the lock; the platform gives it to one of them when the leader ends, however it ends. So **only the
-// holder of the lock ever opens the engine**. A leader that is deposed, as its lock was stolen, follows like any other.
+// holder of the lock ever opens the engine**. From a leader that is frozen (`pulse.ts`) the lock is stolen; when it wakes up, what
+// it writes is refused, and it follows like any other.
 //
 // A database in memory is not shared: its member leads alone, without a lock.
 
@@ -14,6 +15,7 @@ import { checkOrigin, type StartThread } from './logic.js'
 import { type Letter, Mail, type Notice } from './mail.js'
 import type { Call, EngineOptions, FromPage, Outcome, Request, Response, ToPage } from './messages.js'
 import type { Port } from './port.js'
+import { Pulse } from './pulse.js'
 
 /** The name by which a member of a database in memory is its own client. */
 const OWN = 'own'
@@ -47,6 +49,13 @@ export class Member {
   #reign: Reign | undefined
   /** Aborted when another takes over from this member; it has one from the moment on in which it has the lock. */
   #deposed = new AbortController()
+  #pulse: Pulse | undefined
+  /** Aborted when it waits for its turn no longer. */
+  #waiting = new AbortController()
+  /** Called once it has its turn, which it takes from another. */
+  #stealing: (() => void) | undefined
+  /** Settles once a leader that has slept knows whether it leads still. */
+  #waking: Promise<unknown> | undefined
   #opened = false
   #failed = false
 
@@ -77,6 +86,11 @@ export class Member {
       this.#mail.onNotice = (notice) => this.#noticed(notice)
       this.#mail.onLetter = (letter) => this.#received(letter)
       await this.#mail.live()
+      this.#pulse = new Pulse(
+        this.#name,
+        () => void this.#takeOver(),
+        () => this.#wake(),
+      )
       const turn = this.#takeTurns()
       this.#mail.notify({ type: 'whoLeads' })
       await turn
@@ -98,14 +112,29 @@ export class Member {
   /** Leads whenever it is this member's turn, until it ends. */
   async #takeTurns(): Promise<void> {
     while (!this.#ending.signal.aborted && !this.#failed) {
+      this.#waiting = new AbortController()
+      const how = this.#stealing === undefined ? { signal: this.#waiting.signal } : { steal: true }
       try {
-        await navigator.locks.request(lockName(this.#name), { signal: this.#ending.signal }, () => this.#lead())
+        await navigator.locks.request(lockName(this.#name), how, () => this.#lead())
       } catch (error) {
-        // The lock was stolen.
+        // The lock was stolen, or this member is about to steal it.
         if (!isAbort(error)) throw error
         this.#deposed.abort()
       }
     }
+  }
+
+  /** Takes the lock from a leader that is frozen. Of several that are about to, one does. */
+  async #takeOver(): Promise<void> {
+    const frozen = this.#followed?.term
+    await navigator.locks.request(`${lockName(this.#name)}:steal`, { ifAvailable: true }, async (turn) => {
+      if (turn === null || this.#reign !== undefined || this.#followed?.term !== frozen) return
+      if (this.#ending.signal.aborted || this.#failed) return
+      await new Promise<void>((stolen) => {
+        this.#stealing = stolen
+        this.#waiting.abort()
+      })
+    })
   }
 
   get #self(): string {
@@ -114,6 +143,9 @@ export class Member {
 
   /** Runs the engine until this member ends, or another takes over. */
   async #lead(): Promise<void> {
+    this.#pulse?.lead()
+    this.#stealing?.()
+    this.#stealing = undefined
     if (this.#ending.signal.aborted) return
     const term = crypto.randomUUID()
     const deposed = new AbortController()
@@ -121,7 +153,7 @@ export class Member {
     const lost = (reason: string) => {
       if (!deposed.signal.aborted) this.#end(reason)
     }
-    const engine = new Leader(this.#name, this.#options, this.#wasm, {
+    const engine = new Leader(this.#self, this.#name, this.#options, this.#wasm, {
       send: (client, response) => this.#toClient(client, term, response),
       tell: (event) => {
         this.#page.post(event)
@@ -138,11 +170,16 @@ export class Member {
     try {
       await engine.open()
     } catch (error) {
-      if (reportOf(error).name !== 'fenced') this.#fail(error)
+      this.#pulse?.follow()
+      if (!deposed.signal.aborted && reportOf(error).name !== 'fenced') this.#fail(error)
       return
     }
     // The lock may have been stolen meanwhile.
-    if (deposed.signal.aborted) return void engine.leave().catch(() => {})
+    if (deposed.signal.aborted) {
+      this.#pulse?.follow()
+      engine.leave().catch(() => {})
+      return
+    }
     this.#reign = { term, engine }
     this.#announce()
     this.#follow({ leader: this.#self, term })
@@ -162,6 +199,7 @@ export class Member {
   #stepDown(engine: Leader): void {
     const term = this.#reign?.term
     this.#reign = undefined
+    this.#pulse?.follow()
     if (this.#followed?.term === term) this.#follow(undefined)
     this.#mail?.notify({ type: 'whoLeads' })
     engine.leave().catch(() => {})
@@ -219,7 +257,25 @@ export class Member {
       this.#clients.add(from)
       this.#mail?.outlive(from, () => this.#forget(from))
     }
-    this.#reign.engine.receive(from, message)
+    this.#serve(from, term, message)
+  }
+
+  /** What a leader is asked that has slept waits until it knows whether it leads still. */
+  #serve(client: string, term: string, request: Request): void {
+    const serve = () => {
+      if (this.#reign?.term === term) this.#reign.engine.receive(client, request)
+    }
+    if (this.#pulse?.hasSlept) this.#wake()
+    if (this.#waking === undefined) serve()
+    else void this.#waking.then(serve)
+  }
+
+  /** Finds out whether it leads still: a lock that was stolen before this was asked is told of before this is answered. */
+  #wake(): void {
+    this.#waking ??= navigator.locks.query().finally(() => {
+      this.#waking = undefined
+      this.#pulse?.wake()
+    })
   }
 
   #forget(client: string): void {
@@ -231,7 +287,7 @@ export class Member {
   #toLeader(request: Request): void {
     if (this.#followed === undefined) return
     const { leader, term } = this.#followed
-    if (this.#reign?.term === term) this.#reign.engine.receive(this.#self, request)
+    if (this.#reign?.term === term) this.#serve(this.#self, term, request)
     else this.#mail?.send(leader, { from: this.#mail.member, term, message: request })
   }
 
@@ -265,10 +321,12 @@ export class Member {
     if (this.#ending.signal.aborted) return
     if (reason !== undefined) this.#page.post({ type: 'event', name: 'closed', json: JSON.stringify({ reason }) })
     this.#ending.abort()
+    this.#waiting.abort()
     if (this.#reign === undefined) this.#depart()
   }
 
   #depart(): void {
+    this.#pulse?.close()
     this.#mail?.close()
     this.#page.post({ type: 'left' })
   }

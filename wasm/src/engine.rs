@@ -77,8 +77,8 @@ impl Engine {
     /// Opens the database `name`, and creates it where there is none.
     ///
     /// `options` is JSON: `{ storage: 'indexeddb' | 'memory', durability: 'relaxed' | 'strict', cacheBytes,
-    /// revsLimit, documentBytesMax, index: { exclude }, logic }`; with `logic`, the host is asked to `judge` whatever is to
-    /// be written.
+    /// revsLimit, documentBytesMax, index: { exclude }, logic, client, living }`; with `logic`, the host is asked to `judge`
+    /// whatever is to be written. `client` is who opens it, `living` are all that may be about to write, each in 16 hex digits.
     #[wasm_bindgen(unchecked_return_type = "Promise<Engine>")]
     pub fn open(name: String, options: String, host: Host) -> Promise {
         calls::promise(async move {
@@ -144,7 +144,10 @@ impl Opened {
             None | Some("indexeddb") => {
                 let listener = host.clone();
                 let on_lost = move |reason: &str| listener.event("closed", ObjectWriter::new().text("reason", reason));
-                ("indexeddb", PlatformBlocks::IndexedDb(IndexedDbBlocks::open(&name, on_lost).await?))
+                (
+                    "indexeddb",
+                    PlatformBlocks::IndexedDb(IndexedDbBlocks::open(&name, asked.texts("living")?, on_lost).await?),
+                )
             }
             Some("memory") => ("memory", PlatformBlocks::Memory(MemoryBlocks::new())),
             Some(_) => return Err(payload::wrong("storage", "\"indexeddb\" or \"memory\"")),
@@ -188,6 +191,11 @@ impl Opened {
 fn store_options(asked: &Payload<'_>) -> Result<StoreOptions, Failure> {
     let mut epoch = [0; 16];
     CryptoRandom.fill(&mut epoch);
+    if let Some(client) = asked.text("client")? {
+        let owner = u64::from_str_radix(&client, 16).map_err(|_| payload::wrong("client", "16 hex digits"))?;
+        let (first, _) = epoch.split_at_mut(8);
+        first.copy_from_slice(&owner.to_be_bytes());
+    }
     let mut options = StoreOptions::new(epoch);
     if let Some(bytes) = asked.count("cacheBytes")? {
         options.cache_bytes = bytes;
