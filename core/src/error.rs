@@ -31,7 +31,8 @@ impl StorageError {
             Self::QuotaExceeded => (507, "quota_exceeded"),
             Self::Corrupt(_) | Self::Failed(_) => (500, "storage_failed"),
             Self::FormatTooNew { .. } => (500, "format_too_new"),
-            Self::Fenced | Self::Closed => (503, "closed"),
+            Self::Fenced => (503, "fenced"),
+            Self::Closed => (503, "closed"),
         };
         ErrorReport::new(status, name, alloc::format!("{self}"))
     }

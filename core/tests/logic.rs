@@ -386,7 +386,8 @@ fn refused_documents_leave_no_trace_in_any_record() {
         let (plain, ruled) = (open_plain(seed), open_plain(seed).with_logic(rules));
         for step in 0..12 {
             let replicated = random.below(2) == 0;
-            let write = WriteOptions { force: random.below(2) == 0, atomic: random.below(4) == 0, durability: None };
+            let (force, atomic) = (random.below(2) == 0, random.below(4) == 0);
+            let write = WriteOptions { force, atomic, ..WriteOptions::default() };
             let document =
                 |n| if replicated { any_revision(&random) } else { any_edit(&random, &ruled, step * 10 + n) };
             let mut documents: Vec<Value> = (0..1 + random.below(5)).map(document).collect();

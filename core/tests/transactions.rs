@@ -11,12 +11,11 @@ mod common;
 
 use common::Seeded;
 use firkin_core::database::{
-    CommitOptions, Database, Fate, FindPage, GetOptions, Options, Transaction, TransactionError, WriteOptions,
+    CommitOptions, Database, FindPage, GetOptions, Options, Transaction, TransactionError, WriteOptions,
 };
 use firkin_core::path::Path;
 use firkin_core::query::FindQuery;
 use firkin_core::storage::memory::{MemoryKv, MemorySnapshot};
-use firkin_core::storage::{Cursor, Direction, KeyRange, Kv, Snapshot};
 use pollster::block_on;
 use serde_json::{Value, json};
 
@@ -438,53 +437,4 @@ fn commits_wait_for_a_transaction_in_its_turn_and_other_writes_do_not() {
     assert_eq!(commit(&database, other), Ok(()));
     drop(block_on(database.begin_in_turn()).unwrap());
     drop(block_on(database.begin_in_turn()).unwrap());
-}
-
-#[test]
-fn the_fate_of_a_named_commit_is_known_until_4096_changes_have_followed() {
-    let database = open();
-    let named = |name: &str| CommitOptions { name: Some(name.into()), ..CommitOptions::default() };
-    let transact = |id: &str, name: &str| {
-        let mut tx = database.begin().unwrap();
-        let since = tx.since().to_owned();
-        write(&database, &mut tx, &json!({ "_id": id })).unwrap();
-        block_on(database.commit(tx, &named(name))).unwrap();
-        since
-    };
-    let fate = |name: &str, since: &str| block_on(database.fate(name.as_bytes(), since)).unwrap();
-    let since = transact("a", "first");
-    assert_eq!((fate("first", &since), fate("second", &since)), (Fate::Committed, Fate::NotCommitted));
-    let later = transact("b", "second");
-    assert_eq!((fate("first", &since), fate("second", &later)), (Fate::Committed, Fate::Committed));
-    for n in 0..20 {
-        transact(&format!("more {n}"), &format!("more {n}"));
-    }
-    assert_eq!((fate("first", &since), fate("more 7", &later)), (Fate::Committed, Fate::Committed));
-    // One that is refused leaves no name.
-    let mut tx = database.begin().unwrap();
-    let last = tx.since().to_owned();
-    get(&database, &mut tx, "a").unwrap();
-    write(&database, &mut tx, &json!({ "_id": "c" })).unwrap();
-    put(&database, &json!({ "_id": "a", "n": 1 }));
-    block_on(database.commit(tx, &named("refused"))).unwrap_err();
-    assert_eq!(fate("refused", &last), Fate::NotCommitted);
-
-    let changes = |count: usize| {
-        let documents: Vec<String> = (0..count).map(|n| json!({ "_id": format!("n{n}") }).to_string()).collect();
-        let texts: Vec<&[u8]> = documents.iter().map(String::as_bytes).collect();
-        block_on(database.bulk_docs(&texts, true, &WriteOptions::default())).unwrap();
-    };
-    let seq = || block_on(database.info()).unwrap().update_seq.split_once('-').unwrap().0.parse::<usize>().unwrap();
-    changes(4096 - seq());
-    assert_eq!((seq(), fate("first", &since), fate("never", &since)), (4096, Fate::Committed, Fate::NotCommitted));
-    transact("d", "third");
-    // The third stands where the first did; of the second it is still known.
-    assert_eq!((fate("first", &since), fate("never", &since)), (Fate::Forgotten, Fate::Forgotten));
-    assert_eq!((fate("second", &later), fate("third", &last)), (Fate::Committed, Fate::Committed));
-    let mut names = database.kv().snapshot().unwrap().range(KeyRange::prefix(b"T"), Direction::Forward).unwrap();
-    let mut kept = 0;
-    while block_on(names.advance()).unwrap() {
-        kept += 1;
-    }
-    assert_eq!(kept, 22);
 }

@@ -13,7 +13,7 @@ mod storage_simulation;
 
 use common::Seeded;
 use firkin_core::database::{
-    AllDocsQuery, CommitOptions, Database, Fate, GetOptions, Options, TransactionError, WriteOptions,
+    AllDocsQuery, CommitOptions, Database, GetOptions, Options, Request, TransactionError, WriteOptions,
 };
 use firkin_core::query::FindQuery;
 use firkin_core::storage::StorageError;
@@ -42,27 +42,25 @@ fn members(database: &Subject) -> Vec<Value> {
     answer["rows"].as_array().unwrap().iter().map(|row| row["doc"]["n"].clone()).collect()
 }
 
-/// Writes `n` to all documents, as one transaction called `name`.
-async fn write_all(database: &Subject, n: usize, name: &str) -> Result<String, (String, TransactionError)> {
-    let mut tx = database.begin().map_err(|error| (String::new(), error.into()))?;
-    let since = tx.since().to_owned();
+/// Writes `n` to all documents, as one transaction that a request asks for.
+async fn write_all(database: &Subject, n: usize, request: Request) -> Result<(), TransactionError> {
+    let mut tx = database.begin()?;
     for place in 0..6 {
         let patch = json!([
             { "op": "add", "path": "/n", "value": n },
             { "op": "add", "path": "/filler", "value": "x".repeat(100 * (n % 7)) },
         ]);
         let id = format!("d{place}");
-        tx.patch(database, &id, patch.to_string().as_bytes()).await.map_err(|error| (since.clone(), error))?;
+        tx.patch(database, &id, patch.to_string().as_bytes()).await?;
     }
-    let options = CommitOptions { name: Some(name.into()), ..CommitOptions::default() };
-    database.commit(tx, &options).await.map_err(|error| (since.clone(), error))?;
-    Ok(since)
+    let options = CommitOptions { request: Some(request), ..CommitOptions::default() };
+    database.commit(tx, &options).await.map(|_| ())
 }
 
 /// A crash in the middle of commits, again and again: a transaction is there whole or not at all, an acknowledged one always, and
 /// the next to open the store can tell of each which it is.
 #[test]
-fn a_transaction_is_all_or_nothing_and_its_fate_is_known_after_a_crash() {
+fn a_transaction_is_all_or_nothing_and_the_next_engine_knows_which_after_a_crash() {
     let (mut lost, mut landed) = (0, 0);
     for seed in 0..150 {
         let disk = FaultyBlocks::new(seed);
@@ -74,21 +72,18 @@ fn a_transaction_is_all_or_nothing_and_its_fate_is_known_after_a_crash() {
         let mut current = 0;
         for n in 1..12 {
             disk.set_faults(Faults { crash: 6, ..Faults::default() });
-            let name = format!("{seed}-{n}");
-            let outcome = disk.drive(false, write_all(&database, n, &name));
+            let request = Request { client: seed, slot: n as u32 % 2, number: n as u32 };
+            let outcome = disk.drive(false, write_all(&database, n, request));
             disk.set_faults(Faults::default());
             match outcome {
                 Some(Ok(_)) => current = n,
-                Some(Err((_, error))) => panic!("seed {seed}: {error}"),
+                Some(Err(error)) => panic!("seed {seed}: {error}"),
                 None => {
                     disk.restart(false);
                     database = open(&disk, n as u8);
-                    // Where the transaction began is lost with the page, so it is asked from the start.
-                    let fate = block_on(database.fate(name.as_bytes(), "0")).unwrap();
-                    match fate {
-                        Fate::Committed => (current, landed) = (n, landed + 1),
-                        Fate::NotCommitted => lost += 1,
-                        Fate::Forgotten => panic!("seed {seed}: there were too few changes for that"),
+                    match block_on(database.done(&request)).unwrap() {
+                        Some(_) => (current, landed) = (n, landed + 1),
+                        None => lost += 1,
                     }
                 }
             }

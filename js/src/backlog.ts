@@ -1,19 +1,19 @@
 // The calls of a page that have no outcome yet, and what becomes of them when the leader that they were sent to ends.
 //
-// It goes to the next leader. A write that was sent to two leaders takes effect once, as the second finds the
-// document's revision gone; but its refusal with 409 then may be for what it did itself, and nobody is left to tell.
-// **Such a refusal is never passed on as a conflict**: it becomes 503 `closed`, and the app reads the document back.
+// They go to the next leader. A write that the last one may have done says so: the engine has recorded with each write which
+// request it was, and answers what it did. So **every write takes effect once**, and is answered as if nothing had happened.
+// The records are kept by slots: a write has one to itself until it is settled, and so there are as many as writes were
+// under way at once.
 
-import { decode } from './encode.js'
 import { closed, type ErrorReport, reportOf } from './errors.js'
 import type { Call, Outcome } from './messages.js'
 
 interface Entry {
   call: Call
-  /** The leader that it was sent to. */
+  /** The leader's term that it was sent to last. */
   sentTo?: string
-  /** It was sent to a leader that ended without a word about it. */
-  maybeDone?: true
+  /** The leader of that term does not serve it. */
+  unserved?: true
 }
 
 type Settled = Exclude<Outcome, { type: 'unserved' }>
@@ -22,14 +22,15 @@ const CANCELLED: ErrorReport = { status: 0, name: 'aborted', reason: 'the replic
 
 const CLOSED = reportOf(closed('the database is closed'))
 
-const UNKNOWN = reportOf(closed('the tab that led went away; whether this write took effect is unknown: read it back'))
-
 export class Backlog {
   readonly #entries = new Map<number, Entry>()
   readonly #cancelled = new Set<number>()
+  /** The slots that no write has, among those that some write had. */
+  readonly #freeSlots: number[] = []
   readonly #send: (call: Call) => void
   readonly #settled: (outcome: Settled) => void
-  #leader: string | undefined
+  #slots = 0
+  #term: string | undefined
   #whenEmpty: (() => void)[] = []
 
   /** `send` sends to the leader of the time; `settled` is told how a call ended. */
@@ -42,23 +43,27 @@ export class Backlog {
   add(call: Call): void {
     const entry = { call }
     if (call.method === 'cancelReplication' && this.#cancelUnsent(entry)) return
+    if (call.write) call.request = { slot: this.#takeSlot(), again: false }
     this.#entries.set(call.id, entry)
     this.#pass(entry)
   }
 
-  /** There is another leader, or none for now. */
-  follow(leader: string | undefined): void {
-    this.#leader = leader
+  /** The term of another leader has begun, or there is none for now. */
+  follow(term: string | undefined): void {
+    this.#term = term
     for (const entry of [...this.#entries.values()]) this.#pass(entry)
   }
 
-  /** A leader tells how a call ended. */
-  outcome(outcome: Outcome): void {
+  /** The leader of `term` tells how a call ended. One that was stolen from, and wakes up late, is not heard. */
+  outcome(term: string, outcome: Outcome): void {
     const entry = this.#entries.get(outcome.id)
-    if (entry === undefined) return
-    if (outcome.type === 'unserved') delete entry.sentTo
-    else if (entry.maybeDone && entry.call.write && tellsOfConflict(outcome)) this.#refuse(entry, UNKNOWN)
-    else this.#settle(entry, outcome)
+    if (entry === undefined || entry.sentTo !== term) return
+    if (outcome.type === 'unserved') {
+      entry.unserved = true
+      this.#pass(entry)
+    } else {
+      this.#settle(entry, outcome)
+    }
   }
 
   /** The calls that began a replication which has not ended. */
@@ -80,14 +85,22 @@ export class Backlog {
 
   #pass(entry: Entry): void {
     const { call, sentTo } = entry
-    if (this.#leader === undefined || sentTo === this.#leader) return
+    if (this.#term === undefined || sentTo === this.#term) return
     if (call.method === 'replicate' && this.#cancelled.has(call.replication ?? 0)) {
       this.#refuse(entry, CANCELLED)
       return
     }
-    if (sentTo !== undefined) entry.maybeDone = true
-    entry.sentTo = this.#leader
+    if (call.request !== undefined) call.request.again = sentTo !== undefined
+    entry.sentTo = this.#term
+    delete entry.unserved
     this.#send(call)
+  }
+
+  #takeSlot(): number {
+    const free = this.#freeSlots.pop()
+    if (free !== undefined) return free
+    this.#slots += 1
+    return this.#slots - 1
   }
 
   /** Keeps a cancelled replication from being sent, at all or again; whether that is all there was to do. */
@@ -98,7 +111,7 @@ export class Backlog {
     const begun = [...this.#entries.values()].find(
       ({ call }) => call.method === 'replicate' && call.replication === replication,
     )
-    if (begun !== undefined && begun.sentTo !== undefined) return false
+    if (begun !== undefined && begun.sentTo !== undefined && !begun.unserved) return false
     if (begun !== undefined) this.#refuse(begun, CANCELLED)
     this.#cancelled.delete(replication)
     this.#settled({ type: 'result', id, payload: new Uint8Array() })
@@ -110,18 +123,12 @@ export class Backlog {
   }
 
   #settle(entry: Entry, outcome: Settled): void {
-    const { id, method, replication } = entry.call
+    const { id, method, replication, request } = entry.call
     this.#entries.delete(id)
+    if (request !== undefined) this.#freeSlots.push(request.slot)
     if (method === 'replicate' && replication !== undefined) this.#cancelled.delete(replication)
     this.#settled(outcome)
     if (this.#entries.size > 0) return
     for (const resolve of this.#whenEmpty.splice(0)) resolve()
   }
-}
-
-/** Whether a write, or one row of a bulk of writes, was refused because the document is not as the write expects. */
-function tellsOfConflict(outcome: Settled): boolean {
-  if (outcome.type === 'refused') return outcome.error.status === 409 || outcome.error.status === 404
-  const rows = decode(outcome.payload)
-  return Array.isArray(rows) && rows.some(({ status }: { status?: number }) => status === 409)
 }

@@ -22,6 +22,7 @@ import type { Call, EngineOptions, FromPage, Question, ToPage } from './messages
 import { checkOptions } from './options.js'
 import { type Port, portPair, threadPort } from './port.js'
 import type { EngineProgress } from './progress.js'
+import { speakForEngine } from './pulse.js'
 import { handIn } from './rules.js'
 import { serve } from './serve.js'
 import type { DatabaseOptions, LogicModule, Progress } from './types.js'
@@ -42,7 +43,7 @@ interface CallOptions {
   replication?: number
   /** The number of what the call follows. */
   feed?: number
-  /** It changes documents, each on condition that it is as the caller knows it. */
+  /** It changes documents, and must not do so twice. */
   write?: boolean
   /** The name of the transaction that the call belongs to. */
   transaction?: string
@@ -141,6 +142,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   readonly #uploads = `${crypto.randomUUID()}/`
   #calls = 0
   #failure: FirkinError | undefined
+  #fallSilent: () => void = () => {}
   #closing: Promise<void> | undefined
   #wasLeft = false
   #destroying: Promise<{ ok: true }> | undefined
@@ -289,6 +291,13 @@ export class Connection extends Emitter<ConnectionEvents> {
     // The last that the member says: the database was destroyed by another tab, or lost.
     if (name === 'closed') this.#end((detail as ConnectionEvents['closed']).reason)
     else this.emit(name as keyof ConnectionEvents, detail)
+    if (name === 'leader') this.#speak((detail as ConnectionEvents['leader']).leading)
+  }
+
+  /** While the engine runs for this page, the page says so where the engine is too busy to. */
+  #speak(leading: boolean): void {
+    this.#fallSilent()
+    this.#fallSilent = leading && this.sharedName !== undefined ? speakForEngine(this.sharedName) : () => {}
   }
 
   async #answer({ id, name, json }: Question): Promise<void> {
@@ -314,6 +323,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#ended = closed(reason)
     this.#fail(this.#ended)
     this.#port.close()
+    this.#fallSilent()
     this.emit('closed', { reason })
   }
 

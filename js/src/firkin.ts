@@ -404,7 +404,7 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
     return withoutContents(doc, contents, () => this.#connection.newUpload())
   }
 
-  /** As `#call`, for what changes documents and is refused if they are not as the caller knows them. */
+  /** As `#call`, for what changes documents, and must not do so twice. */
   #write<Answer>(method: string, payload: unknown, signal?: AbortSignal, contents?: Contents): Promise<Answer> {
     return this.#connection.call(method, payload, { signal, write: true, contents }) as Promise<Answer>
   }

@@ -4,10 +4,11 @@
 // questions put to it, so that all end when the client does. An engine that has panicked or trapped is never called again: what
 // waits for it is refused, and the leader is lost.
 
-import { encode } from './encode.js'
+import { decode, encode } from './encode.js'
 import { loadEngine } from './engine.js'
 import { closed, type ErrorReport, FirkinError, reportOf } from './errors.js'
 import { Logic, type StartThread } from './logic.js'
+import { livingMembers } from './mail.js'
 import type { Answer, Call, EngineOptions, EventMessage, Outcome, Request, Response } from './messages.js'
 import type { Engine } from './wasm-glue/engine.js'
 
@@ -21,6 +22,8 @@ export interface Surroundings {
   destroyed(): void
   /** The engine is of no more use. */
   lost(reason: string): void
+  /** Another has taken the database over: nothing that this one does from now on has any effect. */
+  deposed(): void
   /** Starts what the app's logic runs in. */
   startLogic: StartThread
 }
@@ -32,6 +35,7 @@ interface Asked {
 }
 
 export class Leader {
+  readonly #self: string
   readonly #name: string
   readonly #options: EngineOptions
   readonly #wasm: string | undefined
@@ -51,7 +55,9 @@ export class Leader {
   #logic: Logic | undefined
   #leaving = false
 
-  constructor(name: string, options: EngineOptions, wasm: string | undefined, around: Surroundings) {
+  /** `self` is the client that it leads for itself. */
+  constructor(self: string, name: string, options: EngineOptions, wasm: string | undefined, around: Surroundings) {
+    this.#self = self
     this.#name = name
     this.#options = options
     this.#wasm = wasm
@@ -62,7 +68,7 @@ export class Leader {
     const { Engine } = await loadEngine(this.#wasm)
     const logic = await this.#loadLogic()
     try {
-      const options = JSON.stringify({ ...this.#options, logic: logic !== undefined })
+      const options = JSON.stringify({ ...this.#options, ...(await this.#parties()), logic: logic !== undefined })
       this.#engine = await Engine.open(this.#name, options, {
         event: (name, json) => this.#happened(name, json),
         ask: (name, json) => (name === 'judge' && logic !== undefined ? logic.judge(json) : this.#ask(name, json)),
@@ -73,6 +79,13 @@ export class Leader {
     }
     this.#logic = logic
     this.#listen()
+    if (this.#options.storage !== 'memory') this.#forgetOthers().catch(() => {})
+  }
+
+  /** Who opens the database, and who may be in the middle of a write, having led before. */
+  async #parties(): Promise<object> {
+    if (this.#options.storage === 'memory') return {}
+    return { client: recordName(this.#self), living: (await livingMembers()).map(recordName) }
   }
 
   async #loadLogic(): Promise<Logic | undefined> {
@@ -102,6 +115,7 @@ export class Leader {
       this.#feeds.delete(feed)
       void this.#tell('followEnd', { id: feed })
     }
+    if (this.#options.storage !== 'memory') void this.#tell('forgetClient', { client: recordName(client) })
     const prefix = this.#uploads.get(client)
     if (prefix !== undefined) void this.#tell('unstage', { prefix })
     this.#uploads.delete(client)
@@ -138,22 +152,45 @@ export class Leader {
     if (feed !== undefined && method === 'followEnd') this.#feeds.delete(feed)
     else if (feed !== undefined) this.#feeds.set(feed, client)
     if (uploads !== undefined) this.#uploads.set(client, uploads)
-    const outcome = await this.#run(call)
+    const outcome = await this.#run(client, call)
     if (begins) this.#replications.delete(replication)
     if (this.#underWay.delete(begun)) this.#around.send(client, outcome)
     if (outcome.type === 'refused' && outcome.error.name === 'engine_failed') this.#lose(outcome.error)
   }
 
-  async #run({ id, method, payload, feed }: Call): Promise<Outcome> {
+  async #run(client: string, call: Call): Promise<Outcome> {
+    const { id, method, payload, feed, request } = call
     let outcome: Outcome
     try {
       if (this.#engine === undefined) throw closed('the database is closed')
-      outcome = { type: 'result', id, payload: await this.#engine.call(method, payload) }
+      const again = request?.again ?? false
+      const answer = await this.#engine.call(method, payload, this.#requestName(client, call), again)
+      outcome = { type: 'result', id, payload: answer }
     } catch (error) {
       outcome = { type: 'refused', id, error: reportOf(error) }
+      if (outcome.error.name === 'fenced') {
+        this.#around.deposed()
+        return { type: 'unserved', id }
+      }
     }
     // What goes on without an end of its own is cancelled when its leader leaves; it has not ended.
     return this.#leaving && (method === 'replicate' || feed !== undefined) ? { type: 'unserved', id } : outcome
+  }
+
+  /** By what the engine knows a write when it is asked for again. A database in memory has no leader after this one. */
+  #requestName(client: string, { id, request }: Call): string | undefined {
+    if (request === undefined || this.#options.storage === 'memory') return undefined
+    return `${recordName(client)} ${request.slot} ${id % 2 ** 32}`
+  }
+
+  /** What clients have left that went away while nobody led. */
+  async #forgetOthers(): Promise<void> {
+    const known = decode((await this.#callSelf('clients', {})) ?? encode([])) as string[]
+    if (known.length === 0) return
+    const living = new Set((await livingMembers()).map(recordName))
+    for (const client of known) {
+      if (!living.has(client)) void this.#tell('forgetClient', { client })
+    }
   }
 
   async #destroy(client: string, id: number): Promise<void> {
@@ -170,7 +207,12 @@ export class Leader {
 
   /** Calls the engine where nobody waits for the outcome. */
   async #tell(method: string, payload: object): Promise<void> {
-    await this.#engine?.call(method, encode(payload)).catch(() => {})
+    await this.#callSelf(method, payload)?.catch(() => {})
+  }
+
+  /** A call of the leader's own. */
+  #callSelf(method: string, payload: object): Promise<Uint8Array> | undefined {
+    return this.#engine?.call(method, encode(payload), undefined, false)
   }
 
   #listen(): void {
@@ -224,6 +266,11 @@ export class Leader {
     if ('json' in answer) asked?.resolve(answer.json)
     else asked?.reject(new FirkinError(answer.error))
   }
+}
+
+/** The name of a client in the engine's records: it is a UUID, of which the beginning is enough. */
+function recordName(client: string): string {
+  return client.replaceAll('-', '').slice(0, 16)
 }
 
 /** Deletes what is stored of a database that is closed. */

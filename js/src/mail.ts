@@ -9,18 +9,29 @@ import type { EventMessage, Request, Response } from './messages.js'
 /** What is told to all members of a database. */
 export type Notice =
   | { type: 'whoLeads' }
-  /** This member runs the engine from now on, with the app's logic from this URL. */
-  | { type: 'leads'; leader: string; logic?: string }
-  /** The leader serves no more. */
-  | { type: 'leaves'; leader: string }
+  /** This member runs the engine from now on, for a term of this name, with the app's logic from this URL. */
+  | { type: 'leads'; leader: string; term: string; logic?: string }
+  /** The leader of this term serves no more. */
+  | { type: 'leaves'; term: string }
   /** The leader's database is gone, for all. */
   | { type: 'destroyed' }
   | EventMessage
 
-/** A letter to a leader says who wrote it. */
-export type Letter = { from: string; message: Request } | { message: Response }
+/**
+ * A letter to a leader says who wrote it. It is about what a leader does in one term: one that comes late, to a leader or from
+ * one, is not taken for something of another term.
+ */
+export type Letter = { from: string; term: string; message: Request } | { term: string; message: Response }
 
-const boxName = (member: string) => `firkin-member:${member}`
+const BOX_PREFIX = 'firkin-member:'
+const boxName = (member: string) => `${BOX_PREFIX}${member}`
+
+/** The members, of whatever database, that live. */
+export async function livingMembers(): Promise<string[]> {
+  const { held = [] } = await navigator.locks.query()
+  const names = held.map(({ name = '' }) => name).filter((name) => name.startsWith(BOX_PREFIX))
+  return names.map((name) => name.slice(BOX_PREFIX.length))
+}
 
 export class Mail {
   readonly member = crypto.randomUUID()

@@ -1,8 +1,9 @@
 // One member of the tabs that share a database: it works for one page, in that page's worker.
 //
-// One member leads: it holds the Web Lock of the database and runs the engine. The others send their page's calls to it
-// and wait for the lock; the platform gives it to one of them when the leader ends, however it ends. So **only the
-// holder of the lock ever opens the engine**.
+// One member leads for a term: it holds the Web Lock of the database and runs the engine. The others send their page's calls
+// to it and wait for the lock; the platform gives it to one of them when the leader ends, however it ends. So **only the
+// holder of the lock ever opens the engine**. From a leader that is frozen (`pulse.ts`) the lock is stolen; when it wakes up, what
+// it writes is refused, and it follows like any other.
 //
 // A database in memory is not shared: its member leads alone, without a lock.
 
@@ -14,12 +15,19 @@ import { checkOrigin, type StartThread } from './logic.js'
 import { type Letter, Mail, type Notice } from './mail.js'
 import type { Call, EngineOptions, FromPage, Outcome, Request, Response, ToPage } from './messages.js'
 import type { Port } from './port.js'
+import { Pulse } from './pulse.js'
 
-/** The name by which a leading member is its own client and its own leader. */
+/** The name by which a member of a database in memory is its own client. */
 const OWN = 'own'
 
 /** How long a leader that leaves still tells others that it serves no more: letters on their way arrive within it. */
 const FAREWELL_MS = 20
+
+/** What a member has for as long as it leads. */
+interface Reign {
+  term: string
+  engine: Leader
+}
 
 export class Member {
   readonly #page: Port<ToPage, FromPage>
@@ -33,9 +41,21 @@ export class Member {
   readonly #clients = new Set<string>()
   /** The way to the others; none of a database in memory. */
   #mail: Mail | undefined
-  /** The member that leads; `OWN` when it is this one. */
-  #leader: string | undefined
-  #engine: Leader | undefined
+  /** Who leads, as far as this member knows. */
+  #followed: { leader: string; term: string } | undefined
+  /** The latest term that this member has known. */
+  #latestTerm: string | undefined
+  /** Its own term, when it leads. */
+  #reign: Reign | undefined
+  /** Aborted when another takes over from this member; it has one from the moment on in which it has the lock. */
+  #deposed = new AbortController()
+  #pulse: Pulse | undefined
+  /** Aborted when it waits for its turn no longer. */
+  #waiting = new AbortController()
+  /** Called once it has its turn, which it takes from another. */
+  #stealing: (() => void) | undefined
+  /** Settles once a leader that has slept knows whether it leads still. */
+  #waking: Promise<unknown> | undefined
   #opened = false
   #failed = false
 
@@ -66,9 +86,14 @@ export class Member {
       this.#mail.onNotice = (notice) => this.#noticed(notice)
       this.#mail.onLetter = (letter) => this.#received(letter)
       await this.#mail.live()
-      const term = navigator.locks.request(lockName(this.#name), { signal: this.#ending.signal }, () => this.#lead())
+      this.#pulse = new Pulse(
+        this.#name,
+        () => void this.#takeOver(),
+        () => this.#wake(),
+      )
+      const turn = this.#takeTurns()
       this.#mail.notify({ type: 'whoLeads' })
-      await term
+      await turn
     } catch (error) {
       if (!this.#ending.signal.aborted) this.#fail(error)
     }
@@ -84,11 +109,52 @@ export class Member {
     }
   }
 
-  /** Runs the engine until this member ends. */
+  /** Leads whenever it is this member's turn, until it ends. */
+  async #takeTurns(): Promise<void> {
+    while (!this.#ending.signal.aborted && !this.#failed) {
+      this.#waiting = new AbortController()
+      const how = this.#stealing === undefined ? { signal: this.#waiting.signal } : { steal: true }
+      try {
+        await navigator.locks.request(lockName(this.#name), how, () => this.#lead())
+      } catch (error) {
+        // The lock was stolen, or this member is about to steal it.
+        if (!isAbort(error)) throw error
+        this.#deposed.abort()
+      }
+    }
+  }
+
+  /** Takes the lock from a leader that is frozen. Of several that are about to, one does. */
+  async #takeOver(): Promise<void> {
+    const frozen = this.#followed?.term
+    await navigator.locks.request(`${lockName(this.#name)}:steal`, { ifAvailable: true }, async (turn) => {
+      if (turn === null || this.#reign !== undefined || this.#followed?.term !== frozen) return
+      if (this.#ending.signal.aborted || this.#failed) return
+      await new Promise<void>((stolen) => {
+        this.#stealing = stolen
+        this.#waiting.abort()
+      })
+    })
+  }
+
+  get #self(): string {
+    return this.#mail?.member ?? OWN
+  }
+
+  /** Runs the engine until this member ends, or another takes over. */
   async #lead(): Promise<void> {
+    this.#pulse?.lead()
+    this.#stealing?.()
+    this.#stealing = undefined
     if (this.#ending.signal.aborted) return
-    const engine = new Leader(this.#name, this.#options, this.#wasm, {
-      send: (client, response) => this.#toClient(client, response),
+    const term = crypto.randomUUID()
+    const deposed = new AbortController()
+    this.#deposed = deposed
+    const lost = (reason: string) => {
+      if (!deposed.signal.aborted) this.#end(reason)
+    }
+    const engine = new Leader(this.#self, this.#name, this.#options, this.#wasm, {
+      send: (client, response) => this.#toClient(client, term, response),
       tell: (event) => {
         this.#page.post(event)
         this.#mail?.notify(event)
@@ -97,99 +163,142 @@ export class Member {
         this.#mail?.notify({ type: 'destroyed' })
         this.#end('the database was destroyed')
       },
-      lost: (reason) => this.#end(reason),
+      lost,
+      deposed: () => deposed.abort(),
       startLogic: this.#startLogic,
     })
     try {
       await engine.open()
     } catch (error) {
-      return this.#fail(error)
+      this.#pulse?.follow()
+      if (!deposed.signal.aborted && reportOf(error).name !== 'fenced') this.#fail(error)
+      return
     }
-    this.#engine = engine
+    // The lock may have been stolen meanwhile.
+    if (deposed.signal.aborted) {
+      this.#pulse?.follow()
+      engine.leave().catch(() => {})
+      return
+    }
+    this.#reign = { term, engine }
     this.#announce()
-    this.#follow(OWN)
-    await whenAborted(this.#ending.signal)
-    await this.#resign(engine)
+    this.#follow({ leader: this.#self, term })
+    await Promise.race([this.#ending, deposed].map(({ signal }) => whenAborted(signal)))
+    if (deposed.signal.aborted) this.#stepDown(engine)
+    else await this.#resign(term, engine)
   }
 
-  async #resign(engine: Leader): Promise<void> {
-    if (this.#mail !== undefined) this.#mail.notify({ type: 'leaves', leader: this.#mail.member })
+  async #resign(term: string, engine: Leader): Promise<void> {
+    this.#mail?.notify({ type: 'leaves', term })
     await engine.leave().catch(() => {})
     if (this.#clients.size > 0) await new Promise((resolve) => setTimeout(resolve, FAREWELL_MS))
     this.#depart()
   }
 
-  #follow(leader: string | undefined): void {
-    if (this.#leader === leader) return
-    this.#leader = leader
+  /** Another leads: what the page has asked for is asked of that one, and this engine ends, whatever it is in the middle of. */
+  #stepDown(engine: Leader): void {
+    const term = this.#reign?.term
+    this.#reign = undefined
+    this.#pulse?.follow()
+    if (this.#followed?.term === term) this.#follow(undefined)
+    this.#mail?.notify({ type: 'whoLeads' })
+    engine.leave().catch(() => {})
+  }
+
+  #follow(leader: { leader: string; term: string } | undefined): void {
+    if (this.#followed?.term === leader?.term) return
+    this.#followed = leader
     if (leader !== undefined) {
+      this.#latestTerm = leader.term
       if (!this.#opened) this.#page.post({ type: 'opened' })
       this.#opened = true
-      this.#page.post({ type: 'event', name: 'leader', json: JSON.stringify({ leading: leader === OWN }) })
+      const leading = leader.leader === this.#self
+      this.#page.post({ type: 'event', name: 'leader', json: JSON.stringify({ leading }) })
     }
-    this.#backlog.follow(leader)
+    this.#backlog.follow(leader?.term)
   }
 
   #noticed(notice: Notice): void {
-    const leads = this.#engine !== undefined
+    const leads = this.#reign !== undefined
     if (notice.type === 'event') this.#page.post(notice)
     else if (notice.type === 'destroyed') void this.#destroyedByOther()
     else if (notice.type === 'whoLeads' && leads) this.#announce()
-    else if (notice.type === 'leads' && !leads) this.#led(notice.leader, notice.logic)
-    else if (notice.type === 'leaves' && notice.leader === this.#leader) this.#follow(undefined)
+    else if (notice.type === 'leads') this.#led(notice)
+    else if (notice.type === 'leaves' && notice.term === this.#followed?.term) this.#follow(undefined)
   }
 
   #announce(): void {
     const { logic } = this.#options
     const more = logic === undefined ? {} : { logic }
-    if (this.#mail !== undefined) this.#mail.notify({ type: 'leads', leader: this.#mail.member, ...more })
+    if (this.#mail === undefined || this.#reign === undefined) return
+    this.#mail.notify({ type: 'leads', leader: this.#mail.member, term: this.#reign.term, ...more })
   }
 
-  #led(leader: string, logic: string | undefined): void {
-    if (leader !== this.#leader && logic !== this.#options.logic) {
+  #led({ leader, term, logic }: Extract<Notice, { type: 'leads' }>): void {
+    // What one says who has been stolen from comes late. This member's own lock tells it whether it leads.
+    if (this.#reign !== undefined) return
+    if (term !== this.#followed?.term && logic !== this.#options.logic) {
       const [asked, holds] = [this.#options.logic, logic].map((url) => url ?? 'none')
       console.warn(
         `firkin: the logic of ${JSON.stringify(this.#name)} is ${holds}, as the tab that leads has it; this one asked for ${asked}`,
       )
     }
-    this.#follow(leader)
+    this.#follow({ leader, term })
   }
 
   #received(letter: Letter): void {
     if (!('from' in letter)) {
-      this.#toPage(letter.message)
+      this.#toPage(letter.term, letter.message)
       return
     }
-    const { from, message } = letter
-    if (this.#engine === undefined) return
+    const { from, term, message } = letter
+    if (this.#reign?.term !== term) return
     if (!this.#clients.has(from)) {
       this.#clients.add(from)
       this.#mail?.outlive(from, () => this.#forget(from))
     }
-    this.#engine.receive(from, message)
+    this.#serve(from, term, message)
+  }
+
+  /** What a leader is asked that has slept waits until it knows whether it leads still. */
+  #serve(client: string, term: string, request: Request): void {
+    const serve = () => {
+      if (this.#reign?.term === term) this.#reign.engine.receive(client, request)
+    }
+    if (this.#pulse?.hasSlept) this.#wake()
+    if (this.#waking === undefined) serve()
+    else void this.#waking.then(serve)
+  }
+
+  /** Finds out whether it leads still: a lock that was stolen before this was asked is told of before this is answered. */
+  #wake(): void {
+    this.#waking ??= navigator.locks.query().finally(() => {
+      this.#waking = undefined
+      this.#pulse?.wake()
+    })
   }
 
   #forget(client: string): void {
     this.#clients.delete(client)
     this.#mail?.forget(client)
-    this.#engine?.forget(client)
+    this.#reign?.engine.forget(client)
   }
 
   #toLeader(request: Request): void {
-    if (this.#engine !== undefined) this.#engine.receive(OWN, request)
-    else if (this.#leader !== undefined) {
-      this.#mail?.send(this.#leader, { from: this.#mail.member, message: request })
-    }
+    if (this.#followed === undefined) return
+    const { leader, term } = this.#followed
+    if (this.#reign?.term === term) this.#serve(this.#self, term, request)
+    else this.#mail?.send(leader, { from: this.#mail.member, term, message: request })
   }
 
-  #toClient(client: string, response: Response): void {
-    if (client === OWN) this.#toPage(response)
-    else this.#mail?.send(client, { message: response })
+  #toClient(client: string, term: string, response: Response): void {
+    if (client === this.#self) this.#toPage(term, response)
+    else this.#mail?.send(client, { term, message: response })
   }
 
-  #toPage(response: Response): void {
-    if (response.type === 'event' || response.type === 'ask') this.#page.post(response)
-    else this.#backlog.outcome(response)
+  #toPage(term: string, response: Response): void {
+    if (response.type !== 'event' && response.type !== 'ask') this.#backlog.outcome(term, response)
+    else if (term === this.#latestTerm) this.#page.post(response)
   }
 
   #fail(error: unknown): void {
@@ -212,18 +321,20 @@ export class Member {
     if (this.#ending.signal.aborted) return
     if (reason !== undefined) this.#page.post({ type: 'event', name: 'closed', json: JSON.stringify({ reason }) })
     this.#ending.abort()
-    if (this.#engine === undefined) this.#depart()
+    this.#waiting.abort()
+    if (this.#reign === undefined) this.#depart()
   }
 
   #depart(): void {
+    this.#pulse?.close()
     this.#mail?.close()
     this.#page.post({ type: 'left' })
   }
 
   async #destroyedByOther(): Promise<void> {
     // The lock may have passed to this member before it heard of the end: then it holds a new, empty database.
-    if (this.#engine !== undefined) {
-      await this.#engine.leave()
+    if (this.#reign !== undefined) {
+      await this.#reign.engine.leave()
       await destroyDatabase(this.#name, this.#options, this.#wasm)
     }
     this.#end('the database was destroyed by another tab')
@@ -262,6 +373,10 @@ function cancelCall(replication: number): Call {
     payload: encode({ id: replication }),
     replication,
   }
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'AbortError'
 }
 
 function whenAborted(signal: AbortSignal): Promise<void> {

@@ -25,8 +25,10 @@ export interface Call {
   replication?: number
   /** Of a call that begins, reads or ends what is followed (see follow.ts): its number. */
   feed?: number
-  /** It changes documents. */
+  /** It changes documents, and must not do so twice. */
   write?: true
+  /** Of a write: the place that its client gives to no other write under way, and whether it was sent to a leader before. */
+  request?: { slot: number; again: boolean }
   /** The name of the transaction that the call begins, belongs to or ends. */
   transaction?: string
   /** Of a call that stages a content: what the names of all that its page stages start with. */

@@ -4,7 +4,7 @@
 // body has read, nothing is written and the body is run again, on a new transaction; from the second run on it runs in
 // its turn, which is when the commits of other transactions wait for it. It is run again as well where the engine does
 // not know the name any more, as after the tab that led was closed: nothing of that run was written then. A commit that
-// was under way at that moment is asked for again, and the next engine knows whether it took effect.
+// was under way at that moment is asked for again, as all writes are, and the next engine knows whether it took effect.
 
 import type { Connection } from './connection.js'
 import { identified, withAttribution } from './document.js'
@@ -138,7 +138,7 @@ class Attempt {
   ): Promise<{ answer: Answer } | Disturbed> {
     let open = true
     try {
-      const { since } = (await this.#call('begin', { turn })) as { since: string }
+      await this.#call('begin', { turn })
       const tx = new Transaction<Doc>((operation, asked) => this.#operate(operation, asked))
       const answer = await unlessAborted(this.#signal, Promise.resolve(body(tx)))
       // What the body did not wait for is part of it.
@@ -148,7 +148,7 @@ class Attempt {
       if (this.#refusal !== undefined) throw this.#refusal
       if (!this.#hasWritten) return { answer }
       open = false
-      const { changed } = (await this.#call('commit', { since, options: { durability } })) as { changed?: string[] }
+      const { changed } = (await this.#call('commit', { options: { durability } }, true)) as { changed?: string[] }
       return changed === undefined ? { answer } : { ids: changed, lost: false }
     } catch (error) {
       if (this.#isLost && !this.#signal?.aborted) return { ids: [], lost: true }
@@ -188,10 +188,11 @@ class Attempt {
     }
   }
 
-  async #call(method: string, payload: object): Promise<unknown> {
+  async #call(method: string, payload: object, write = false): Promise<unknown> {
     const transaction = this.#name
+    const options = { signal: this.#signal, transaction, write }
     try {
-      return await this.#connection.call(method, { ...payload, transaction }, { signal: this.#signal, transaction })
+      return await this.#connection.call(method, { ...payload, transaction }, options)
     } catch (error) {
       if ((error as FirkinError).code !== 'transaction_gone') throw error
       this.#isLost = true

@@ -9,14 +9,15 @@ function backlogWithNotes() {
   const settled = []
   let leader
   const backlog = new Backlog(
-    (call) => sent.push(`${leader}:${call.id}`),
+    (call) => sent.push(`${leader}:${call.id}${call.request?.again ? ' again' : ''}`),
     (outcome) => settled.push(`${outcome.id}:${outcome.type === 'refused' ? outcome.error.name : outcome.type}`),
   )
   const follow = (next) => {
     leader = next
     backlog.follow(next)
   }
-  return { backlog, sent, settled, follow }
+  const outcome = (told, term = leader) => backlog.outcome(term, told)
+  return { backlog, sent, settled, follow, outcome }
 }
 
 const call = (id, more = {}) => ({ type: 'call', id, method: 'get', payload: new Uint8Array(), ...more })
@@ -37,70 +38,76 @@ test('calls wait for a leader and are sent in their order', () => {
 })
 
 test('a read goes to the next leader when its leader ends', () => {
-  const { backlog, sent, settled, follow } = backlogWithNotes()
+  const { backlog, sent, settled, follow, outcome } = backlogWithNotes()
   follow('a')
   backlog.add(call(1))
   follow('b')
-  backlog.outcome(result(1))
+  outcome(result(1))
   assert.deepEqual([sent, settled], [['a:1', 'b:1'], ['1:result']])
 })
 
 test('a write that was sent goes to the next leader, and is done when that one says so', () => {
-  const { backlog, sent, settled, follow } = backlogWithNotes()
+  const { backlog, sent, settled, follow, outcome } = backlogWithNotes()
   follow('a')
   backlog.add(write(1))
   follow('b')
-  backlog.outcome(result(1, { ok: true }))
-  assert.deepEqual([sent, settled], [['a:1', 'b:1'], ['1:result']])
+  outcome(result(1, { ok: true }))
+  assert.deepEqual([sent, settled], [['a:1', 'b:1 again'], ['1:result']])
 })
 
-test('a conflict of a write that its first leader may have done is not passed on as one', () => {
-  const conflicts = [
-    refusal(1, 409, 'conflict'),
-    refusal(1, 404, 'not_found'),
-    result(1, [{ ok: true }, { status: 409 }]),
-  ]
-  for (const conflict of conflicts) {
-    const { backlog, settled, follow } = backlogWithNotes()
-    follow('a')
-    backlog.add(write(1))
-    follow('b')
-    backlog.outcome(conflict)
-    assert.deepEqual(settled, ['1:closed'])
-  }
-})
-
-test('any other refusal is passed on, and so is a conflict of a write that was sent once, and of a read', () => {
-  const { backlog, settled, follow } = backlogWithNotes()
+test('a refusal is passed on, also of a write that was sent twice: the second leader knows what the first did', () => {
+  const { backlog, settled, follow, outcome } = backlogWithNotes()
   follow('a')
-  for (const added of [write(1), call(2), write(3)]) backlog.add(added)
-  backlog.outcome({ type: 'unserved', id: 3 })
+  for (const added of [write(1), call(2)]) backlog.add(added)
   follow('b')
-  backlog.add(write(4))
-  backlog.outcome(refusal(1, 400, 'bad_request'))
-  backlog.outcome(refusal(2, 404, 'not_found'))
-  for (const id of [3, 4]) backlog.outcome(refusal(id, 409, 'conflict'))
-  assert.deepEqual(settled, ['1:bad_request', '2:not_found', '3:conflict', '4:conflict'])
+  outcome(refusal(1, 409, 'conflict'))
+  outcome(refusal(2, 404, 'not_found'))
+  assert.deepEqual(settled, ['1:conflict', '2:not_found'])
+})
+
+test('what a leader says that has been replaced is not heard', () => {
+  const { backlog, settled, follow, outcome } = backlogWithNotes()
+  follow('a')
+  backlog.add(write(1))
+  follow('b')
+  outcome(refusal(1, 503, 'closed'), 'a')
+  assert.deepEqual(settled, [])
+  outcome(result(1))
+  assert.deepEqual(settled, ['1:result'])
+})
+
+test('a write has its slot to itself until it is settled', () => {
+  const slots = []
+  const backlog = new Backlog(
+    (call) => slots.push(call.request?.slot),
+    () => {},
+  )
+  backlog.follow('a')
+  for (const added of [write(1), write(2), call(3), write(4)]) backlog.add(added)
+  backlog.outcome('a', result(2))
+  backlog.outcome('a', result(3))
+  for (const added of [write(5), write(6)]) backlog.add(added)
+  assert.deepEqual(slots, [0, 1, undefined, 2, 1, 3])
 })
 
 test('a write that the leader did not serve goes to the next', () => {
-  const { backlog, sent, settled, follow } = backlogWithNotes()
+  const { backlog, sent, settled, follow, outcome } = backlogWithNotes()
   follow('a')
   backlog.add(write(1))
-  backlog.outcome({ type: 'unserved', id: 1 })
+  outcome({ type: 'unserved', id: 1 })
   follow(undefined)
   follow('b')
-  assert.deepEqual([sent, settled], [['a:1', 'b:1'], []])
+  assert.deepEqual([sent, settled], [['a:1', 'b:1 again'], []])
 })
 
 test('a write whose outcome arrives before the next leader is settled once', () => {
-  const { backlog, sent, settled, follow } = backlogWithNotes()
+  const { backlog, sent, settled, follow, outcome } = backlogWithNotes()
   follow('a')
   backlog.add(write(1))
   follow(undefined)
-  backlog.outcome(result(1))
+  outcome(result(1), 'a')
   follow('b')
-  backlog.outcome(result(1))
+  outcome(result(1))
   assert.deepEqual([sent, settled], [['a:1'], ['1:result']])
 })
 
@@ -128,7 +135,7 @@ test('a replication that is cancelled before there is a leader is never sent', (
 })
 
 test('it is empty once every call has ended', async () => {
-  const { backlog, follow } = backlogWithNotes()
+  const { backlog, follow, outcome } = backlogWithNotes()
   follow('a')
   backlog.add(call(1))
   let empty = false
@@ -137,23 +144,23 @@ test('it is empty once every call has ended', async () => {
   })
   await new Promise(setImmediate)
   assert.equal(empty, false)
-  backlog.outcome(result(1))
+  outcome(result(1))
   await waiting
   await backlog.empty()
 })
 
 test('news that are waited for go to the next leader, and are waited for no longer once the page leaves', async () => {
-  const { backlog, sent, settled, follow } = backlogWithNotes()
+  const { backlog, sent, settled, follow, outcome } = backlogWithNotes()
   follow('a')
   backlog.add(call(1, { method: 'followNext', feed: 7 }))
   backlog.add(call(2))
-  backlog.outcome({ type: 'unserved', id: 1 })
+  outcome({ type: 'unserved', id: 1 })
   follow('b')
   backlog.endFeeds()
   const empty = backlog.empty()
-  backlog.outcome(result(2))
+  outcome(result(2))
   await empty
-  backlog.outcome(result(1))
+  outcome(result(1))
   assert.deepEqual(
     [sent, settled],
     [

@@ -13,7 +13,7 @@ async function leading(t) {
     if (!outcomes.has(key)) outcomes.set(key, Promise.withResolvers?.() ?? deferred())
     return outcomes.get(key)
   }
-  const leader = new Leader('led', { storage: 'memory' }, undefined, {
+  const leader = new Leader('own', 'led', { storage: 'memory' }, undefined, {
     send: (client, outcome) => outcomeOf(client, outcome.id).resolve(outcome),
     tell: () => {},
     destroyed: () => {},

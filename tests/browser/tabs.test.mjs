@@ -62,52 +62,121 @@ test('when the leading tab is closed another leads, with all that was written, a
   for (const page of [second, third]) await page.close()
 })
 
-test('calls under way when the leading tab is closed settle, reads with their answer, writes once', async () => {
-  const [leader, follower] = [await openTab('under way'), await openTab('under way')]
-  await put(leader, { _id: 'read', n: 1 })
-  await follower.evaluate(() => {
-    window.outcomes = []
-    window.reads = []
-    window.writing = true
-    const write = async (lane) => {
-      for (let n = 0; writing; n += 1) {
-        const outcome = await db.put({ _id: `${lane}-${n}`, n }).then(
-          () => 'ok',
-          ({ status, name, reason }) => ({ status, name, reason }),
-        )
-        outcomes.push([`${lane}-${n}`, outcome])
-      }
-    }
-    const read = async () => {
-      while (writing)
-        reads.push(
-          await db.get('read').then(
-            ({ n }) => n,
-            (error) => String(error),
-          ),
-        )
-    }
-    window.done = Promise.all([write('a'), write('b'), write('c'), read()])
-  })
-  await follower.waitForFunction(() => outcomes.length > 20)
-  await leader.close()
+test('calls under way when the leading tab goes away are answered as if it had not: each write takes effect once', async () => {
+  const name = 'under way'
+  const leaders = [await openTab(name), await openTab(name), await openTab(name)]
+  const follower = await openTab(name)
+  await follower.evaluate(callWithoutEnd)
+  // They wait for their turn in the order in which they came.
+  for (const leader of leaders) {
+    await leader.evaluate(() => window.leader)
+    const before = await follower.evaluate(() => outcomes.length)
+    await follower.waitForFunction((before) => outcomes.length > before + 60, before)
+    await leader.close()
+  }
   await follower.evaluate(() => window.leader)
   const { outcomes, reads, stored } = await follower.evaluate(async () => {
-    const goal = outcomes.length + 20
+    const goal = outcomes.length + 60
     while (outcomes.length < goal) await new Promise((resolve) => setTimeout(resolve, 1))
     window.writing = false
     await done
-    const { rows } = await db.allDocs()
-    return { outcomes, reads, stored: Object.fromEntries(rows.map(({ id, value }) => [id, value.rev])) }
+    const { rows } = await db.allDocs({ include_docs: true, conflicts: true })
+    return { outcomes, reads, stored: Object.fromEntries(rows.map(({ id, doc }) => [id, doc])) }
   })
-  assert.deepEqual([...new Set(reads)], [1])
-  for (const [id, outcome] of outcomes) {
-    if (outcome === 'ok') assert.match(stored[id] ?? 'lost', /^1-/, id)
-    else assert.deepEqual([outcome.status, outcome.name], [503, 'closed'], `${id}: ${outcome.reason}`)
+  assert.deepEqual([...new Set(reads)], ['ok'])
+  assert.deepEqual(
+    outcomes.filter(({ error }) => error !== undefined),
+    [],
+  )
+  for (const { id, n, rev } of outcomes) {
+    const doc = stored[id]
+    // The counter has gone on since.
+    if (id === 'counter') continue
+    if (rev === null) assert.equal(doc, undefined, `${id} was purged or removed`)
+    else assert.deepEqual([doc?.n, doc?._rev, doc?._conflicts], [n, rev, undefined], id)
   }
-  assert.ok(outcomes.filter(([, outcome]) => outcome !== 'ok').length <= 3)
+  const { n } = stored.counter
+  assert.equal(n, outcomes.filter(({ kind }) => kind === 'transaction').length)
+  assert.equal(
+    Object.keys(stored).length,
+    new Set(outcomes.filter(({ rev }) => rev !== null).map(({ id }) => id)).size + 1,
+  )
   await follower.close()
 })
+
+/** Runs in a page: lanes of all kinds of writes, each of which waits for its own answer, until `window.writing` is false. */
+function callWithoutEnd() {
+  Object.assign(window, { outcomes: [], reads: [], writing: true })
+  const lane = async (kind, write) => {
+    for (let n = 0; writing; n += 1) {
+      const id = `${kind}-${n}`
+      try {
+        const written = await write(id, n)
+        outcomes.push({ kind, id, n, rev: written.rev, ...written })
+      } catch ({ status, name, reason }) {
+        outcomes.push({ kind, id, error: { status, name, reason } })
+      }
+    }
+  }
+  const purged = async (id) => {
+    const { rev } = await db.put({ _id: id })
+    const { deletedRevs, documentWasRemovedCompletely } = await db.purge(id, rev)
+    if (!documentWasRemovedCompletely || deletedRevs[0] !== rev) throw new Error('purged something else')
+    return { rev: null }
+  }
+  const attached = async (id, n) => {
+    const { rev } = await db.put({ _id: id, n })
+    const second = await db.putAttachment(id, 'a', rev, new Blob([`attached to ${id}`]), 'text/plain')
+    return db.removeAttachment(id, 'a', second.rev)
+  }
+  const bulk = async (id, n) => {
+    const [row, refused] = await db.bulkDocs([{ _id: id, n }, { _id: 'read' }])
+    if (refused.error !== 'conflict') throw new Error(JSON.stringify(refused))
+    return row
+  }
+  const increment = async (tx) => {
+    const counter = await tx.get('counter')
+    return tx.put({ ...counter, n: counter.n + 1 })
+  }
+  const chain = { n: -1 }
+  window.done = (async () => {
+    await db.bulkDocs([
+      { _id: 'counter', n: 0 },
+      { _id: 'read', n: 0 },
+    ])
+    const read = async () => {
+      while (writing) {
+        reads.push(
+          await db.get('read').then(
+            () => 'ok',
+            (error) => String(error),
+          ),
+        )
+      }
+    }
+    await Promise.all([
+      read(),
+      lane('put', (id, n) => db.put({ _id: id, n })),
+      lane('post', (_, n) => db.post({ n })),
+      lane('remove', async (id) => ({ ...(await db.remove(id, (await db.put({ _id: id })).rev)), rev: null })),
+      lane('bulk', bulk),
+      lane('purge', purged),
+      lane('attachment', attached),
+      // One document, edit by edit: only the last of them stands.
+      lane('chain', async () => {
+        const { rev } = await db.put({ _id: 'chain', _rev: chain.rev, n: chain.n + 1 })
+        Object.assign(chain, { rev, n: chain.n + 1 })
+        outcomes.splice(0, outcomes.length, ...outcomes.filter(({ kind }) => kind !== 'chain'))
+        return { id: 'chain', n: chain.n, rev }
+      }),
+      lane('transaction', async () => {
+        await db.transaction(increment, { retries: 100 })
+        const { n, _rev: rev } = await db.get('counter')
+        return { id: 'counter', n, rev }
+      }),
+    ])
+  })()
+}
 
 test('a leader that closes its database hands everything over: no call of the others fails', async () => {
   const [leader, follower] = [await openTab('handed over'), await openTab('handed over')]

@@ -21,7 +21,7 @@ use crate::blocks::PlatformBlocks;
 use crate::calls;
 use crate::cancellation::Cancellation;
 use crate::commands::transactions::{self, Transactions};
-use crate::commands::{self, Followed};
+use crate::commands::{self, Asked, Followed, requests};
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::indexeddb::{self, IndexedDbBlocks};
@@ -77,8 +77,8 @@ impl Engine {
     /// Opens the database `name`, and creates it where there is none.
     ///
     /// `options` is JSON: `{ storage: 'indexeddb' | 'memory', durability: 'relaxed' | 'strict', cacheBytes,
-    /// revsLimit, documentBytesMax, index: { exclude }, logic }`; with `logic`, the host is asked to `judge` whatever is to
-    /// be written.
+    /// revsLimit, documentBytesMax, index: { exclude }, logic, client, living }`; with `logic`, the host is asked to `judge`
+    /// whatever is to be written. `client` is who opens it, `living` are all that may be about to write, each in 16 hex digits.
     #[wasm_bindgen(unchecked_return_type = "Promise<Engine>")]
     pub fn open(name: String, options: String, host: Host) -> Promise {
         calls::promise(async move {
@@ -91,12 +91,17 @@ impl Engine {
 
     /// Runs `method`; `payload` and the answer are JSON in UTF-8, the answer may be empty. A few methods have bytes behind the
     /// JSON, which is then preceded by its length.
+    ///
+    /// A call that changes documents may say which `request` of which client it is: `client slot number`, the client in 16
+    /// hex digits. `again` says that it may have been done by an engine before this one: then it is answered by what that did.
     #[wasm_bindgen(unchecked_return_type = "Promise<Uint8Array>")]
-    pub fn call(&self, method: String, payload: Vec<u8>) -> Promise {
+    pub fn call(&self, method: String, payload: Vec<u8>, request: Option<String>, again: bool) -> Promise {
         let task = self.opened.borrow().as_ref().map(Task::begin);
         calls::promise(async move {
             let task = task.ok_or_else(Failure::closed)?;
-            let answer = commands::run(&task.opened, &method, &payload).await?;
+            let request = request.map(|words| requests::parse(&words)).transpose()?;
+            let asked = Asked { payload: &payload, request, again };
+            let answer = commands::run(&task.opened, &method, &asked).await?;
             Ok(Uint8Array::from(answer.as_slice()).into())
         })
     }
@@ -139,7 +144,10 @@ impl Opened {
             None | Some("indexeddb") => {
                 let listener = host.clone();
                 let on_lost = move |reason: &str| listener.event("closed", ObjectWriter::new().text("reason", reason));
-                ("indexeddb", PlatformBlocks::IndexedDb(IndexedDbBlocks::open(&name, on_lost).await?))
+                (
+                    "indexeddb",
+                    PlatformBlocks::IndexedDb(IndexedDbBlocks::open(&name, asked.texts("living")?, on_lost).await?),
+                )
             }
             Some("memory") => ("memory", PlatformBlocks::Memory(MemoryBlocks::new())),
             Some(_) => return Err(payload::wrong("storage", "\"indexeddb\" or \"memory\"")),
@@ -183,6 +191,11 @@ impl Opened {
 fn store_options(asked: &Payload<'_>) -> Result<StoreOptions, Failure> {
     let mut epoch = [0; 16];
     CryptoRandom.fill(&mut epoch);
+    if let Some(client) = asked.text("client")? {
+        let owner = u64::from_str_radix(&client, 16).map_err(|_| payload::wrong("client", "16 hex digits"))?;
+        let (first, _) = epoch.split_at_mut(8);
+        first.copy_from_slice(&owner.to_be_bytes());
+    }
     let mut options = StoreOptions::new(epoch);
     if let Some(bytes) = asked.count("cacheBytes")? {
         options.cache_bytes = bytes;

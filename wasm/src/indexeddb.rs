@@ -4,11 +4,16 @@
 //! block's number, the value its bytes as a `Uint8Array`. The store above packs many entries into a block, because IndexedDB
 //! costs per record and not per byte.
 //!
-//! **One commit is one transaction**, its guard is read inside it, and it is acknowledged by its `complete` event: nothing
-//! is ever half-written. A connection that the platform closes (storage cleared, a newer version, another tab that
+//! **One commit is one transaction**, its guard is checked inside it, and it is acknowledged by its `complete` event: nothing
+//! is ever half-written. **A transaction is sent whole**, up to its end: a tab that is frozen while one is under way must not
+//! hold it open, as all others would wait for it. So the guard is not read, which would take an answer, but is a record that the
+//! commit adds and deletes again: whoever takes the database over leaves a *fence* with its predecessor's epoch as the key,
+//! and adding what is there fails, and all of the transaction with it. Fences of owners that are gone are taken away.
+//! A connection that the platform closes (storage cleared, a newer version, another tab that
 //! destroys the database) answers [`StorageError::Closed`] from then on, and never reopens by itself.
 
 use std::cell::Cell;
+use std::fmt::Write;
 use std::pin::pin;
 use std::rc::Rc;
 
@@ -28,6 +33,10 @@ use crate::js;
 /// What the names of our IndexedDB databases start with.
 const NAME_PREFIX: &str = "firkin:";
 const STORE: &str = "blocks";
+/// What the keys of fences start with, before the epoch in hex digits. They are text, and so no blocks.
+const FENCE: &str = "fence ";
+/// How many of the digits name the owner of the epoch.
+const OWNER_DIGITS: usize = 16;
 /// The version of the layout told above. The format of the blocks has a version of its own, in the manifest.
 const LAYOUT_VERSION: u32 = 1;
 /// How long opening or deleting may take, in milliseconds: it waits while another tab deletes, or holds on to, the database.
@@ -57,6 +66,7 @@ extern "C" {
 pub struct IndexedDbBlocks {
     connection: IdbDatabase,
     closed: Rc<Cell<bool>>,
+    living: Option<Vec<String>>,
     // The connection calls these for as long as it is open.
     _on_version_change: Closure<dyn FnMut()>,
     _on_close: Closure<dyn FnMut()>,
@@ -65,12 +75,17 @@ pub struct IndexedDbBlocks {
 impl IndexedDbBlocks {
     /// Opens the database `name`, and creates it where there is none.
     ///
-    /// `on_lost` is called, with a reason for people, once the platform has taken the connection away.
+    /// `living` are the owners of epochs, in 16 hex digits, that can write as yet; an epoch begins with its owner. Where it is
+    /// not known, all may. `on_lost` is called, with a reason for people, once the platform has taken the connection away.
     ///
     /// # Errors
     /// [`StorageError::Failed`] where there is no IndexedDB, access to it is denied, or another tab blocks it;
     /// [`StorageError::QuotaExceeded`] where there is no room for it.
-    pub async fn open(name: &str, on_lost: impl Fn(&str) + 'static) -> Result<Self, StorageError> {
+    pub async fn open(
+        name: &str,
+        living: Option<Vec<String>>,
+        on_lost: impl Fn(&str) + 'static,
+    ) -> Result<Self, StorageError> {
         let request =
             factory()?.open_with_u32(&full_name(name), LAYOUT_VERSION).map_err(|error| storage_error(&error))?;
         let upgrading = request.clone();
@@ -84,10 +99,10 @@ impl IndexedDbBlocks {
         let opened = within_time_limit(&request, "opening").await?;
         let connection: IdbDatabase =
             opened.dyn_into().map_err(|_| StorageError::Failed("IndexedDB opened something else".into()))?;
-        Ok(Self::watch(connection, on_lost))
+        Ok(Self::watch(connection, living, on_lost))
     }
 
-    fn watch(connection: IdbDatabase, on_lost: impl Fn(&str) + 'static) -> Self {
+    fn watch(connection: IdbDatabase, living: Option<Vec<String>>, on_lost: impl Fn(&str) + 'static) -> Self {
         let closed = Rc::new(Cell::new(false));
         let on_lost = Rc::new(on_lost);
         let on_version_change = {
@@ -110,7 +125,7 @@ impl IndexedDbBlocks {
         };
         connection.set_onversionchange(Some(on_version_change.as_ref().unchecked_ref()));
         connection.set_onclose(Some(on_close.as_ref().unchecked_ref()));
-        Self { connection, closed, _on_version_change: on_version_change, _on_close: on_close }
+        Self { connection, closed, living, _on_version_change: on_version_change, _on_close: on_close }
     }
 
     fn begin(&self, mode: &str, durability: Durability) -> Result<Transaction, StorageError> {
@@ -141,16 +156,45 @@ impl IndexedDbBlocks {
         if self.closed.get() { StorageError::Closed } else { storage_error(error) }
     }
 
-    async fn write(&self, transaction: &Transaction, batch: &BlockBatch) -> Result<(), StorageError> {
-        if let Some((key, expected)) = &batch.guard {
-            let request = transaction.store.get(&number(*key)).map_err(|error| self.explain(&error))?;
-            let found = result(&request).await.map_err(|error| self.explain(&error))?;
-            if js::bytes(&found).as_ref() != Some(expected) {
-                return Err(StorageError::Fenced);
+    async fn write(&self, transaction: &Transaction, sent: &Sent) -> Result<(), JsValue> {
+        if sent.takes_over {
+            self.fence_off(transaction).await?;
+        }
+        transaction.send(sent)
+    }
+
+    /// Keeps whoever has had the database from writing any more.
+    async fn fence_off(&self, transaction: &Transaction) -> Result<(), JsValue> {
+        let store = &transaction.store;
+        let range = IdbKeyRange::bound(&FENCE.into(), &format!("{FENCE}g").into())?;
+        let (epoch, fences) = (store.get(&number(BlockKey::epoch()))?, store.get_all_keys_with_key(&range)?);
+        let fences = Array::from(&result(&fences).await?);
+        let may_write = |digits: &str| match &self.living {
+            Some(living) => living.iter().any(|owner| digits.starts_with(owner.as_str())),
+            None => true,
+        };
+        for fence in fences.iter() {
+            let digits = fence.as_string().unwrap_or_default();
+            if !may_write(digits.strip_prefix(FENCE).unwrap_or_default()) {
+                store.delete(&fence)?;
             }
         }
-        transaction.send(batch).map_err(|error| self.explain(&error))
+        if let Some(epoch) = js::bytes(&epoch.result()?) {
+            let fence = fence(&epoch);
+            if epoch.len() * 2 < OWNER_DIGITS || may_write(fence.strip_prefix(FENCE).unwrap_or_default()) {
+                store.put_with_key(&JsValue::TRUE, &fence.into())?;
+            }
+        }
+        Ok(())
     }
+}
+
+fn fence(epoch: &[u8]) -> String {
+    epoch.iter().fold(FENCE.into(), |mut digits, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    })
 }
 
 impl Drop for IndexedDbBlocks {
@@ -170,6 +214,7 @@ impl Blocks for IndexedDbBlocks {
             .map(|key| transaction.store.get(&number(*key)))
             .collect::<Result<_, _>>()
             .map_err(|error| self.explain(&error))?;
+        transaction.end().map_err(|error| self.explain(&error))?;
         // Requests of a transaction are answered in order, so the last answer comes when all are there.
         if let Some(last) = requests.last() {
             result(last).await.map_err(|error| self.explain(&error))?;
@@ -189,6 +234,7 @@ impl Blocks for IndexedDbBlocks {
         let transaction = self.begin("readonly", Durability::Relaxed)?;
         let request = IdbKeyRange::bound(&number(first), &number(last))
             .and_then(|range| transaction.store.get_all_keys_with_key(&range))
+            .and_then(|request| transaction.end().map(|()| request))
             .map_err(|error| self.explain(&error))?;
         let found = result(&request).await.map_err(|error| self.explain(&error))?;
         let foreign = || StorageError::Corrupt("the blocks have a key that is no number of a block".into());
@@ -197,19 +243,56 @@ impl Blocks for IndexedDbBlocks {
     }
 
     async fn commit(&self, batch: BlockBatch, durability: Durability) -> Result<(), StorageError> {
+        // All is made ready before the transaction begins, so that it is open for as short as can be.
+        let sent = Sent::new(&batch);
         let transaction = self.begin("readwrite", durability)?;
-        let written = self.write(&transaction, &batch).await;
+        let guard = match &sent.fence {
+            Some(fence) => Some(transaction.pass(fence).map_err(|error| self.explain(&error))?),
+            None => None,
+        };
+        let written = self.write(&transaction, &sent).await;
         if written.is_err() {
             // It may have aborted by itself already, which is as good.
             let _ = transaction.inner.abort();
         }
         let Transaction { inner, ended, .. } = transaction;
         let ended = ended.await;
-        written?;
+        if ended.is_err() && guard.is_some_and(|guard| failed_there(&guard)) {
+            return Err(StorageError::Fenced);
+        }
+        written.map_err(|error| self.explain(&error))?;
         ended.map(drop).map_err(|_| match inner.error() {
             Some(error) => self.explain(&error),
             None => StorageError::Closed,
         })
+    }
+}
+
+/// Whether a request failed because there is a record already.
+fn failed_there(request: &IdbRequest) -> bool {
+    request.error().is_ok_and(|error| error.is_some_and(|error| error.name() == "ConstraintError"))
+}
+
+/// A batch in the platform's values.
+struct Sent {
+    fence: Option<JsValue>,
+    takes_over: bool,
+    puts: Vec<(JsValue, JsValue)>,
+    deletes: Vec<JsValue>,
+}
+
+impl Sent {
+    fn new(batch: &BlockBatch) -> Self {
+        Self {
+            fence: batch.guard.as_ref().map(|(_, epoch)| fence(epoch).into()),
+            takes_over: batch.puts.iter().any(|(key, _)| *key == BlockKey::epoch()),
+            puts: batch
+                .puts
+                .iter()
+                .map(|(key, block)| (number(*key), Uint8Array::from(block.as_slice()).into()))
+                .collect(),
+            deletes: batch.deletes.iter().map(|key| number(*key)).collect(),
+        }
     }
 }
 
@@ -221,14 +304,25 @@ struct Transaction {
 }
 
 impl Transaction {
-    fn send(&self, batch: &BlockBatch) -> Result<(), JsValue> {
-        for (key, block) in &batch.puts {
-            self.store.put_with_key(&Uint8Array::from(block.as_slice()), &number(*key))?;
+    /// Fails the transaction where there is this fence. The request tells of that.
+    fn pass(&self, fence: &JsValue) -> Result<IdbRequest, JsValue> {
+        let request = self.store.add_with_key(&JsValue::TRUE, fence)?;
+        self.store.delete(fence)?;
+        Ok(request)
+    }
+
+    fn send(&self, sent: &Sent) -> Result<(), JsValue> {
+        for (key, block) in &sent.puts {
+            self.store.put_with_key(block, key)?;
         }
-        for key in &batch.deletes {
-            self.store.delete(&number(*key))?;
+        for key in &sent.deletes {
+            self.store.delete(key)?;
         }
-        // Without this the transaction ends one turn of the event loop later.
+        self.end()
+    }
+
+    /// Nothing follows in it. Without this the transaction ends only when this thread has seen the answers.
+    fn end(&self) -> Result<(), JsValue> {
         #[expect(deprecated, reason = "web-sys takes it for Mozilla's old extension; it is part of IndexedDB 3.0")]
         self.inner.commit()
     }

@@ -20,7 +20,7 @@ async fn fresh(name: &str) -> IndexedDbBlocks {
 }
 
 async fn open(name: &str) -> IndexedDbBlocks {
-    IndexedDbBlocks::open(name, |_| {}).await.unwrap()
+    IndexedDbBlocks::open(name, None, |_| {}).await.unwrap()
 }
 
 fn puts(blocks: &[(BlockKey, &[u8])]) -> BlockBatch {
@@ -77,21 +77,49 @@ async fn a_commit_writes_and_deletes_in_one_step() {
 #[wasm_bindgen_test]
 async fn a_commit_whose_guard_fails_changes_nothing() {
     let blocks = fresh("guard").await;
-    blocks
-        .commit(puts(&[(BlockKey::epoch(), b"mine"), (BlockKey::log(1), b"old")]), Durability::Relaxed)
-        .await
-        .unwrap();
-    for expected in [b"other".as_slice(), b"min", b""] {
-        let mut batch = puts(&[(BlockKey::log(1), b"new"), (BlockKey::log(2), b"new")]);
-        batch.deletes = vec![BlockKey::epoch()];
-        batch.guard = Some((BlockKey::epoch(), expected.to_vec()));
-        assert_eq!(blocks.commit(batch, Durability::Relaxed).await, Err(StorageError::Fenced));
+    for epoch in [b"first".as_slice(), b"second", b"mine"] {
+        blocks.commit(puts(&[(BlockKey::epoch(), epoch)]), Durability::Relaxed).await.unwrap();
     }
-    let mut absent = puts(&[(BlockKey::log(2), b"new")]);
-    absent.guard = Some((BlockKey::log(9), b"".to_vec()));
-    assert_eq!(blocks.commit(absent, Durability::Relaxed).await, Err(StorageError::Fenced));
+    blocks.commit(puts(&[(BlockKey::log(1), b"old")]), Durability::Relaxed).await.unwrap();
+    for expected in [b"first".as_slice(), b"second"] {
+        for durability in [Durability::Relaxed, Durability::Strict] {
+            let mut batch = puts(&[(BlockKey::log(1), b"new"), (BlockKey::log(2), b"new")]);
+            batch.deletes = vec![BlockKey::epoch()];
+            batch.guard = Some((BlockKey::epoch(), expected.to_vec()));
+            assert_eq!(blocks.commit(batch, durability).await, Err(StorageError::Fenced));
+        }
+    }
     let found = blocks.read(&[BlockKey::epoch(), BlockKey::log(1), BlockKey::log(2)]).await.unwrap();
     assert_eq!(found, vec![Some(b"mine".to_vec()), Some(b"old".to_vec()), None]);
+}
+
+#[wasm_bindgen_test]
+async fn those_that_are_gone_need_no_fence() {
+    let take_over = async |living: &[&str], epoch: &[u8]| {
+        let living = living.iter().map(|owner| String::from(*owner)).collect();
+        let blocks = IndexedDbBlocks::open("fences", Some(living), |_| {}).await.unwrap();
+        blocks.commit(puts(&[(BlockKey::epoch(), epoch)]), Durability::Relaxed).await.unwrap();
+        blocks
+    };
+    drop(fresh("fences").await);
+    let write = async |blocks: &IndexedDbBlocks, epoch: &[u8]| {
+        let guard = Some((BlockKey::epoch(), epoch.to_vec()));
+        let batch = BlockBatch { guard, ..puts(&[(BlockKey::log(1), epoch)]) };
+        blocks.commit(batch, Durability::Relaxed).await
+    };
+    let [one, other] = ["000000000000000a", "000000000000000b"];
+    let [first, second, third] = [b"\0\0\0\0\0\0\0\x0aaaaa", b"\0\0\0\0\0\0\0\x0bbbbb", b"\0\0\0\0\0\0\0\x0acccc"];
+    take_over(&[one, other], first).await;
+    take_over(&[one, other], second).await;
+    let blocks = take_over(&[one, other], third).await;
+    for epoch in [first, second] {
+        assert_eq!(write(&blocks, epoch).await, Err(StorageError::Fenced));
+    }
+    assert_eq!(write(&blocks, third).await, Ok(()));
+    // The other is gone, so that nothing keeps its epoch out any more.
+    let blocks = take_over(&[one], first).await;
+    assert_eq!(write(&blocks, third).await, Err(StorageError::Fenced));
+    assert_eq!(write(&blocks, second).await, Ok(()));
 }
 
 #[wasm_bindgen_test]
@@ -143,7 +171,8 @@ async fn destroying_takes_the_database_from_those_who_hold_it_open() {
     let lost = Rc::new(RefCell::new(Vec::new()));
     indexeddb::destroy("lost").await.unwrap();
     let log = Rc::clone(&lost);
-    let blocks = IndexedDbBlocks::open("lost", move |reason| log.borrow_mut().push(reason.to_owned())).await.unwrap();
+    let blocks =
+        IndexedDbBlocks::open("lost", None, move |reason| log.borrow_mut().push(reason.to_owned())).await.unwrap();
     blocks.commit(puts(&[(BlockKey::log(1), b"x")]), Durability::Relaxed).await.unwrap();
     indexeddb::destroy("lost").await.unwrap();
     assert_eq!(lost.borrow().len(), 1);

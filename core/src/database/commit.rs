@@ -9,6 +9,7 @@ use hashbrown::HashMap;
 use super::contents::ContentChanges;
 use super::edit::Edit;
 use super::live::{Change, Changes};
+use super::requests::Record;
 use super::state::State;
 use super::text::{document_value, read_body};
 use super::{Database, WriteOptions};
@@ -119,7 +120,7 @@ impl Edits {
 pub(super) struct Staged {
     pub(super) batch: Batch,
     /// What holds of the database afterwards.
-    pub(super) state: State,
+    state: State,
     updated: Updated,
     contents: ContentChanges,
     /// Whether a document is gone without a row in the feed.
@@ -128,17 +129,18 @@ pub(super) struct Staged {
 }
 
 impl<K: Kv> Database<K> {
-    /// Commits what `edits` changed; nothing if they changed nothing. The caller holds the writer's lock, and has read
-    /// all that led to the edits from `snapshot`.
+    /// Commits what `edits` changed, and the record of the request; nothing if they changed nothing. The caller holds the
+    /// writer's lock, and has read all that led to the edits from `snapshot`.
     pub(super) async fn commit_edits(
         &self,
         snapshot: &K::Snapshot,
         edits: Edits,
         write: &WriteOptions,
+        record: Option<Record>,
     ) -> Result<(), StorageError> {
         let state = self.state.borrow().clone();
         match edits.stage(snapshot, &self.index, state, self.options.revs_limit, self.subscribers.gather()).await? {
-            Some(staged) => self.commit_staged(staged, write.durability).await,
+            Some(staged) => self.commit_staged(staged, write.durability, record).await,
             None => Ok(()),
         }
     }
@@ -146,9 +148,15 @@ impl<K: Kv> Database<K> {
     /// Commits what was staged. The caller has held the writer's lock since before it was.
     pub(super) async fn commit_staged(
         &self,
-        staged: Staged,
+        mut staged: Staged,
         durability: Option<Durability>,
+        record: Option<Record>,
     ) -> Result<(), StorageError> {
+        // A client's record may be put after it was thought gone: so what goes comes first.
+        self.drop_forgotten(&mut staged.batch);
+        if let Some(record) = record {
+            record.stage(&mut staged.batch);
+        }
         self.kv.commit(staged.batch, durability.unwrap_or(self.options.durability)).await?;
         staged.contents.committed(&self.staging);
         self.index.adopt(staged.updated);

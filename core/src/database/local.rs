@@ -5,6 +5,7 @@
 use alloc::format;
 use alloc::vec::Vec;
 
+use super::requests::Record;
 use super::text::document_text;
 use super::{Database, ReadError, WriteError, WriteOptions, Written};
 use crate::document::{Document, keys};
@@ -26,19 +27,22 @@ impl<K: Kv> Database<K> {
     /// # Errors
     /// [`WriteError::NotFound`] if there is none.
     pub async fn remove_local(&self, id: &str) -> Result<Written, WriteError> {
+        self.delete_local(id, &WriteOptions::default()).await
+    }
+
+    async fn delete_local(&self, id: &str, write: &WriteOptions) -> Result<Written, WriteError> {
         let _writer = self.writer.lock().await;
         if self.kv.snapshot()?.get(&keys::local(id)).await?.is_none() {
             return Err(WriteError::NotFound);
         }
         let mut batch = Batch::new();
         batch.delete(&keys::local(id));
-        self.kv.commit(batch, self.options.durability).await?;
-        Ok(Written { id: id.into(), rev: "0-0".into() })
+        self.commit_local(batch, Written { id: id.into(), rev: "0-0".into() }, write).await
     }
 
     pub(super) async fn write_local(&self, document: Document, write: &WriteOptions) -> Result<Written, WriteError> {
         if document.deleted {
-            return self.remove_local(&document.id).await;
+            return self.delete_local(&document.id, write).await;
         }
         let _writer = self.writer.lock().await;
         let count = document.local_count.saturating_add(1);
@@ -46,8 +50,20 @@ impl<K: Kv> Database<K> {
         json::write_object(&document.body, &mut body);
         let mut batch = Batch::new();
         batch.put(&keys::local(&document.id), &[count.to_be_bytes().as_slice(), &body].concat());
+        self.commit_local(batch, Written { id: document.id, rev: format!("0-{count}") }, write).await
+    }
+
+    async fn commit_local(
+        &self,
+        mut batch: Batch,
+        written: Written,
+        write: &WriteOptions,
+    ) -> Result<Written, WriteError> {
+        if let Some(request) = write.request {
+            Record::of_local(request, &written).stage(&mut batch);
+        }
         self.kv.commit(batch, write.durability.unwrap_or(self.options.durability)).await?;
-        Ok(Written { id: document.id, rev: format!("0-{count}") })
+        Ok(written)
     }
 
     pub(super) async fn read_local(&self, id: &str) -> Result<Vec<u8>, ReadError> {

@@ -24,6 +24,7 @@ mod paths;
 mod purge;
 mod read;
 mod reindex;
+mod requests;
 mod revs_diff;
 mod state;
 mod text;
@@ -43,8 +44,9 @@ pub use live::{Added, Changed, Difference, Live, LiveStats, Moved, Watch};
 pub use paths::KnownPath;
 pub use purge::Purged;
 pub use read::{GetOptions, OpenRev, OpenRevs};
+pub use requests::{Done, Request};
 pub use revs_diff::RevsDiffRow;
-pub use transaction::{CommitOptions, Fate, Transaction, TransactionError};
+pub use transaction::{CommitOptions, Transaction, TransactionError};
 pub use write::{BulkRow, Refused, WriteOptions, Written};
 
 use alloc::rc::Rc;
@@ -114,6 +116,8 @@ pub struct Database<K> {
     /// The sequence of the latest commit since the open that purged a document whole.
     purge_seq: Cell<u64>,
     turns: Turns,
+    /// The keys of requests' records that nobody asks for any more.
+    forgotten: RefCell<Vec<Vec<u8>>>,
     staging: Staging,
     changed: Event,
     logic: Option<Rc<dyn Logic>>,
@@ -138,6 +142,7 @@ impl<K: Kv> Database<K> {
             writer: Mutex::new(()),
             purge_seq: Cell::new(0),
             turns: Turns::default(),
+            forgotten: RefCell::default(),
             staging: Staging::new(random),
             changed: Event::new(),
             logic: None,

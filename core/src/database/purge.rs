@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::commit::Edits;
+use super::requests::Record;
 use super::{Database, WriteError, WriteOptions};
 use crate::document::check_id;
 use crate::revision::Rev;
@@ -39,7 +40,9 @@ impl<K: Kv> Database<K> {
         }
         let removed = edit.purge(&snapshot, &rev).await?.ok_or(WriteError::NotALeaf)?;
         let document_was_removed = edit.winner().is_none();
-        self.commit_edits(&snapshot, edits, write).await?;
-        Ok(Purged { deleted_revs: removed.iter().map(ToString::to_string).collect(), document_was_removed })
+        let purged = Purged { deleted_revs: removed.iter().map(ToString::to_string).collect(), document_was_removed };
+        let record = write.request.map(|request| Record::of_purged(request, &purged));
+        self.commit_edits(&snapshot, edits, write, record).await?;
+        Ok(purged)
     }
 }

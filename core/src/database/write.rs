@@ -11,7 +11,8 @@ use super::commit::Edits;
 use super::contents::Staging;
 use super::edit::{Body, Edit};
 use super::judge::{Kind, independent};
-use super::{Database, WriteError};
+use super::requests::Record;
+use super::{Database, Request, WriteError};
 use crate::document::{Document, DocumentError, check_id, keys};
 use crate::error::ErrorReport;
 use crate::json::{self, Object, Value};
@@ -27,6 +28,8 @@ pub struct WriteOptions {
     pub force: bool,
     /// If a document of a batch is refused, none is written.
     pub atomic: bool,
+    /// The request that asks for the write: what it did is recorded for [`Database::done`].
+    pub request: Option<Request>,
 }
 
 /// A revision that was written.
@@ -141,7 +144,8 @@ impl<K: Kv> Database<K> {
         if write.atomic && rows.iter().any(Result::is_err) {
             return Ok(rows.into_iter().map(refuse_with_the_others).collect());
         }
-        self.commit_edits(&snapshot, edits, write).await?;
+        let record = write.request.map(|request| Record::of_rows(request, &rows));
+        self.commit_edits(&snapshot, edits, write, record).await?;
         Ok(rows)
     }
 }

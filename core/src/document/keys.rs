@@ -11,7 +11,7 @@
 //! u hash id 0 rev        -> the revision uses the content
 //! s seq                  -> id and head: what the changes feed tells
 //! l id                   -> local document
-//! T slot                 -> the name of a transaction that was committed
+//! q client slot          -> what a request of a client did (database/requests.rs)
 //! m name                 -> what concerns the whole database: counters, epochs, consumers
 //! ```
 //! An id that other bytes follow is escaped: 00 is written 00 ff, and 00 closes it.
@@ -30,7 +30,7 @@ const NODE: u8 = b'r';
 const BODY: u8 = b'b';
 const CHANGE: u8 = b's';
 const LOCAL: u8 = b'l';
-const COMMIT: u8 = b'T';
+const REQUEST: u8 = b'q';
 const ATTACHED: u8 = b'a';
 const CONTENT: u8 = b'c';
 const PART: u8 = b'C';
@@ -126,16 +126,28 @@ pub fn consumers() -> &'static [u8] {
     CONSUMERS
 }
 
-/// The key of the name of a transaction that was committed.
+/// The key of what the latest request in a slot of a client did.
 #[must_use]
-pub fn commit(slot: u64) -> Vec<u8> {
-    [[COMMIT].as_slice(), &slot.to_be_bytes()].concat()
+pub fn request(client: u64, slot: u32) -> Vec<u8> {
+    [requests_of(client).as_slice(), &slot.to_be_bytes()].concat()
 }
 
-/// What the keys of all commits of transactions start with.
+/// What the keys of all requests of one client start with.
 #[must_use]
-pub fn commits() -> &'static [u8] {
-    &[COMMIT]
+pub fn requests_of(client: u64) -> Vec<u8> {
+    [[REQUEST].as_slice(), &client.to_be_bytes()].concat()
+}
+
+/// The client in the key of a request.
+#[must_use]
+pub fn request_client(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(*key.strip_prefix(&[REQUEST])?.first_chunk()?))
+}
+
+/// What the keys of all requests start with.
+#[must_use]
+pub fn requests() -> &'static [u8] {
+    &[REQUEST]
 }
 
 /// What the keys of all records of a document's attachments start with.

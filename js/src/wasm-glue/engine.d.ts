@@ -8,7 +8,7 @@ export interface Host {
 export class Engine {
   private constructor()
   static open(name: string, options: string, host: Host): Promise<Engine>
-  call(method: string, payload: Uint8Array): Promise<Uint8Array>
+  call(method: string, payload: Uint8Array, request: string | undefined, again: boolean): Promise<Uint8Array>
   close(): Promise<void>
   free(): void
 }

@@ -2,6 +2,7 @@
 
 use firkin_core::document::GivenContent;
 
+use super::Asked;
 use super::documents::{write_options, written};
 use crate::answer::ObjectWriter;
 use crate::engine::Store;
@@ -26,11 +27,11 @@ pub async fn unstage(database: &Store, payload: &[u8]) -> Result<Vec<u8>, Failur
 }
 
 /// `{ id, name, rev, content_type, staged, options }` → `{ ok, id, rev }`
-pub async fn put(database: &Store, payload: &[u8]) -> Result<Vec<u8>, Failure> {
-    let payload = Payload::parse(payload)?;
+pub async fn put(database: &Store, asked: &Asked<'_>) -> Result<Vec<u8>, Failure> {
+    let payload = Payload::parse(asked.payload)?;
     let (id, name, rev) = (payload.required_text("id")?, payload.required_text("name")?, payload.text("rev")?);
     let content = GivenContent::Staged(payload.required_text("staged")?);
-    let (kind, write) = (payload.required_text("content_type")?, write_options(&payload)?);
+    let (kind, write) = (payload.required_text("content_type")?, write_options(&payload, asked.request)?);
     Ok(written(&database.put_attachment(&id, &name, rev.as_deref(), &kind, content, &write).await?))
 }
 
@@ -50,9 +51,9 @@ pub async fn get(database: &Store, payload: &[u8]) -> Result<Vec<u8>, Failure> {
 }
 
 /// `{ id, name, rev, options }` → `{ ok, id, rev }`
-pub async fn remove(database: &Store, payload: &[u8]) -> Result<Vec<u8>, Failure> {
-    let payload = Payload::parse(payload)?;
+pub async fn remove(database: &Store, asked: &Asked<'_>) -> Result<Vec<u8>, Failure> {
+    let payload = Payload::parse(asked.payload)?;
     let (id, name) = (payload.required_text("id")?, payload.required_text("name")?);
     let rev = payload.text("rev")?.unwrap_or_default();
-    Ok(written(&database.remove_attachment(&id, &name, &rev, &write_options(&payload)?).await?))
+    Ok(written(&database.remove_attachment(&id, &name, &rev, &write_options(&payload, asked.request)?).await?))
 }

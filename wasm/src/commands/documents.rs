@@ -1,50 +1,50 @@
 //! Reading and writing documents.
 
 use firkin_core::database::{
-    AllDocsQuery, BulkRow, GetOptions, OpenRev, OpenRevs, ReadError, Refused, WriteOptions, Written,
+    AllDocsQuery, BulkRow, GetOptions, OpenRev, OpenRevs, ReadError, Refused, Request, WriteOptions, Written,
 };
-use firkin_core::error::ErrorReport;
 use firkin_core::json::Value;
 
+use super::Asked;
 use crate::answer::{ObjectWriter, array};
 use crate::engine::Store;
 use crate::failure::Failure;
 use crate::payload::{self, Payload};
 
 /// `{ durability, force, atomic }`
-pub fn write_options(payload: &Payload<'_>) -> Result<WriteOptions, Failure> {
+pub fn write_options(payload: &Payload<'_>, request: Option<Request>) -> Result<WriteOptions, Failure> {
     let asked = payload.object("options")?;
     let (durability, force, atomic) = (asked.durability("durability")?, asked.flag("force")?, asked.flag("atomic")?);
-    Ok(WriteOptions { durability, force, atomic })
+    Ok(WriteOptions { durability, force, atomic, request })
 }
 
 /// `{ doc, options }` → `{ ok, id, rev }`
-pub async fn put(database: &Store, payload: &[u8]) -> Result<Vec<u8>, Failure> {
-    let payload = Payload::parse(payload)?;
+pub async fn put(database: &Store, asked: &Asked<'_>) -> Result<Vec<u8>, Failure> {
+    let payload = Payload::parse(asked.payload)?;
     let document = payload.required_json("doc")?.as_bytes();
-    Ok(written(&database.put(document, &write_options(&payload)?).await?))
+    Ok(written(&database.put(document, &write_options(&payload, asked.request)?).await?))
 }
 
 /// `{ id, rev, options }` → `{ ok, id, rev }`
-pub async fn remove(database: &Store, payload: &[u8]) -> Result<Vec<u8>, Failure> {
-    let payload = Payload::parse(payload)?;
+pub async fn remove(database: &Store, asked: &Asked<'_>) -> Result<Vec<u8>, Failure> {
+    let payload = Payload::parse(asked.payload)?;
     let (id, rev) = (payload.required_text("id")?, payload.text("rev")?.unwrap_or_default());
-    Ok(written(&database.remove(&id, &rev, &write_options(&payload)?).await?))
+    Ok(written(&database.remove(&id, &rev, &write_options(&payload, asked.request)?).await?))
 }
 
 /// `{ docs, new_edits, options }` → a row for each document: `{ ok, id, rev }` or `{ id, error, status, reason }`
-pub async fn bulk_docs(database: &Store, payload: &[u8]) -> Result<Vec<u8>, Failure> {
-    let payload = Payload::parse(payload)?;
+pub async fn bulk_docs(database: &Store, asked: &Asked<'_>) -> Result<Vec<u8>, Failure> {
+    let payload = Payload::parse(asked.payload)?;
     let documents: Vec<&[u8]> = payload.elements("docs")?.into_iter().map(str::as_bytes).collect();
     let new_edits = payload.flag_or("new_edits", true)?;
-    let rows = database.bulk_docs(&documents, new_edits, &write_options(&payload)?).await?;
+    let rows = database.bulk_docs(&documents, new_edits, &write_options(&payload, asked.request)?).await?;
     Ok(array(rows.iter().map(bulk_row)))
 }
 
 fn bulk_row(row: &BulkRow) -> Vec<u8> {
     match row {
         Ok(row) => written(row),
-        Err(Refused { id, rev, error }) => refused(id, rev.as_deref(), error),
+        Err(Refused { id, rev, error }) => refused(id, rev.as_deref(), error.status, error.name, &error.reason),
     }
 }
 
@@ -53,13 +53,14 @@ pub fn written(row: &Written) -> Vec<u8> {
     ObjectWriter::new().boolean("ok", true).text("id", &row.id).text("rev", &row.rev).finish()
 }
 
-fn refused(id: &str, rev: Option<&str>, error: &ErrorReport) -> Vec<u8> {
+/// `{ id, rev, error, status, reason }`
+pub fn refused(id: &str, rev: Option<&str>, status: u16, error: &str, reason: &str) -> Vec<u8> {
     let row = ObjectWriter::new().text("id", id);
     let row = match rev {
         Some(rev) => row.text("rev", rev),
         None => row,
     };
-    row.text("error", error.name).number("status", error.status.into()).text("reason", &error.reason).finish()
+    row.text("error", error).number("status", status.into()).text("reason", reason).finish()
 }
 
 /// `{ id, options }` → the document
@@ -119,7 +120,8 @@ pub async fn bulk_get(database: &Store, payload: &[u8]) -> Result<Vec<u8>, Failu
             Ok(doc) => ObjectWriter::new().json("ok", &doc).finish(),
             Err(ReadError::Storage(error)) => return Err(error.into()),
             Err(error) => {
-                let error = refused(&id, rev.as_deref(), &error.report());
+                let report = error.report();
+                let error = refused(&id, rev.as_deref(), report.status, report.name, &report.reason);
                 ObjectWriter::new().json("error", &error).finish()
             }
         };

@@ -10,6 +10,7 @@ mod find;
 mod follow;
 mod paths;
 mod replicate;
+pub mod requests;
 pub mod transactions;
 mod upkeep;
 
@@ -17,18 +18,36 @@ pub use follow::Followed;
 
 use std::rc::Rc;
 
+use firkin_core::database::Request;
+
 use crate::engine::Opened;
 use crate::failure::Failure;
 
+/// What is asked of a method.
+#[derive(Clone, Copy)]
+pub struct Asked<'call> {
+    /// JSON, maybe with bytes behind it.
+    pub payload: &'call [u8],
+    /// The request that it is, if it can be asked again.
+    pub request: Option<Request>,
+    /// It may have been done before this engine was opened.
+    pub again: bool,
+}
+
 /// Runs `method` on an open database. The answer is JSON; empty where there is nothing to say.
-pub async fn run(engine: &Rc<Opened>, method: &str, payload: &[u8]) -> Result<Vec<u8>, Failure> {
-    let database = &engine.database;
+pub async fn run(engine: &Rc<Opened>, method: &str, asked: &Asked<'_>) -> Result<Vec<u8>, Failure> {
+    let (database, Asked { payload, request, again }) = (&engine.database, *asked);
+    if let (Some(request), true) = (&request, again)
+        && let Some(done) = database.done(request).await?
+    {
+        return requests::answer(method, payload, &done);
+    }
     match method {
-        "put" => documents::put(database, payload).await,
-        "remove" => documents::remove(database, payload).await,
+        "put" => documents::put(database, asked).await,
+        "remove" => documents::remove(database, asked).await,
         "get" => documents::get(database, payload).await,
         "openRevs" => documents::open_revs(database, payload).await,
-        "bulkDocs" => documents::bulk_docs(database, payload).await,
+        "bulkDocs" => documents::bulk_docs(database, asked).await,
         "bulkGet" => documents::bulk_get(database, payload).await,
         "allDocs" => documents::all_docs(database, payload).await,
         "changes" => changes::changes(database, payload).await,
@@ -46,7 +65,7 @@ pub async fn run(engine: &Rc<Opened>, method: &str, payload: &[u8]) -> Result<Ve
         "explain" => find::explain(database, payload).await,
         "begin" => transactions::begin(engine, payload).await,
         "operate" => transactions::operate(engine, payload).await,
-        "commit" => transactions::commit(engine, payload).await,
+        "commit" => transactions::commit(engine, asked).await,
         "abort" => transactions::abort(engine, payload),
         "live" => follow::live(engine, payload).await,
         "watch" => follow::watch(engine, payload).await,
@@ -54,11 +73,13 @@ pub async fn run(engine: &Rc<Opened>, method: &str, payload: &[u8]) -> Result<Ve
         "followEnd" => follow::end(engine, payload),
         "stage" => attachments::stage(database, payload).await,
         "unstage" => attachments::unstage(database, payload).await,
-        "putAttachment" => attachments::put(database, payload).await,
+        "putAttachment" => attachments::put(database, asked).await,
         "getAttachment" => attachments::get(database, payload).await,
-        "removeAttachment" => attachments::remove(database, payload).await,
+        "removeAttachment" => attachments::remove(database, asked).await,
         "compact" => upkeep::compact(engine).await,
-        "purge" => upkeep::purge(database, payload).await,
+        "purge" => upkeep::purge(database, asked).await,
+        "clients" => requests::clients(database).await,
+        "forgetClient" => requests::forget(database, payload).await,
         "replicate" => replicate::replicate(engine, payload).await,
         "cancelReplication" => replicate::cancel(engine, payload),
         "wakeReplications" => Ok(replicate::wake(engine)),

@@ -5,14 +5,14 @@
 //! dropped when something changes, which is when its snapshot begins to cost something. Whoever asks for one that is not
 //! here is told so by `transaction_gone`; nothing of it was written, and nothing ever will be.
 //!
-//! The name is the commit's name in the store as well. So a commit that is sent again, to an engine that does not know the
-//! transaction, is answered by what became of it.
+//! A commit that is asked for again, of an engine that does not know the transaction, is answered before it comes here if it
+//! took effect (`requests.rs`).
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use async_lock::Mutex;
-use firkin_core::database::{CommitOptions, Fate, Transaction, TransactionError};
+use firkin_core::database::{CommitOptions, Transaction, TransactionError};
 use firkin_core::effects::Clock;
 use firkin_core::error::ErrorReport;
 use firkin_core::path::Path;
@@ -21,7 +21,7 @@ use firkin_core::storage::Kv;
 use firkin_core::storage::store::LogStore;
 use js_sys::futures::spawn_local;
 
-use super::{documents, find};
+use super::{Asked, documents, find};
 use crate::answer::ObjectWriter;
 use crate::blocks::PlatformBlocks;
 use crate::clock::BrowserClock;
@@ -49,7 +49,7 @@ pub struct Open {
     used_ms: Cell<u64>,
 }
 
-/// `{ transaction, turn }` → `{ since }`: begins the transaction of this name; with `turn` once no other is in its turn.
+/// `{ transaction, turn }` →: begins the transaction of this name; with `turn` once no other is in its turn.
 pub async fn begin(engine: &Rc<Opened>, payload: &[u8]) -> Result<Vec<u8>, Failure> {
     let payload = Payload::parse(payload)?;
     let (name, turn) = (name(&payload)?, payload.flag("turn")?);
@@ -61,7 +61,6 @@ pub async fn begin(engine: &Rc<Opened>, payload: &[u8]) -> Result<Vec<u8>, Failu
         true => engine.database.begin_in_turn().await?,
         false => engine.database.begin()?,
     };
-    let answer = ObjectWriter::new().text("since", transaction.since()).finish();
     *place = Some(transaction);
     open.used_ms.set(BrowserClock.now_ms());
     if turn {
@@ -75,7 +74,7 @@ pub async fn begin(engine: &Rc<Opened>, payload: &[u8]) -> Result<Vec<u8>, Failu
             }
         });
     }
-    Ok(answer)
+    Ok(Vec::new())
 }
 
 /// `{ transaction, operation: 'get' | 'find' | 'put' | 'remove' | 'patch', ... }` → what the operation answers outside of
@@ -117,31 +116,24 @@ pub async fn operate(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure
     Ok(answer?)
 }
 
-/// `{ transaction, since, options: { durability } }` → `{}`, or `{ changed: [id, ...] }` where it is to be run again
-pub async fn commit(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure> {
-    let payload = Payload::parse(payload)?;
-    let (name, since) = (name(&payload)?, payload.required_text("since")?);
+/// `{ transaction, options: { durability } }` → `{}`, or `{ changed: [id, ...] }` where it is to be run again
+pub async fn commit(engine: &Opened, asked: &Asked<'_>) -> Result<Vec<u8>, Failure> {
+    let payload = Payload::parse(asked.payload)?;
+    let name = name(&payload)?;
     let durability = payload.object("options")?.durability("durability")?;
-    let transaction = match take(engine, &name) {
-        Some(open) => open.transaction.lock().await.take(),
-        None => None,
-    };
-    let Some(transaction) = transaction else {
-        return match engine.database.fate(name.as_bytes(), &since).await? {
-            Fate::Committed => Ok(ObjectWriter::new().finish()),
-            Fate::NotCommitted => Err(gone()),
-            Fate::Forgotten => {
-                let reason = "whether this transaction took effect is unknown: read back what it wrote";
-                Err(Failure(ErrorReport::new(503, "closed", reason)))
-            }
-        };
-    };
-    let options = CommitOptions { durability, name: Some(name.into_bytes()) };
+    let open = take(engine, &name).ok_or_else(gone)?;
+    let transaction = open.transaction.lock().await.take().ok_or_else(gone)?;
+    let options = CommitOptions { durability, request: asked.request };
     match engine.database.commit(transaction, &options).await {
-        Ok(_) => Ok(ObjectWriter::new().finish()),
+        Ok(_) => Ok(committed()),
         Err(TransactionError::Changed { ids }) => Ok(ObjectWriter::new().texts("changed", &ids).finish()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// What is said of a transaction that took effect.
+pub fn committed() -> Vec<u8> {
+    ObjectWriter::new().finish()
 }
 
 /// `{ transaction }` →

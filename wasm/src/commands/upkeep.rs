@@ -1,7 +1,8 @@
 //! Compaction and purging.
 
-use firkin_core::database::{Compacted, Compaction};
+use firkin_core::database::{Compacted, Compaction, Purged};
 
+use super::Asked;
 use super::documents::write_options;
 use crate::answer::ObjectWriter;
 use crate::engine::{Opened, Store};
@@ -33,13 +34,18 @@ fn counts(writer: ObjectWriter, done: &Compacted) -> ObjectWriter {
 }
 
 /// `{ id, rev, options }` → `{ ok, deletedRevs, documentWasRemovedCompletely }`
-pub async fn purge(database: &Store, payload: &[u8]) -> Result<Vec<u8>, Failure> {
-    let payload = Payload::parse(payload)?;
+pub async fn purge(database: &Store, asked: &Asked<'_>) -> Result<Vec<u8>, Failure> {
+    let payload = Payload::parse(asked.payload)?;
     let (id, rev) = (payload.required_text("id")?, payload.text("rev")?.unwrap_or_default());
-    let purged = database.purge(&id, &rev, &write_options(&payload)?).await?;
-    Ok(ObjectWriter::new()
+    let purged = database.purge(&id, &rev, &write_options(&payload, asked.request)?).await?;
+    Ok(purged_answer(&purged))
+}
+
+/// `{ ok, deletedRevs, documentWasRemovedCompletely }`
+pub fn purged_answer(purged: &Purged) -> Vec<u8> {
+    ObjectWriter::new()
         .boolean("ok", true)
         .texts("deletedRevs", &purged.deleted_revs)
         .boolean("documentWasRemovedCompletely", purged.document_was_removed)
-        .finish())
+        .finish()
 }

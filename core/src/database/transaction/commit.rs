@@ -1,41 +1,22 @@
-//! The commit of a transaction, and what became of one whose answer was lost.
-//!
-//! A commit may carry a name, which no other commit of this database ever had. The name is stored in the same batch, in one
-//! of so many slots that follow from the number of its last change, so that it is kept until as many changes have
-//! followed. So whoever lost the answer, because the engine went away with it, can learn from the next one whether the commit
-//! took effect.
+//! The commit of a transaction.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::{Transaction, TransactionError};
 use crate::database::commit::Edits;
+use crate::database::requests::Record;
 use crate::database::write::add_new_edit;
-use crate::database::{Database, Written};
-use crate::document::keys;
-use crate::storage::{Cursor, Direction, Durability, KeyRange, Kv, Overlay, Snapshot, StorageError};
-
-/// How many changes a commit's name outlives, and how many names there are at most.
-const SLOTS: u64 = 4096;
+use crate::database::{Database, Request, Written};
+use crate::storage::{Durability, Kv, Overlay};
 
 /// How a transaction is committed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommitOptions {
     /// The durability; the database's own if there is none.
     pub durability: Option<Durability>,
-    /// A name by which [`Database::fate`] knows the commit: random, a few dozen bytes.
-    pub name: Option<Vec<u8>>,
-}
-
-/// What became of a commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// It took effect.
-    Committed,
-    /// It did not, and never will.
-    NotCommitted,
-    /// It is too long ago to tell.
-    Forgotten,
+    /// The request that asks for the commit: whether it was done, [`Database::done`] tells.
+    pub request: Option<Request>,
 }
 
 impl<K: Kv<Snapshot: Overlay>> Database<K> {
@@ -74,34 +55,11 @@ impl<K: Kv<Snapshot: Overlay>> Database<K> {
             rows.push(Written { id, rev: rev.to_string() });
         }
         let state = self.state.borrow().clone();
-        if let Some(mut staged) =
+        if let Some(staged) =
             edits.stage(&now, &self.index, state, self.options.revs_limit, self.subscribers.gather()).await?
         {
-            if let Some(name) = &options.name {
-                staged.batch.put(&keys::commit(staged.state.seq % SLOTS), name);
-            }
-            self.commit_staged(staged, options.durability).await?;
+            self.commit_staged(staged, options.durability, options.request.map(Record::of)).await?;
         }
         Ok(rows)
-    }
-
-    /// What became of the commit called `name` of a transaction that began at the sequence `since`, of which it is known
-    /// that it is not under way any more.
-    ///
-    /// # Errors
-    /// What the storage reports.
-    pub async fn fate(&self, name: &[u8], since: &str) -> Result<Fate, StorageError> {
-        let (seq, since) = {
-            let state = self.state.borrow();
-            (state.seq, state.resolve(since).unwrap_or(0))
-        };
-        let mut names = self.kv.snapshot()?.range(KeyRange::prefix(keys::commits()), Direction::Forward)?;
-        while names.advance().await? {
-            if names.value() == name {
-                return Ok(Fate::Committed);
-            }
-        }
-        // A commit in the same slot came at least so many changes later.
-        Ok(if seq.saturating_sub(since) <= SLOTS { Fate::NotCommitted } else { Fate::Forgotten })
     }
 }

@@ -19,7 +19,7 @@ mod commit;
 mod error;
 mod reads;
 
-pub use commit::{CommitOptions, Fate};
+pub use commit::CommitOptions;
 pub use error::TransactionError;
 
 use alloc::format;
@@ -52,8 +52,6 @@ pub struct Transaction<S> {
     base: S,
     /// The number of a change that `base` shows, and of which it shows all before.
     seq: u64,
-    /// `seq`, as it is told outside.
-    since: String,
     /// `base` and on top what was written here, except what is `fresh`.
     view: S,
     /// The index of `view`, once it may differ from that of the database.
@@ -75,16 +73,12 @@ impl<K: Kv<Snapshot: Overlay>> Database<K> {
     /// What the storage reports.
     pub fn begin(&self) -> Result<Transaction<K::Snapshot>, StorageError> {
         // The state is read first: of a commit in between, the transaction only believes that it came later.
-        let (seq, since) = {
-            let state = self.state.borrow();
-            (state.seq, state.token(state.seq))
-        };
+        let seq = self.state.borrow().seq;
         let base = self.kv.snapshot()?;
         Ok(Transaction {
             view: base.clone(),
             base,
             seq,
-            since,
             index: None,
             fresh: Edits::default(),
             written: Vec::new(),
@@ -215,12 +209,6 @@ impl<S: Overlay> Transaction<S> {
     /// Others may commit before this one has ended.
     pub fn end_turn(&mut self) {
         self.turn = None;
-    }
-
-    /// The sequence with which the transaction began, as [`Database::info`] tells it.
-    #[must_use]
-    pub fn since(&self) -> &str {
-        &self.since
     }
 
     /// Takes down that the document called `id` is read.
