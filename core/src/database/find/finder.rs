@@ -117,7 +117,7 @@ impl<'query, S: Snapshot> Finder<'query, S> {
         let direction = if self.by_id { self.query.direction() } else { Direction::Forward };
         let mut heads = self.snapshot.range(self.id_range().heads(), direction)?;
         let mut is_over = false;
-        while !is_over && !(self.by_id && self.is_full()) {
+        while !(is_over || self.by_id && self.is_full()) {
             let (mut ids, mut read) = (Vec::new(), Vec::new());
             while !is_over && ids.len() < self.batch_size() {
                 is_over = !heads.advance().await?;
