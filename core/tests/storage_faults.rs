@@ -17,7 +17,7 @@ use firkin_core::storage::{Batch, Cursor, Direction, Durability, KeyRange, Kv, S
 use storage_conformance::Model;
 use storage_simulation::{Dice, Faults, FaultyBlocks};
 
-const STEPS: usize = 40;
+const STEPS: usize = 50;
 
 struct World {
     seed: u64,
@@ -129,7 +129,37 @@ impl World {
             Some(Err(StorageError::Closed)) => self.expect_closed_then_reopen(after),
             Some(Err(error)) => panic!("seed {}: {error}", self.seed),
             None if self.disk.is_dead() => self.restart(Some(after)),
+            // It was dropped before it came to its own step.
+            None if self.is_open() => self.check_current(),
             None => self.expect_closed_then_reopen(after),
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.disk.set_faults(Faults::default());
+        let committed = pollster::block_on(self.store.commit(Batch::new(), Durability::Relaxed));
+        self.disk.set_faults(self.faults);
+        committed.is_ok()
+    }
+
+    /// Slices of merging, some of which fail or are dropped midway.
+    fn maintain(&mut self) {
+        for _ in 0..1 + self.dice.below(6) {
+            let (drops, bytes) = (self.dice.once_in(6), 1 + self.dice.below(30_000) as usize);
+            match self.disk.drive(drops, self.store.maintain(bytes)) {
+                Some(Ok(true)) => {}
+                Some(Ok(false) | Err(StorageError::QuotaExceeded | StorageError::Failed(_))) => break,
+                Some(Err(StorageError::Closed)) => break,
+                Some(Err(error)) => panic!("seed {}: {error}", self.seed),
+                None if self.disk.is_dead() => return self.restart(None),
+                None => break,
+            }
+        }
+        // Its last step may have been dropped, or ended with an answer that nobody knows.
+        if self.is_open() {
+            self.check_current();
+        } else {
+            self.reopen([self.model().clone()].into());
         }
     }
 
@@ -277,6 +307,7 @@ async fn assert_no_leaks(mut world: World) {
         let mut batch = Batch::new();
         batch.put(b"filler", &[round; 300]);
         world.store.commit(batch, Durability::Relaxed).await.unwrap();
+        while world.store.maintain(10_000).await.unwrap() {}
         if round == 100 {
             world.store.close().await;
             world.store = open(&world.disk, &mut world.options, Faults::default());
@@ -298,6 +329,7 @@ fn run(seed: u64) {
             1 => world.close(),
             2..4 => world.check_old_snapshot(),
             4 => world.check_stale_snapshots(),
+            5..9 => world.maintain(),
             _ => world.commit(),
         }
     }
@@ -343,6 +375,7 @@ fn what_a_refused_flush_left_behind_is_deleted() {
             let mut batch = Batch::new();
             batch.put(b"small", &[round; 300]);
             store.commit(batch, Durability::Relaxed).await.unwrap();
+            while store.maintain(10_000).await.unwrap() {}
         }
         let keys = disk.keys(BlockKey::segment(0), BlockKey::segment((1 << 48) - 1)).await.unwrap();
         assert!(refused > 5, "{refused}");

@@ -21,6 +21,7 @@ mod lookup;
 mod manifest;
 pub mod memory;
 mod merge;
+mod merging;
 mod reader;
 mod recovery;
 mod run;

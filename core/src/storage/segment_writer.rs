@@ -47,6 +47,11 @@ impl SegmentWriter {
         Self { number, blocks: 0, bytes: 0, levels, ready: VecDeque::new(), ready_bytes: 0 }
     }
 
+    /// The segment's number.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Adds an entry; keys must ascend.
     pub(super) fn add(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), StorageError> {
         match value {

@@ -1,9 +1,9 @@
 //! The log-structured store: an ordered [`Kv`] over [`Blocks`].
 //!
 //! A small commit is one log record and a run in the memtable. Once the memtable is full, or for a large commit, all of it
-//! is written to a segment, together with older segments if they have become many. The segment's blocks are written first;
-//! nothing refers to them until one last step writes the manifest and deletes the log records that it covers. What is in
-//! memory changes only after the platform has acknowledged that step.
+//! is written to a segment. The segment's blocks are written first; nothing refers to them until one last step writes the
+//! manifest and deletes the log records that it covers. What is in memory changes only after the platform has acknowledged
+//! that step. Segments are merged beside the commits (`merging.rs`).
 //!
 //! **Who opens the store takes it over**: it writes a fresh epoch, and every commit of whoever had it before is refused by
 //! the platform. A commit that is dropped while it runs leaves its effect unknown, and the store takes no more.
@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 
 use async_lock::Mutex;
+use event_listener::Event;
 
 use super::blocks::{BlockBatch, BlockKey, Blocks};
 use super::flush::Writer;
@@ -68,9 +69,13 @@ pub struct LogStore<B> {
     pub(super) reader: Rc<BlockReader<B>>,
     pub(super) options: StoreOptions,
     pub(super) version: RefCell<Version>,
-    writer: Mutex<Writer>,
+    pub(super) writer: Mutex<Writer<B>>,
+    /// Held by the slice of a merge that is at work.
+    pub(super) slice: Mutex<()>,
+    /// Notified when there is something to merge or to delete.
+    pub(super) due: Event,
     /// A commit is running, or was dropped while it ran.
-    is_unsettled: Cell<bool>,
+    pub(super) is_unsettled: Cell<bool>,
     is_closed: Cell<bool>,
 }
 
@@ -85,6 +90,8 @@ impl<B: Blocks> LogStore<B> {
             options,
             version: RefCell::new(version),
             writer: Mutex::new(writer),
+            slice: Mutex::new(()),
+            due: Event::new(),
             is_unsettled: Cell::new(false),
             is_closed: Cell::new(false),
         })
@@ -114,9 +121,22 @@ impl<B: Blocks> LogStore<B> {
         self.reader.blocks.commit(batch, durability).await
     }
 
+    /// Refuses to go on where the store is closed, or it is not known what became of a commit.
+    pub(super) fn check_open(&self) -> Result<(), StorageError> {
+        if self.is_closed.get() || self.is_unsettled.get() { Err(StorageError::Closed) } else { Ok(()) }
+    }
+
+    /// A step that changes what is in memory has come to its end.
+    pub(super) fn settle(&self, result: &Result<(), StorageError>) {
+        self.is_unsettled.set(false);
+        if *result == Err(StorageError::Closed) {
+            self.is_closed.set(true);
+        }
+    }
+
     async fn apply(
         &self,
-        writer: &mut Writer,
+        writer: &mut Writer<B>,
         run: Run,
         batch_bytes: usize,
         durability: Durability,
@@ -155,10 +175,10 @@ impl<B: Blocks> Kv for LogStore<B> {
     }
 
     async fn commit(&self, batch: Batch, durability: Durability) -> Result<(), StorageError> {
+        self.check_open()?;
+        self.relieve(batch.bytes()).await;
         let mut writer = self.writer.lock().await;
-        if self.is_closed.get() || self.is_unsettled.get() {
-            return Err(StorageError::Closed);
-        }
+        self.check_open()?;
         // An empty batch has nothing to store, but a strict one still makes what came before it durable.
         if batch.is_empty() && durability == Durability::Relaxed {
             return Ok(());
@@ -167,10 +187,7 @@ impl<B: Blocks> Kv for LogStore<B> {
         let run = Run::from_batch(batch)?;
         self.is_unsettled.set(true);
         let result = self.apply(&mut writer, run, batch_bytes, durability).await;
-        self.is_unsettled.set(false);
-        if result == Err(StorageError::Closed) {
-            self.is_closed.set(true);
-        }
+        self.settle(&result);
         result
     }
 }
@@ -200,7 +217,7 @@ impl<B: Blocks> Snapshot for LogSnapshot<B> {
     }
 
     fn range(&self, range: KeyRange, direction: Direction) -> Result<LogCursor<B>, StorageError> {
-        let sources = self.version.sources(&self.reader, usize::MAX, range, direction, true);
+        let sources = self.version.sources(&self.reader, range, direction, true);
         let merge = Merge::new(sources, direction, false);
         Ok(LogCursor { reader: Rc::clone(&self.reader), merge, unloaded: None, large: None })
     }
