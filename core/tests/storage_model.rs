@@ -58,6 +58,7 @@ fn options() -> impl Strategy<Value = StoreOptions> {
             cache_bytes,
             step_bytes,
             epoch: [0; 16],
+            unfiltered: b"a",
         },
     )
 }

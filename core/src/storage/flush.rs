@@ -70,7 +70,7 @@ impl<B: Blocks> LogStore<B> {
         &self,
         writer: &mut Writer<B>,
         version: Version,
-        run: Run,
+        run: Rc<Run>,
         durability: Durability,
     ) -> Result<(), StorageError> {
         let memtable = version.memtable.stacked(run);

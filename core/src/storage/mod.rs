@@ -4,7 +4,8 @@
 //! implementation keeps everything in memory ([`memory`]); the log-structured one ([`store`]) needs only a place for blocks
 //! ([`blocks::Blocks`]: IndexedDB in a browser). An embedder may bring an ordered store of its own, as the server does.
 //!
-//! **There is one writer**: the database serialises commits. Readers work on snapshots and are never blocked.
+//! Commits take effect one after the other; those that are made at once may be joined. Readers work on snapshots and are never
+//! blocked.
 
 mod batch;
 mod block;
@@ -16,6 +17,7 @@ mod compaction;
 mod flush;
 mod frame;
 mod garbage;
+mod joining;
 mod log;
 mod lookup;
 mod manifest;

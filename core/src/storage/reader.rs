@@ -72,6 +72,19 @@ impl<B: Blocks> BlockReader<B> {
         Ok(found.into_iter().flatten().collect())
     }
 
+    /// As [`Self::blocks`], of which only the first is needed: if others are damaged, they are left out.
+    /// It is reported by whoever needs it.
+    pub(super) async fn block_and_more(
+        &self,
+        wanted: &[(BlockKey, BlockKind)],
+        cached: bool,
+    ) -> Result<Vec<Rc<[u8]>>, StorageError> {
+        match self.blocks(wanted, cached).await {
+            Err(StorageError::Corrupt(_)) if wanted.len() > 1 => self.blocks(wanted.get(..1).unwrap_or_default(), cached).await,
+            blocks => blocks,
+        }
+    }
+
     /// Puts a block that was just written into the cache.
     pub(super) fn remember(&self, key: BlockKey, block: &[u8]) {
         self.cache.borrow_mut().insert(key, block.into());

@@ -100,7 +100,7 @@ impl Segment {
                 wanted.push((self.block(next.child()?), kind));
             }
         }
-        reader.blocks(&wanted, true).await?.into_iter().next().ok_or(StorageError::Closed)
+        reader.block_and_more(&wanted, true).await?.into_iter().next().ok_or(StorageError::Closed)
     }
 }
 
@@ -164,7 +164,7 @@ impl<B: Blocks> SegmentCursor<B> {
         }
         let wanted = self.next_blocks(block)?;
         let names: Vec<_> = wanted.iter().map(|block| (self.segment.block(*block), kind)).collect();
-        let found = self.reader.blocks(&names, self.cached).await?;
+        let found = self.reader.block_and_more(&names, self.cached).await?;
         self.read_ahead = (self.read_ahead * 2).min(READ_AHEAD_MAX);
         self.ahead = wanted.into_iter().zip(found).collect();
         self.ahead.pop_front().map(|(_, block)| block).ok_or(StorageError::Closed)

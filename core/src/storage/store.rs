@@ -3,7 +3,7 @@
 //! A small commit is one log record and a run in the memtable. Once the memtable is full, or for a large commit, all of it
 //! is written to a segment. The segment's blocks are written first; nothing refers to them until one last step writes the
 //! manifest and deletes the log records that it covers. What is in memory changes only after the platform has acknowledged
-//! that step. Segments are merged beside the commits (`merging.rs`).
+//! that step. Commits that wait for one another become one (`joining.rs`); segments are merged beside them (`merging.rs`).
 //!
 //! **Who opens the store takes it over**: it writes a fresh epoch, and every commit of whoever had it before is refused by
 //! the platform. A commit that is dropped while it runs leaves its effect unknown, and the store takes no more.
@@ -17,6 +17,7 @@ use event_listener::Event;
 
 use super::blocks::{BlockBatch, BlockKey, Blocks};
 use super::flush::Writer;
+use super::joining::Waiting;
 use super::merge::{LargeValue, Merge, Value};
 use super::reader::BlockReader;
 use super::run::Run;
@@ -72,6 +73,8 @@ pub struct LogStore<B> {
     pub(super) writer: Mutex<Writer<B>>,
     /// Held by the slice of a merge that is at work.
     pub(super) slice: Mutex<()>,
+    /// The commits that wait for the writer.
+    pub(super) waiting: RefCell<Vec<Rc<Waiting>>>,
     /// Notified when there is something to merge or to delete.
     pub(super) due: Event,
     /// A commit is running, or was dropped while it ran.
@@ -91,6 +94,7 @@ impl<B: Blocks> LogStore<B> {
             version: RefCell::new(version),
             writer: Mutex::new(writer),
             slice: Mutex::new(()),
+            waiting: RefCell::default(),
             due: Event::new(),
             is_unsettled: Cell::new(false),
             is_closed: Cell::new(false),
@@ -134,10 +138,11 @@ impl<B: Blocks> LogStore<B> {
         }
     }
 
-    async fn apply(
+    /// Commits what one batch or several changed, as one step.
+    pub(super) async fn apply(
         &self,
         writer: &mut Writer<B>,
-        run: Run,
+        run: Rc<Run>,
         batch_bytes: usize,
         durability: Durability,
     ) -> Result<(), StorageError> {
@@ -175,20 +180,7 @@ impl<B: Blocks> Kv for LogStore<B> {
     }
 
     async fn commit(&self, batch: Batch, durability: Durability) -> Result<(), StorageError> {
-        self.check_open()?;
-        self.relieve(batch.bytes()).await;
-        let mut writer = self.writer.lock().await;
-        self.check_open()?;
-        // An empty batch has nothing to store, but a strict one still makes what came before it durable.
-        if batch.is_empty() && durability == Durability::Relaxed {
-            return Ok(());
-        }
-        let batch_bytes = batch.bytes();
-        let run = Run::from_batch(batch)?;
-        self.is_unsettled.set(true);
-        let result = self.apply(&mut writer, run, batch_bytes, durability).await;
-        self.settle(&result);
-        result
+        self.commit_joined(batch, durability).await
     }
 }
 
@@ -225,7 +217,7 @@ impl<B: Blocks> Snapshot for LogSnapshot<B> {
 
 impl<B: Blocks> Overlay for LogSnapshot<B> {
     fn with(&self, batch: Batch) -> Result<Self, StorageError> {
-        let memtable = self.version.memtable.with(Run::from_batch(batch)?, true)?;
+        let memtable = self.version.memtable.with(Rc::new(Run::from_batch(batch)?), true)?;
         let version = Version { memtable, segments: Rc::clone(&self.version.segments) };
         Ok(Self { reader: Rc::clone(&self.reader), version })
     }

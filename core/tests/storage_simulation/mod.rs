@@ -11,6 +11,12 @@ use std::task::{Context, Poll, Waker};
 use firkin_core::storage::blocks::{BLOCK_BYTES_MAX, BlockBatch, BlockKey, Blocks};
 use firkin_core::storage::{Durability, StorageError};
 
+/// The first seed to run and how many; `FIRKIN_FIRST_SEED` and `FIRKIN_SEEDS` say otherwise than 0 and `usual`.
+pub fn seeds(usual: u64) -> (u64, u64) {
+    let number = |name, usual| std::env::var(name).map_or(usual, |number| number.parse().unwrap());
+    (number("FIRKIN_FIRST_SEED", 0), number("FIRKIN_SEEDS", usual))
+}
+
 /// Random numbers from a seed (SplitMix64).
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
