@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use event_listener::Event;
 use firkin_core::database::{Database, Options};
+use firkin_core::document::keys;
 use firkin_core::effects::{Clock, Random};
 use firkin_core::ordered::Map;
 use firkin_core::path::Path;
@@ -186,7 +187,7 @@ impl Opened {
 fn store_options(asked: &Payload<'_>) -> Result<StoreOptions, Failure> {
     let mut epoch = [0; 16];
     CryptoRandom.fill(&mut epoch);
-    let mut options = StoreOptions::new(epoch);
+    let mut options = StoreOptions { unfiltered: keys::WALKED, ..StoreOptions::new(epoch) };
     if let Some(bytes) = asked.count("cacheBytes")? {
         options.cache_bytes = bytes;
     }

@@ -79,7 +79,7 @@ impl<B: Blocks> LogStore<B> {
         let everything = KeyRange::all();
         let sources = memtable.cursors(&everything, Direction::Forward).map(StoreSource::Run).collect();
         let merge = Merge::new(sources, Direction::Forward, !version.segments.is_empty());
-        let segment = SegmentWriter::new(writer.take_segment()?);
+        let segment = SegmentWriter::new(writer.take_segment()?, self.options.unfiltered);
         let mut work = Work { merge, segment, is_standing: false, cached };
         let result = self.flush_to(writer, &mut work, &version.segments, durability).await;
         if result.is_err() {

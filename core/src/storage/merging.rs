@@ -137,7 +137,7 @@ impl<B: Blocks> LogStore<B> {
         let merge = Merge::new(sources, Direction::Forward, !is_oldest);
         // What was just written is likely to be read; a large merge would drive out everything else.
         let cached = bytes <= self.options.cache_bytes as u64 / 4;
-        Work { merge, segment: SegmentWriter::new(number), is_standing: false, cached }
+        Work { merge, segment: SegmentWriter::new(number, self.options.unfiltered), is_standing: false, cached }
     }
 
     async fn put_back(&self, number: u64, work: Work<B>) {

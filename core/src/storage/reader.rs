@@ -19,13 +19,15 @@ pub(super) struct BlockReader<B> {
     pub(super) blocks: B,
     /// What the epoch block holds for as long as this store may write.
     pub(super) epoch: Vec<u8>,
+    /// The first bytes of keys that no filter is asked for.
+    pub(super) unfiltered: &'static [u8],
     cache: RefCell<BlockCache>,
 }
 
 impl<B: Blocks> BlockReader<B> {
     /// A reader of `blocks` that caches at most `cache_bytes`.
-    pub(super) fn new(blocks: B, epoch: Vec<u8>, cache_bytes: usize) -> Self {
-        Self { blocks, epoch, cache: RefCell::new(BlockCache::new(cache_bytes)) }
+    pub(super) fn new(blocks: B, epoch: Vec<u8>, cache_bytes: usize, unfiltered: &'static [u8]) -> Self {
+        Self { blocks, epoch, unfiltered, cache: RefCell::new(BlockCache::new(cache_bytes)) }
     }
 
     /// A data or index block, checked. It is kept in the cache if `cached`.
@@ -80,7 +82,9 @@ impl<B: Blocks> BlockReader<B> {
         cached: bool,
     ) -> Result<Vec<Rc<[u8]>>, StorageError> {
         match self.blocks(wanted, cached).await {
-            Err(StorageError::Corrupt(_)) if wanted.len() > 1 => self.blocks(wanted.get(..1).unwrap_or_default(), cached).await,
+            Err(StorageError::Corrupt(_)) if wanted.len() > 1 => {
+                self.blocks(wanted.get(..1).unwrap_or_default(), cached).await
+            }
             blocks => blocks,
         }
     }

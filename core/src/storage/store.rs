@@ -47,6 +47,8 @@ pub struct StoreOptions {
     pub log_blocks_max: usize,
     /// About how many bytes of a segment are written in one step of the platform.
     pub step_bytes: usize,
+    /// The first bytes of keys that are walked over and not looked up one by one: the filters of segments leave them out.
+    pub unfiltered: &'static [u8],
 }
 
 impl StoreOptions {
@@ -60,6 +62,7 @@ impl StoreOptions {
             logged_batch_bytes_max: 256 * 1024,
             log_blocks_max: 1024,
             step_bytes: 512 * 1024,
+            unfiltered: &[],
         }
     }
 }
@@ -86,7 +89,7 @@ impl<B: Blocks> LogStore<B> {
     /// Opens the store in `blocks`, which may be empty, and takes it over from whoever had it open. Reads the manifest and
     /// the tail of the log.
     pub async fn open(blocks: B, options: StoreOptions) -> Result<Self, StorageError> {
-        let reader = BlockReader::new(blocks, options.epoch.to_vec(), options.cache_bytes);
+        let reader = BlockReader::new(blocks, options.epoch.to_vec(), options.cache_bytes, options.unfiltered);
         let (version, writer) = recovery::recover(&reader).await?;
         Ok(Self {
             reader: Rc::new(reader),
