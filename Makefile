@@ -14,7 +14,7 @@ PACKAGES := node_modules/.package-lock.json
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help up test build build-wasm build-js build-server check check-rust check-js check-licences bench bench-engine fuzz size clean setup-rust
+.PHONY: help up test build build-wasm build-js build-server check check-rust check-js check-licences bench bench-engine fuzz soak size clean setup-rust
 
 help: ## Lists the commands
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' Makefile | expand -t 21
@@ -61,6 +61,9 @@ bench: build ## Measures Firkin beside other databases; ONLY, DOCS, ROUNDS, PUBL
 
 bench-engine: setup-rust $(PACKAGES) ## Times the engine alone, natively and in wasm; FILTER=find/ chooses cases
 	@$(XTASK) bench-engine $(FILTER)
+
+soak: setup-rust ## Simulates failing disks, SOAK_SEEDS times or until it is stopped
+	@scripts/soak.sh
 
 size: build ## Prints what a browser has to load
 	@$(XTASK) size

@@ -408,11 +408,11 @@ fn run(seed: u64) {
 
 #[test]
 fn what_is_stored_agrees_with_itself_whatever_happened() {
-    let seeds = std::env::var("FIRKIN_SEEDS").map_or(80, |seeds| seeds.parse::<u64>().unwrap());
+    let (first, seeds) = storage_simulation::seeds(80);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
-        for first in 0..threads {
-            scope.spawn(move || (first as u64..seeds).step_by(threads).for_each(run));
+        for thread in 0..threads {
+            scope.spawn(move || (first + thread as u64..first + seeds).step_by(threads).for_each(run));
         }
     });
 }

@@ -14,10 +14,33 @@ use std::collections::BTreeSet;
 use firkin_core::storage::blocks::{BlockKey, Blocks};
 use firkin_core::storage::store::{LogSnapshot, LogStore, StoreOptions};
 use firkin_core::storage::{Batch, Cursor, Direction, Durability, KeyRange, Kv, Snapshot, StorageError};
+use futures_util::future::join_all;
 use storage_conformance::Model;
 use storage_simulation::{Dice, Faults, FaultyBlocks};
 
-const STEPS: usize = 40;
+const STEPS: usize = 50;
+
+type Operations = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
+fn to_batch(operations: &Operations) -> Batch {
+    let mut batch = Batch::new();
+    for (key, value) in operations {
+        match value {
+            Some(value) => batch.put(key, value),
+            None => batch.delete(key),
+        }
+    }
+    batch
+}
+
+fn change(model: &mut Model, operations: &Operations) {
+    for (key, value) in operations {
+        match value {
+            Some(value) => drop(model.insert(key.clone(), value.clone())),
+            None => drop(model.remove(key)),
+        }
+    }
+}
 
 struct World {
     seed: u64,
@@ -91,30 +114,29 @@ impl World {
         self.states.last().unwrap()
     }
 
-    fn batch(&mut self) -> (Batch, Model) {
-        let (mut batch, mut model) = (Batch::new(), self.model().clone());
+    /// What one commit does, in order; `None` deletes.
+    fn operations(&mut self) -> Operations {
+        let mut operations = Operations::new();
         for _ in 0..self.dice.below(12) {
             let key = format!("{}/{}", "path".repeat(self.dice.below(3) as usize), self.dice.below(30)).into_bytes();
-            if self.dice.once_in(3) {
-                batch.delete(&key);
-                model.remove(&key);
-            } else {
+            let value = (!self.dice.once_in(3)).then(|| {
                 let bytes = match self.dice.below(60) {
                     0 => 130_000,
                     1 | 2 => 17_000,
                     _ => self.dice.below(200),
                 };
                 let mark = self.dice.below(256) as u8;
-                let value: Vec<u8> = (0..bytes).map(|position| mark ^ (position / 7) as u8).collect();
-                batch.put(&key, &value);
-                model.insert(key, value);
-            }
+                (0..bytes).map(|position| mark ^ (position / 7) as u8).collect()
+            });
+            operations.push((key, value));
         }
-        (batch, model)
+        operations
     }
 
     fn commit(&mut self) {
-        let (batch, after) = self.batch();
+        let operations = self.operations();
+        let (batch, mut after) = (to_batch(&operations), self.model().clone());
+        change(&mut after, &operations);
         let durability = if self.dice.once_in(3) { Durability::Strict } else { Durability::Relaxed };
         let drops = self.dice.once_in(4);
         match self.disk.drive(drops, self.store.commit(batch, durability)) {
@@ -129,7 +151,87 @@ impl World {
             Some(Err(StorageError::Closed)) => self.expect_closed_then_reopen(after),
             Some(Err(error)) => panic!("seed {}: {error}", self.seed),
             None if self.disk.is_dead() => self.restart(Some(after)),
+            // It was dropped before it came to its own step.
+            None if self.is_open() => self.check_current(),
             None => self.expect_closed_then_reopen(after),
+        }
+    }
+
+    /// Several commits at once, one of them the first to get the writer and the others joined.
+    fn commit_at_once(&mut self) {
+        let commits: Vec<(Operations, Durability)> = (0..2 + self.dice.below(3))
+            .map(|_| {
+                let durability = if self.dice.once_in(6) { Durability::Strict } else { Durability::Relaxed };
+                (self.operations(), durability)
+            })
+            .collect();
+        let drops = self.dice.once_in(4);
+        let all = join_all(
+            commits.iter().map(|(operations, durability)| self.store.commit(to_batch(operations), *durability)),
+        );
+        let outcomes = self.disk.drive(drops, all);
+        let is_known = outcomes.as_ref().is_some_and(|outcomes| !outcomes.contains(&Err(StorageError::Closed)));
+        let Some(outcomes) = outcomes.filter(|_| is_known) else {
+            // Some are there, in their order; those that were refused before are not.
+            let mut allowed = vec![self.model().clone()];
+            for (operations, _) in &commits {
+                for mut state in allowed.clone() {
+                    change(&mut state, operations);
+                    allowed.push(state);
+                }
+            }
+            if self.disk.is_dead() {
+                self.restart_with(allowed);
+            } else {
+                self.reopen(allowed.clone());
+                // They may have been several steps, of which the power can still take some.
+                let found = self.states.pop();
+                self.states.extend(allowed.into_iter().chain(found));
+            }
+            return;
+        };
+        for ((operations, durability), outcome) in commits.iter().zip(outcomes) {
+            match outcome {
+                Ok(()) => {
+                    let mut after = self.model().clone();
+                    change(&mut after, operations);
+                    if *durability == Durability::Strict {
+                        self.states.clear();
+                    }
+                    self.states.push(after);
+                }
+                Err(StorageError::QuotaExceeded | StorageError::Failed(_)) => {}
+                Err(error) => panic!("seed {}: {error}", self.seed),
+            }
+        }
+        self.check_current();
+    }
+
+    fn is_open(&self) -> bool {
+        self.disk.set_faults(Faults::default());
+        let committed = pollster::block_on(self.store.commit(Batch::new(), Durability::Relaxed));
+        self.disk.set_faults(self.faults);
+        committed.is_ok()
+    }
+
+    /// Slices of merging, some of which fail or are dropped midway.
+    fn maintain(&mut self) {
+        for _ in 0..1 + self.dice.below(6) {
+            let (drops, bytes) = (self.dice.once_in(6), 1 + self.dice.below(30_000) as usize);
+            match self.disk.drive(drops, self.store.maintain(bytes)) {
+                Some(Ok(true)) => {}
+                Some(Ok(false) | Err(StorageError::QuotaExceeded | StorageError::Failed(_))) => break,
+                Some(Err(StorageError::Closed)) => break,
+                Some(Err(error)) => panic!("seed {}: {error}", self.seed),
+                None if self.disk.is_dead() => return self.restart(None),
+                None => break,
+            }
+        }
+        // Its last step may have been dropped, or ended with an answer that nobody knows.
+        if self.is_open() {
+            self.check_current();
+        } else {
+            self.reopen([self.model().clone()].into());
         }
     }
 
@@ -141,16 +243,25 @@ impl World {
     }
 
     fn restart(&mut self, unfinished: Option<Model>) {
+        self.restart_with(unfinished.into_iter().collect());
+    }
+
+    /// The machine starts again; what was under way may have led to one of the `unfinished` states.
+    fn restart_with(&mut self, unfinished: Vec<Model>) {
         let power_lost = self.dice.once_in(2);
         self.disk.restart(power_lost);
         let first = if power_lost { 0 } else { self.states.len() - 1 };
-        let allowed = self.states[first..].iter().cloned().chain(unfinished).collect();
+        let allowed: Vec<Model> = self.states[first..].iter().cloned().chain(unfinished).collect();
         self.snapshots.clear();
         self.stale.clear();
         let faults = self.faults;
         self.faults.crash = 0;
-        self.reopen(allowed);
+        self.reopen(allowed.clone());
         self.faults = faults;
+        if !power_lost {
+            let found = self.states.pop();
+            self.states.extend(allowed.into_iter().chain(found));
+        }
         if power_lost {
             self.states = vec![self.model().clone()];
         }
@@ -277,6 +388,7 @@ async fn assert_no_leaks(mut world: World) {
         let mut batch = Batch::new();
         batch.put(b"filler", &[round; 300]);
         world.store.commit(batch, Durability::Relaxed).await.unwrap();
+        while world.store.maintain(10_000).await.unwrap() {}
         if round == 100 {
             world.store.close().await;
             world.store = open(&world.disk, &mut world.options, Faults::default());
@@ -298,6 +410,8 @@ fn run(seed: u64) {
             1 => world.close(),
             2..4 => world.check_old_snapshot(),
             4 => world.check_stale_snapshots(),
+            5..9 => world.maintain(),
+            9..12 => world.commit_at_once(),
             _ => world.commit(),
         }
     }
@@ -313,11 +427,11 @@ fn run(seed: u64) {
 
 #[test]
 fn acknowledged_commits_survive_whole_and_in_order() {
-    let seeds = std::env::var("FIRKIN_SEEDS").map_or(2_000, |seeds| seeds.parse::<u64>().unwrap());
+    let (first, seeds) = storage_simulation::seeds(2_000);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
-        for first in 0..threads {
-            scope.spawn(move || (first as u64..seeds).step_by(threads).for_each(run));
+        for thread in 0..threads {
+            scope.spawn(move || (first + thread as u64..first + seeds).step_by(threads).for_each(run));
         }
     });
 }
@@ -343,6 +457,7 @@ fn what_a_refused_flush_left_behind_is_deleted() {
             let mut batch = Batch::new();
             batch.put(b"small", &[round; 300]);
             store.commit(batch, Durability::Relaxed).await.unwrap();
+            while store.maintain(10_000).await.unwrap() {}
         }
         let keys = disk.keys(BlockKey::segment(0), BlockKey::segment((1 << 48) - 1)).await.unwrap();
         assert!(refused > 5, "{refused}");

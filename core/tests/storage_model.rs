@@ -21,6 +21,7 @@ use storage_conformance::{Model, assert_equals};
 enum Action {
     Commit(Vec<(Vec<u8>, Option<Vec<u8>>)>),
     Snapshot,
+    Maintain(usize),
     Reopen,
 }
 
@@ -43,6 +44,7 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         10 => vec((key(), value()), 0..20).prop_map(Action::Commit),
         2 => Just(Action::Snapshot),
+        5 => (1..60_000_usize).prop_map(Action::Maintain),
         1 => Just(Action::Reopen),
     ]
 }
@@ -56,6 +58,7 @@ fn options() -> impl Strategy<Value = StoreOptions> {
             cache_bytes,
             step_bytes,
             epoch: [0; 16],
+            unfiltered: b"a",
         },
     )
 }
@@ -87,6 +90,7 @@ async fn agrees_with_a_map(options: StoreOptions, actions: Vec<Action>) {
                 }
             }
             Action::Snapshot => moments.push((store.snapshot().unwrap(), model.clone())),
+            Action::Maintain(bytes) => drop(store.maintain(bytes).await.unwrap()),
             Action::Reopen => {
                 for (snapshot, model) in moments.drain(..) {
                     assert_equals(&snapshot, &model).await;
@@ -114,6 +118,11 @@ fn small() -> StoreOptions {
     StoreOptions { memtable_bytes_max: 20_000, ..StoreOptions::new([7; 16]) }
 }
 
+/// Merges and deletes all that can be.
+async fn settle(store: &LogStore<impl Blocks>) {
+    while store.maintain(100_000).await.unwrap() {}
+}
+
 async fn commit_numbers(store: &impl Kv, numbers: impl Iterator<Item = u32>, value: Option<&[u8]>) {
     let mut batch = Batch::new();
     for number in numbers {
@@ -132,6 +141,7 @@ fn space_of_superseded_and_deleted_data_comes_back() {
         let value = [b'v'; 1000];
         for round in 0..400_u32 {
             commit_numbers(&store, (0..100).skip(round as usize % 7), Some(&value)).await;
+            settle(&store).await;
             assert!(
                 store.blocks().bytes() < 2_000_000,
                 "{} bytes for 100,000 in round {round}",
@@ -140,14 +150,13 @@ fn space_of_superseded_and_deleted_data_comes_back() {
         }
         for round in 0..500 {
             commit_numbers(&store, (0..100).skip(round % 2), None).await;
+            settle(&store).await;
         }
         commit_numbers(&store, 0..100, None).await;
         let snapshot = store.snapshot().unwrap();
         assert_equals(&snapshot, &Model::new()).await;
         drop(snapshot);
-        for _ in 0..40 {
-            commit_numbers(&store, 1..2, None).await;
-        }
+        settle(&store).await;
         assert!(store.blocks().bytes() < 100_000, "{} bytes for nothing", store.blocks().bytes());
     });
 }
@@ -162,13 +171,12 @@ fn blocks_of_an_old_snapshot_go_only_when_it_goes() {
             (0..1000).map(|number| (format!("document/{number:08}").into_bytes(), vec![b'1'; 500])).collect();
         for round in 0..30_u8 {
             commit_numbers(&store, 0..1000, Some(&[round; 500])).await;
+            settle(&store).await;
         }
         assert_equals(&old, &expected).await;
         let held = store.blocks().bytes();
         drop(old);
-        for _ in 0..10 {
-            commit_numbers(&store, 0..1, Some(b"more")).await;
-        }
+        settle(&store).await;
         assert!(store.blocks().bytes() + 400_000 < held, "{} of {held} bytes are left", store.blocks().bytes());
     });
 }
@@ -225,6 +233,8 @@ fn long_keys_that_differ_only_at_the_end_make_a_deep_index() {
 struct Counting {
     blocks: MemoryBlocks,
     reads: Rc<Cell<usize>>,
+    written: Rc<Cell<usize>>,
+    steps: Rc<Cell<usize>>,
 }
 
 impl Blocks for Counting {
@@ -240,8 +250,69 @@ impl Blocks for Counting {
     }
 
     async fn commit(&self, batch: BlockBatch, durability: Durability) -> Result<(), StorageError> {
+        self.written.set(self.written.get() + batch.puts.iter().map(|(_, block)| block.len()).sum::<usize>());
+        self.steps.set(self.steps.get() + 1);
         self.blocks.commit(batch, durability).await
     }
+}
+
+#[test]
+fn a_commit_never_waits_for_a_whole_merge() {
+    block_on(async {
+        let blocks = Counting::default();
+        let store = LogStore::open(blocks.clone(), StoreOptions::new([1; 16])).await.unwrap();
+        let (mut most, mut segments) = (0, 0);
+        for round in 0..800_u32 {
+            blocks.written.set(0);
+            // Nobody else merges: the commits do it, slice by slice.
+            commit_numbers(&store, (0..200).map(|number| number * 7919 + round), Some(&[b'v'; 1000])).await;
+            most = most.max(blocks.written.get());
+            let found = blocks.keys(BlockKey::segment(0), BlockKey::segment((1 << 48) - 1)).await.unwrap();
+            let mut numbers: Vec<u64> = found.iter().map(|key| key.number() >> 20).collect();
+            numbers.dedup();
+            segments = segments.max(numbers.len());
+        }
+        // Its own flush, of a memtable of 1 MiB, and the slices that fall to a commit.
+        assert!(most < 5 << 20, "a commit wrote {most} bytes");
+        assert!(segments < 40, "{segments} segments piled up");
+        settle(&store).await;
+        blocks.written.set(0);
+        while blocks.written.get() == 0 {
+            commit_numbers(&store, 0..200, Some(&[b'w'; 1000])).await;
+        }
+        assert!(blocks.written.get() < 2 << 20);
+    });
+}
+
+#[test]
+fn slices_of_a_merge_are_bounded_and_commits_go_on_between_them() {
+    block_on(async {
+        let blocks = Counting::default();
+        let store = LogStore::open(blocks.clone(), StoreOptions::new([1; 16])).await.unwrap();
+        let mut model = Model::new();
+        for round in 0..4_u32 {
+            commit_numbers(&store, (0..4_000).map(|number| number * 4 + round), Some(&[round as u8; 1000])).await;
+        }
+        let (mut slices, mut most) = (0, 0);
+        loop {
+            blocks.written.set(0);
+            let goes_on = store.maintain(64 * 1024).await.unwrap();
+            most = most.max(blocks.written.get());
+            if !goes_on {
+                break;
+            }
+            slices += 1;
+            commit_numbers(&store, slices..slices + 1, Some(b"meanwhile")).await;
+        }
+        for number in 0..16_000_u32 {
+            let value =
+                if (1..=slices).contains(&number) { b"meanwhile".to_vec() } else { vec![number as u8 % 4; 1000] };
+            model.insert(format!("document/{number:08}").into_bytes(), value);
+        }
+        assert_equals(&store.snapshot().unwrap(), &model).await;
+        assert!(slices > 200, "{slices} slices for 16 MB");
+        assert!(most < 700_000, "a slice wrote {most} bytes");
+    });
 }
 
 #[test]
@@ -252,6 +323,7 @@ fn opening_reads_the_manifest_and_the_log_tail_only() {
         for round in 0..10 {
             commit_numbers(&store, round * 10_000..(round + 1) * 10_000, Some(&[b'v'; 100])).await;
         }
+        settle(&store).await;
         for number in 0..5 {
             commit_numbers(&store, number..number + 1, Some(b"new")).await;
         }

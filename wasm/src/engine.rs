@@ -5,10 +5,12 @@ use std::rc::Rc;
 
 use event_listener::Event;
 use firkin_core::database::{Database, Options};
-use firkin_core::effects::Random;
+use firkin_core::document::keys;
+use firkin_core::effects::{Clock, Random};
 use firkin_core::ordered::Map;
 use firkin_core::path::Path;
 use firkin_core::replication::Control;
+use firkin_core::storage::StorageError;
 use firkin_core::storage::blocks_memory::MemoryBlocks;
 use firkin_core::storage::store::{LogStore, StoreOptions};
 use js_sys::futures::spawn_local;
@@ -20,6 +22,7 @@ use crate::answer::ObjectWriter;
 use crate::blocks::PlatformBlocks;
 use crate::calls;
 use crate::cancellation::Cancellation;
+use crate::clock::BrowserClock;
 use crate::commands::transactions::{self, Transactions};
 use crate::commands::{self, Asked, Followed, requests};
 use crate::failure::Failure;
@@ -85,6 +88,7 @@ impl Engine {
             let options = Payload::parse(options.as_bytes())?;
             let opened = Rc::new(Opened::open(name, &options, host).await?);
             spawn_local(tell_changes(Task::begin(&opened)));
+            spawn_local(maintain(Task::begin(&opened)));
             Ok(Self { opened: RefCell::new(Some(opened)) }.into())
         })
     }
@@ -196,7 +200,7 @@ fn store_options(asked: &Payload<'_>) -> Result<StoreOptions, Failure> {
         let (first, _) = epoch.split_at_mut(8);
         first.copy_from_slice(&owner.to_be_bytes());
     }
-    let mut options = StoreOptions::new(epoch);
+    let mut options = StoreOptions { unfiltered: keys::WALKED, ..StoreOptions::new(epoch) };
     if let Some(bytes) = asked.count("cacheBytes")? {
         options.cache_bytes = bytes;
     }
@@ -235,6 +239,37 @@ impl Drop for Task {
     fn drop(&mut self) {
         self.opened.tasks.set(self.opened.tasks.get() - 1);
         self.opened.idle.notify(usize::MAX);
+    }
+}
+
+/// How many bytes of entries are merged at a time: a write that comes meanwhile waits for no more than that.
+const SLICE_BYTES: usize = 256 * 1024;
+/// How long it rests between two slices, in milliseconds.
+const REST_MS: u64 = 5;
+
+/// Merges segments and deletes blocks that do not count any more, in small slices beside the calls of the page, until the
+/// database is closed.
+async fn maintain(task: Task) {
+    let opened = &task.opened;
+    let store = opened.database.kv();
+    loop {
+        let due = store.maintenance_due();
+        loop {
+            if opened.closing.unless_cancelled(BrowserClock.sleep(REST_MS)).await.is_none() {
+                return;
+            }
+            match store.maintain(SLICE_BYTES).await {
+                Ok(true) => {}
+                // What cannot be read stays as it is, and what there is no room for now may find it later.
+                Ok(false) | Err(StorageError::Corrupt(_) | StorageError::QuotaExceeded | StorageError::Failed(_)) => {
+                    break;
+                }
+                Err(_) => return,
+            }
+        }
+        if opened.closing.unless_cancelled(due).await.is_none() {
+            return;
+        }
     }
 }
 

@@ -129,18 +129,18 @@ pub(super) struct Staged {
 }
 
 impl<K: Kv> Database<K> {
-    /// Commits what `edits` changed, and the record of the request; nothing if they changed nothing. The caller holds the
+    /// Commits what `edits` changed, and the records of the requests; nothing if they changed nothing. The caller holds the
     /// writer's lock, and has read all that led to the edits from `snapshot`.
     pub(super) async fn commit_edits(
         &self,
         snapshot: &K::Snapshot,
         edits: Edits,
         write: &WriteOptions,
-        record: Option<Record>,
+        records: &[Record],
     ) -> Result<(), StorageError> {
         let state = self.state.borrow().clone();
         match edits.stage(snapshot, &self.index, state, self.options.revs_limit, self.subscribers.gather()).await? {
-            Some(staged) => self.commit_staged(staged, write.durability, record).await,
+            Some(staged) => self.commit_staged(staged, write.durability, records).await,
             None => Ok(()),
         }
     }
@@ -150,11 +150,11 @@ impl<K: Kv> Database<K> {
         &self,
         mut staged: Staged,
         durability: Option<Durability>,
-        record: Option<Record>,
+        records: &[Record],
     ) -> Result<(), StorageError> {
         // A client's record may be put after it was thought gone: so what goes comes first.
         self.drop_forgotten(&mut staged.batch);
-        if let Some(record) = record {
+        for record in records {
             record.stage(&mut staged.batch);
         }
         self.kv.commit(staged.batch, durability.unwrap_or(self.options.durability)).await?;

@@ -1,6 +1,6 @@
 //! The database: documents, revision trees, path index and changes, composed over one [`Kv`].
 //!
-//! Writes are serialised by a lock and land in one commit each: bodies, revision nodes, heads, the changes feed and the
+//! Writes are serialised by a lock and land in one commit each, single documents that wait for it in one together: bodies, revision nodes, heads, the changes feed and the
 //! difference of the index together, so that **whatever a snapshot shows is consistent**. Reads work on snapshots and wait
 //! for nobody.
 
@@ -17,6 +17,7 @@ mod distinct;
 mod edit;
 mod error;
 mod find;
+mod joined;
 mod judge;
 mod live;
 mod local;
@@ -113,6 +114,7 @@ pub struct Database<K> {
     /// What the latest commit left; a writer holds `writer` while it makes the next.
     state: RefCell<State>,
     writer: Mutex<()>,
+    waiting: joined::Queue,
     /// The sequence of the latest commit since the open that purged a document whole.
     purge_seq: Cell<u64>,
     turns: Turns,
@@ -140,6 +142,7 @@ impl<K: Kv> Database<K> {
             index,
             state: RefCell::new(state),
             writer: Mutex::new(()),
+            waiting: joined::Queue::default(),
             purge_seq: Cell::new(0),
             turns: Turns::default(),
             forgotten: RefCell::default(),

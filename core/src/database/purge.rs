@@ -42,7 +42,7 @@ impl<K: Kv> Database<K> {
         let document_was_removed = edit.winner().is_none();
         let purged = Purged { deleted_revs: removed.iter().map(ToString::to_string).collect(), document_was_removed };
         let record = write.request.map(|request| Record::of_purged(request, &purged));
-        self.commit_edits(&snapshot, edits, write, record).await?;
+        self.commit_edits(&snapshot, edits, write, record.as_slice()).await?;
         Ok(purged)
     }
 }

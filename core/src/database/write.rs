@@ -100,10 +100,10 @@ impl<K: Kv> Database<K> {
     }
 
     pub(super) async fn write_one(&self, document: Document, write: &WriteOptions) -> Result<Written, WriteError> {
-        match self.write_documents(Vec::from([document]), true, write).await?.pop() {
-            Some(Ok(written)) => Ok(written),
-            Some(Err(refused)) if refused.error.status != 409 => Err(WriteError::Refused(refused.error)),
-            Some(Err(_)) | None => Err(WriteError::Conflict),
+        match self.write_joined(document, write).await? {
+            Ok(written) => Ok(written),
+            Err(refused) if refused.error.status != 409 => Err(WriteError::Refused(refused.error)),
+            Err(_) => Err(WriteError::Conflict),
         }
     }
 
@@ -117,21 +117,38 @@ impl<K: Kv> Database<K> {
         let snapshot = self.kv.snapshot()?;
         let kind = if new_edits { Kind::Edits { force: write.force } } else { Kind::Replicated };
         let mut edits = Edits::default();
+        let rows = self.add_documents(&mut edits, &snapshot, documents, kind).await?;
+        if write.atomic && rows.iter().any(Result::is_err) {
+            return Ok(rows.into_iter().map(refuse_with_the_others).collect());
+        }
+        let record = write.request.map(|request| Record::of_rows(request, &rows));
+        self.commit_edits(&snapshot, edits, write, record.as_slice()).await?;
+        Ok(rows)
+    }
+
+    /// Adds documents to what a write has done so far; what became of each.
+    pub(super) async fn add_documents(
+        &self,
+        edits: &mut Edits,
+        snapshot: &K::Snapshot,
+        documents: Vec<Document>,
+        kind: Kind,
+    ) -> Result<Vec<BulkRow>, WriteError> {
         let mut rows = Vec::with_capacity(documents.len());
         let mut rest = documents;
         while !rest.is_empty() {
             let after = if self.logic.is_some() { rest.split_off(independent(&rest, kind)) } else { Vec::new() };
             let named = |document: &Document| (document.id.clone(), document.rev.as_ref().map(ToString::to_string));
             let named: Vec<(String, Option<String>)> = rest.iter().map(named).collect();
-            edits.read_ahead(&snapshot, rest.iter().map(|document| document.id.as_str())).await?;
-            for ((id, named), judged) in named.into_iter().zip(self.judge(&mut edits, &snapshot, rest, kind).await?) {
-                let edit = edits.of(&snapshot, &id).await?;
+            edits.read_ahead(snapshot, rest.iter().map(|document| document.id.as_str())).await?;
+            for ((id, named), judged) in named.into_iter().zip(self.judge(edits, snapshot, rest, kind).await?) {
+                let edit = edits.of(snapshot, &id).await?;
                 let added = match (judged, kind) {
                     (Err(error), _) => Err(error),
                     (Ok(document), Kind::Edits { force }) => {
-                        add_new_edit(edit, &snapshot, &self.staging, document, force).await
+                        add_new_edit(edit, snapshot, &self.staging, document, force).await
                     }
-                    (Ok(document), Kind::Replicated) => add_replicated(edit, &snapshot, &self.staging, document).await,
+                    (Ok(document), Kind::Replicated) => add_replicated(edit, snapshot, &self.staging, document).await,
                 };
                 rows.push(match added {
                     Ok(rev) => Ok(Written { id, rev: rev.to_string() }),
@@ -141,11 +158,6 @@ impl<K: Kv> Database<K> {
             }
             rest = after;
         }
-        if write.atomic && rows.iter().any(Result::is_err) {
-            return Ok(rows.into_iter().map(refuse_with_the_others).collect());
-        }
-        let record = write.request.map(|request| Record::of_rows(request, &rows));
-        self.commit_edits(&snapshot, edits, write, record).await?;
         Ok(rows)
     }
 }

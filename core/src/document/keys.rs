@@ -42,6 +42,9 @@ pub const STATE: &[u8] = b"mstate";
 /// The record of the latest change that compaction has dealt with: its sequence number, 8 bytes.
 pub const COMPACTED: &[u8] = b"mcompacted";
 
+/// The first bytes of keys that are walked over, and not looked up one by one: rows of the feed, uses of contents, and postings.
+pub const WALKED: &[u8] = &[CHANGE, USE, crate::index::keyspace::POSTING];
+
 const CONSUMERS: &[u8] = b"mconsumer ";
 
 /// The key of a document's head.

@@ -1,8 +1,11 @@
-//! Which segments a flush merges with the memtable.
+//! Which segments are to be merged next.
 //!
-//! Segments stand newest first, in tiers by size, each tier four times the one before. A flush takes in the newest
-//! segments once there are three of its own tier or below, and looks again with the sum. So there are few segments to
-//! search, and an entry is written again a few times for each tier that it climbs.
+//! Segments stand newest first, in tiers by size, each tier four times the one before. A segment is merged with those right
+//! behind it once there are three of its own tier or below, and the next tier is looked at with the sum. So there are few
+//! segments to search, and an entry is written again a few times for each tier that it climbs.
+
+use alloc::rc::Rc;
+use core::ops::Range;
 
 use super::segment::Segment;
 
@@ -13,8 +16,19 @@ const FIRST_TIER_BYTES: u64 = 1024 * 1024;
 /// Nothing is merged beyond this: a segment has room for twice as much.
 const MERGED_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
 
-/// How many of the `segments`, newest first, are to be merged with a memtable of `bytes`.
-pub(super) fn merged_count<'a>(bytes: u64, segments: impl IntoIterator<Item = &'a Segment>) -> usize {
+/// The places of neighbouring segments that are to be merged, the newest such ones; `None` if there are none. Those for
+/// whose numbers `is_taken` holds stay as they are.
+pub(super) fn next_merge(segments: &[Rc<Segment>], is_taken: &dyn Fn(u64) -> bool) -> Option<Range<usize>> {
+    (0..segments.len()).find_map(|first| {
+        let mut free = segments.get(first..)?.iter().take_while(|segment| !is_taken(segment.number));
+        let newest = free.next()?;
+        let count = merged_count(newest.bytes, free.map(Rc::as_ref));
+        (count > 0).then_some(first..first + 1 + count)
+    })
+}
+
+/// How many of the `segments`, newest first, are to be merged with one before them of `bytes`.
+fn merged_count<'a>(bytes: u64, segments: impl IntoIterator<Item = &'a Segment>) -> usize {
     let mut total = bytes;
     let mut merged = 0;
     let (mut members, mut members_bytes) = (0, 0);
@@ -55,6 +69,17 @@ mod tests {
     fn merged(bytes: u64, sizes: &[u64]) -> usize {
         let segments: Vec<Segment> = sizes.iter().map(|size| of_bytes(*size)).collect();
         merged_count(bytes, &segments)
+    }
+
+    #[test]
+    fn what_is_taken_already_stands_between_and_older_ones_are_merged_as_well() {
+        let sizes = [MIB, MIB, 20 * MIB, 5 * MIB, 5 * MIB, 5 * MIB, 5 * MIB];
+        let segments: Vec<Rc<Segment>> =
+            (0..).zip(sizes).map(|(number, bytes)| Rc::new(Segment { number, ..of_bytes(bytes) })).collect();
+        assert_eq!(next_merge(&segments, &|_| false), Some(2..7));
+        assert_eq!(next_merge(&segments, &|number| number == 2), Some(3..7));
+        assert_eq!(next_merge(&segments, &|number| number == 5), None);
+        assert_eq!(next_merge(&[], &|_| false), None);
     }
 
     #[test]

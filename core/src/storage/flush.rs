@@ -1,138 +1,182 @@
 //! Writes the memtable to a segment and makes it count.
+//!
+//! A flush merges nothing: what it costs follows from the memtable, not from what is stored. See [`super::merging`].
 
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use super::blocks::{BlockBatch, BlockKey, Blocks};
-use super::compaction::merged_count;
 use super::frame::SEGMENTS_MAX;
 use super::garbage::Garbage;
 use super::manifest::Manifest;
 use super::merge::{Merge, Value};
+use super::merging::Merging;
 use super::run::{Memtable, Run};
 use super::segment::Segment;
 use super::segment_writer::SegmentWriter;
 use super::store::LogStore;
-use super::version::Version;
+use super::version::{StoreSource, Version};
 use super::{Direction, Durability, KeyRange, StorageError};
 
-/// How many blocks of old segments a flush deletes.
-const DELETES_PER_FLUSH: usize = 1024;
+/// How many blocks of old segments are deleted in the step that makes a segment count.
+const DELETES_PER_SEGMENT: usize = 1024;
 
 /// What only the one who writes needs to know.
-#[derive(Debug, Default)]
-pub(super) struct Writer {
+#[derive(Debug)]
+pub(super) struct Writer<B> {
     pub(super) next_segment: u64,
     pub(super) first_log: u64,
     pub(super) next_log: u64,
     /// The bytes of the blocks between.
     pub(super) log_bytes: usize,
     pub(super) garbage: Garbage,
+    /// The merges under way.
+    pub(super) merges: Vec<Merging<B>>,
+    /// The numbers of segments that could not be read: they are merged no more.
+    pub(super) unreadable: Vec<u64>,
 }
 
-impl Writer {
+impl<B> Writer<B> {
     /// How many blocks the log has.
     pub(super) fn log_blocks(&self) -> usize {
         usize::try_from(self.next_log - self.first_log).unwrap_or(usize::MAX)
     }
+
+    /// The number of a new segment.
+    pub(super) fn take_segment(&mut self) -> Result<u64, StorageError> {
+        let number = self.next_segment;
+        if number >= SEGMENTS_MAX {
+            return Err(StorageError::Failed("the store has used up its numbers for segments".into()));
+        }
+        self.next_segment += 1;
+        Ok(number)
+    }
+}
+
+/// A segment that is being written.
+#[derive(Debug)]
+pub(super) struct Work<B> {
+    pub(super) merge: Merge<StoreSource<B>>,
+    pub(super) segment: SegmentWriter,
+    /// Whether the merge stands on an entry that is still to be added.
+    pub(super) is_standing: bool,
+    /// Whether its blocks are put into the cache.
+    pub(super) cached: bool,
 }
 
 impl<B: Blocks> LogStore<B> {
     /// Commits `run` by writing it and the memtable below it to a segment.
     pub(super) async fn flush(
         &self,
-        writer: &mut Writer,
+        writer: &mut Writer<B>,
         version: Version,
-        run: Run,
+        run: Rc<Run>,
         durability: Durability,
     ) -> Result<(), StorageError> {
-        let version = Version { memtable: version.memtable.stacked(run), ..version };
-        let number = writer.next_segment;
-        if number >= SEGMENTS_MAX {
-            return Err(StorageError::Failed("the store has used up its numbers for segments".into()));
-        }
-        writer.next_segment += 1;
-        let mut segment = SegmentWriter::new(number);
-        let result = self.write_segment(writer, &mut segment, version, durability).await;
+        let memtable = version.memtable.stacked(run);
+        // What was just written is likely to be read; a large segment would drive out everything else.
+        let cached = memtable.bytes() <= self.options.cache_bytes / 4;
+        let everything = KeyRange::all();
+        let sources = memtable.cursors(&everything, Direction::Forward).map(StoreSource::Run).collect();
+        let merge = Merge::new(sources, Direction::Forward, !version.segments.is_empty());
+        let segment = SegmentWriter::new(writer.take_segment()?, self.options.unfiltered);
+        let mut work = Work { merge, segment, is_standing: false, cached };
+        let result = self.flush_to(writer, &mut work, &version.segments, durability).await;
         if result.is_err() {
             // Some of its blocks may stand already; the number is not used again.
-            writer.garbage.retire(Rc::new(segment.abandoned()));
+            writer.garbage.retire(Rc::new(work.segment.abandoned()));
         }
         result
     }
 
-    async fn write_segment(
+    async fn flush_to(
         &self,
-        writer: &mut Writer,
-        segment: &mut SegmentWriter,
-        version: Version,
+        writer: &mut Writer<B>,
+        work: &mut Work<B>,
+        older: &[Rc<Segment>],
         durability: Durability,
     ) -> Result<(), StorageError> {
-        let memtable_bytes = version.memtable.bytes() as u64;
-        let count = merged_count(memtable_bytes, version.segments.iter().map(Rc::as_ref));
-        let (merged, kept) = version.segments.split_at_checked(count).unwrap_or_default();
-        let bytes = memtable_bytes + merged.iter().map(|segment| segment.bytes).sum::<u64>();
-        // What was just written is likely to be read; a large merge would drive out everything else.
-        let cached = bytes <= self.options.cache_bytes as u64 / 4;
-        let sources = version.sources(&self.reader, count, KeyRange::all(), Direction::Forward, false);
-        let mut merge = Merge::new(sources, Direction::Forward, !kept.is_empty());
-        while merge.advance().await? {
-            match merge.value() {
-                Value::Tombstone => segment.add(merge.key(), None)?,
-                Value::Inline(value) => segment.add(merge.key(), Some(value))?,
-                Value::Large(value) => {
-                    let value = self.reader.large_value(value).await?;
-                    segment.add(merge.key(), Some(&value))?;
-                }
-            }
-            self.write_ready(segment, cached).await?;
+        while !self.fill(work, self.options.step_bytes).await? {
+            self.write_ready(work).await?;
         }
-        let written = segment.finish()?.map(Rc::new);
-        self.write_ready(segment, cached).await?;
-        let segments: Vec<Rc<Segment>> = written.into_iter().chain(kept.iter().cloned()).collect();
-        self.publish(writer, segment.take_ready(usize::MAX), &segments, merged, cached, durability).await?;
+        let written = work.segment.finish()?.map(Rc::new);
+        self.write_ready(work).await?;
+        let segments: Vec<Rc<Segment>> = written.into_iter().chain(older.iter().cloned()).collect();
+        let first_log = writer.next_log;
+        self.publish(writer, work, &segments, &[], first_log, durability).await?;
         self.version.replace(Version { memtable: Memtable::default(), segments: segments.into() });
+        self.due.notify(usize::MAX);
         Ok(())
     }
 
+    /// Adds entries of about `bytes` to a segment; `true` once there are no more. After an error of reading it can be
+    /// called again.
+    pub(super) async fn fill(&self, work: &mut Work<B>, bytes: usize) -> Result<bool, StorageError> {
+        let mut added = 0;
+        while added < bytes {
+            if !work.is_standing && !work.merge.advance().await? {
+                return Ok(true);
+            }
+            work.is_standing = true;
+            let (merge, segment) = (&work.merge, &mut work.segment);
+            added += merge.key().len();
+            match merge.value() {
+                Value::Tombstone => segment.add(merge.key(), None)?,
+                Value::Inline(value) => {
+                    added += value.len();
+                    segment.add(merge.key(), Some(value))?;
+                }
+                Value::Large(value) => {
+                    let value = self.reader.large_value(value).await?;
+                    added += value.len();
+                    segment.add(merge.key(), Some(&value))?;
+                }
+            }
+            work.is_standing = false;
+        }
+        Ok(false)
+    }
+
     /// Writes finished blocks of a segment that nothing refers to, and leaves what is little for the next step.
-    async fn write_ready(&self, segment: &mut SegmentWriter, cached: bool) -> Result<(), StorageError> {
-        while segment.ready_bytes() > self.options.step_bytes {
-            let puts = segment.take_ready(self.options.step_bytes);
-            self.remember(&puts, cached);
+    pub(super) async fn write_ready(&self, work: &mut Work<B>) -> Result<(), StorageError> {
+        while work.segment.ready_bytes() > self.options.step_bytes {
+            let puts = work.segment.take_ready(self.options.step_bytes);
+            self.remember(&puts, work.cached);
             // Steps are ordered: the last one, which makes the segment count, is as durable as was asked for.
             self.write(BlockBatch { puts, ..BlockBatch::default() }, Durability::Relaxed).await?;
         }
         Ok(())
     }
 
-    /// The step that makes a segment count: its last blocks and the manifest, and away with the log.
-    async fn publish(
+    /// The step that makes a segment count: its last blocks and the manifest, and away with the log before `first_log`.
+    pub(super) async fn publish(
         &self,
-        writer: &mut Writer,
-        mut puts: Vec<(BlockKey, Vec<u8>)>,
+        writer: &mut Writer<B>,
+        work: &mut Work<B>,
         segments: &[Rc<Segment>],
         merged: &[Rc<Segment>],
-        cached: bool,
+        first_log: u64,
         durability: Durability,
     ) -> Result<(), StorageError> {
-        self.remember(&puts, cached);
-        let mut deletes = writer.garbage.next(DELETES_PER_FLUSH);
+        let mut puts = work.segment.take_ready(usize::MAX);
+        self.remember(&puts, work.cached);
+        let mut deletes = writer.garbage.next(DELETES_PER_SEGMENT);
         let deleted = deletes.len();
-        deletes.extend((writer.first_log..writer.next_log).map(BlockKey::log));
+        deletes.extend((writer.first_log..first_log).map(BlockKey::log));
         let mut retired = writer.garbage.segments();
         retired.extend(merged.iter().map(|segment| segment.number));
-        let manifest = Manifest {
-            next_segment: writer.next_segment,
-            first_log: writer.next_log,
-            segments: segments.to_vec(),
-            retired,
-        };
+        // Should the engine die, what is being merged comes to nothing, and goes with those that were.
+        let unfinished = writer.merges.iter().map(|merging| merging.number);
+        retired.extend(unfinished.filter(|number| *number != work.segment.number()));
+        let segments = segments.to_vec();
+        let manifest = Manifest { next_segment: writer.next_segment, first_log, segments, retired };
         puts.push((BlockKey::MANIFEST, manifest.encode()?));
         self.write(BlockBatch { puts, deletes, guard: None }, durability).await?;
         writer.garbage.deleted(deleted);
-        writer.first_log = writer.next_log;
-        writer.log_bytes = 0;
+        if first_log > writer.first_log {
+            writer.first_log = first_log;
+            writer.log_bytes = 0;
+        }
         merged.iter().for_each(|segment| writer.garbage.retire(Rc::clone(segment)));
         Ok(())
     }

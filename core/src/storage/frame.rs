@@ -26,6 +26,8 @@ pub(super) enum BlockKind {
     Log = 4,
     /// The manifest.
     Manifest = 5,
+    /// Which keys a segment may hold.
+    Filter = 6,
 }
 
 const CHECKSUM_BYTES: usize = 4;

@@ -1,10 +1,11 @@
-//! The write-ahead log: one record for each commit that went to the memtable.
+//! The write-ahead log: one record for each commit that went to the memtable, or for several that were joined.
 //!
 //! A record holds the commit's entries in order of their keys. It is cut into parts that fit into blocks; the parts have
 //! consecutive numbers and are written in one atomic step. A suffix of the log may be lost with power, so a record whose
 //! last parts are missing at the very end was never whole and is dropped. Anything else that is missing or damaged is
 //! reported: nothing that was acknowledged is passed over in silence.
 
+use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use super::StorageError;
@@ -79,7 +80,7 @@ pub(super) async fn recover<B: Blocks>(reader: &BlockReader<B>, first: u64) -> R
             recovered.bytes += block.len();
             if record.is_whole() {
                 recovered.next += record.blocks.len() as u64;
-                recovered.memtable = recovered.memtable.with(record.decode(*key)?, true)?;
+                recovered.memtable = recovered.memtable.with(Rc::new(record.decode(*key)?), true)?;
                 record = Record::default();
             }
         }

@@ -12,7 +12,8 @@ use super::StorageError;
 use super::block::BlockCursor;
 use super::blocks::{BlockKey, Blocks};
 use super::bytes::StoredValue;
-use super::frame::BlockKind;
+use super::filter;
+use super::frame::{self, BlockKind};
 use super::merge::LargeValue;
 use super::reader::BlockReader;
 use super::segment::Segment;
@@ -28,6 +29,8 @@ struct Search {
     place: usize,
     /// The segment, counted from the newest.
     segment: usize,
+    /// Whether the segment's filter was asked.
+    is_filtered: bool,
     depth: usize,
     block: u32,
 }
@@ -93,7 +96,7 @@ pub(super) async fn get_many<B: Blocks>(
 
 impl Search {
     fn of(place: usize, number: usize, segment: &Segment) -> Self {
-        Self { place, segment: number, depth: 0, block: segment.root }
+        Self { place, segment: number, is_filtered: false, depth: 0, block: segment.root }
     }
 
     fn go_on<B: Blocks>(
@@ -103,14 +106,25 @@ impl Search {
         read: &[(BlockKey, Rc<[u8]>)],
         key: &[u8],
     ) -> Result<Outcome, StorageError> {
-        while let Some(segment) = version.segments.get(self.segment) {
-            let (name, kind) = (segment.block(self.block), segment.kind_at(self.depth));
-            let just_read = read.binary_search_by_key(&name, |(name, _)| *name).ok().and_then(|place| read.get(place));
-            let block = match just_read {
+        let at_hand =
+            |name| match read.binary_search_by_key(&name, |(name, _)| *name).ok().and_then(|place| read.get(place)) {
                 Some((_, block)) => Some(Rc::clone(block)),
                 None => reader.at_hand(name),
             };
-            let Some(block) = block else { return Ok(Outcome::Stopped(name, kind)) };
+        while let Some(segment) = version.segments.get(self.segment) {
+            if let Some(name) = segment.filter_for(reader, key).filter(|_| !self.is_filtered) {
+                let Some(block) = at_hand(name) else { return Ok(Outcome::Stopped(name, BlockKind::Filter)) };
+                self.is_filtered = true;
+                if !filter::may_hold(frame::content(name, BlockKind::Filter, &block)?, key) {
+                    match version.segments.get(self.segment + 1) {
+                        Some(older) => *self = Self::of(self.place, self.segment + 1, older),
+                        None => break,
+                    }
+                    continue;
+                }
+            }
+            let (name, kind) = (segment.block(self.block), segment.kind_at(self.depth));
+            let Some(block) = at_hand(name) else { return Ok(Outcome::Stopped(name, kind)) };
             let mut cursor = BlockCursor::new(name, kind, block)?;
             if kind == BlockKind::Index {
                 if cursor.seek_before(key, true)? {

@@ -30,7 +30,7 @@ impl Kv for MemoryKv {
     }
 
     async fn commit(&self, batch: Batch, _durability: Durability) -> Result<(), StorageError> {
-        let run = Run::from_batch(batch)?;
+        let run = Rc::new(Run::from_batch(batch)?);
         let changed = self.memtable.borrow().with(run, false)?;
         self.memtable.replace(changed);
         Ok(())
@@ -58,7 +58,7 @@ impl Snapshot for MemorySnapshot {
 
 impl Overlay for MemorySnapshot {
     fn with(&self, batch: Batch) -> Result<Self, StorageError> {
-        Ok(Self { memtable: self.memtable.with(Run::from_batch(batch)?, false)? })
+        Ok(Self { memtable: self.memtable.with(Rc::new(Run::from_batch(batch)?), false)? })
     }
 }
 

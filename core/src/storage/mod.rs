@@ -4,7 +4,8 @@
 //! implementation keeps everything in memory ([`memory`]); the log-structured one ([`store`]) needs only a place for blocks
 //! ([`blocks::Blocks`]: IndexedDB in a browser). An embedder may bring an ordered store of its own, as the server does.
 //!
-//! **There is one writer**: the database serialises commits. Readers work on snapshots and are never blocked.
+//! Commits take effect one after the other; those that are made at once may be joined. Readers work on snapshots and are never
+//! blocked.
 
 mod batch;
 mod block;
@@ -13,14 +14,17 @@ pub mod blocks_memory;
 mod bytes;
 mod cache;
 mod compaction;
+mod filter;
 mod flush;
 mod frame;
 mod garbage;
+mod joining;
 mod log;
 mod lookup;
 mod manifest;
 pub mod memory;
 mod merge;
+mod merging;
 mod reader;
 mod recovery;
 mod run;

@@ -19,13 +19,15 @@ pub(super) struct BlockReader<B> {
     pub(super) blocks: B,
     /// What the epoch block holds for as long as this store may write.
     pub(super) epoch: Vec<u8>,
+    /// The first bytes of keys that no filter is asked for.
+    pub(super) unfiltered: &'static [u8],
     cache: RefCell<BlockCache>,
 }
 
 impl<B: Blocks> BlockReader<B> {
     /// A reader of `blocks` that caches at most `cache_bytes`.
-    pub(super) fn new(blocks: B, epoch: Vec<u8>, cache_bytes: usize) -> Self {
-        Self { blocks, epoch, cache: RefCell::new(BlockCache::new(cache_bytes)) }
+    pub(super) fn new(blocks: B, epoch: Vec<u8>, cache_bytes: usize, unfiltered: &'static [u8]) -> Self {
+        Self { blocks, epoch, unfiltered, cache: RefCell::new(BlockCache::new(cache_bytes)) }
     }
 
     /// A data or index block, checked. It is kept in the cache if `cached`.
@@ -70,6 +72,21 @@ impl<B: Blocks> BlockReader<B> {
             *found = Some(block);
         }
         Ok(found.into_iter().flatten().collect())
+    }
+
+    /// As [`Self::blocks`], of which only the first is needed: if others are damaged, they are left out.
+    /// It is reported by whoever needs it.
+    pub(super) async fn block_and_more(
+        &self,
+        wanted: &[(BlockKey, BlockKind)],
+        cached: bool,
+    ) -> Result<Vec<Rc<[u8]>>, StorageError> {
+        match self.blocks(wanted, cached).await {
+            Err(StorageError::Corrupt(_)) if wanted.len() > 1 => {
+                self.blocks(wanted.get(..1).unwrap_or_default(), cached).await
+            }
+            blocks => blocks,
+        }
     }
 
     /// Puts a block that was just written into the cache.

@@ -5,13 +5,14 @@ use alloc::vec::Vec;
 use super::blocks::{BlockBatch, BlockKey, Blocks};
 use super::flush::Writer;
 use super::frame::{SEGMENT_BLOCKS_MAX, SEGMENTS_MAX, corrupt, segment_block, segment_of};
+use super::garbage::Garbage;
 use super::manifest::Manifest;
 use super::reader::BlockReader;
 use super::version::Version;
 use super::{Durability, StorageError, log};
 
 /// The state that the blocks hold.
-pub(super) async fn recover<B: Blocks>(reader: &BlockReader<B>) -> Result<(Version, Writer), StorageError> {
+pub(super) async fn recover<B: Blocks>(reader: &BlockReader<B>) -> Result<(Version, Writer<B>), StorageError> {
     // A store that this build cannot read is left to who can: it is not taken over.
     read_manifest(reader).await?;
     let epoch = (BlockKey::epoch(), reader.epoch.clone());
@@ -32,7 +33,9 @@ pub(super) async fn recover<B: Blocks>(reader: &BlockReader<B>) -> Result<(Versi
         first_log: manifest.first_log,
         next_log: recovered.next,
         log_bytes: recovered.bytes,
-        ..Writer::default()
+        garbage: Garbage::default(),
+        merges: Vec::new(),
+        unreadable: Vec::new(),
     };
     collect_orphans(reader, &manifest, &mut writer).await?;
     Ok((Version { memtable: recovered.memtable, segments: manifest.segments.into() }, writer))
@@ -55,12 +58,12 @@ async fn create<B: Blocks>(reader: &BlockReader<B>) -> Result<Manifest, StorageE
     Ok(manifest)
 }
 
-/// Finds the blocks that nothing refers to: those of segments that were merged away, and those of a segment that was not
+/// Finds the blocks that nothing refers to: those of segments that were merged away, and those of segments that were not
 /// finished. They are deleted bit by bit with later commits.
 async fn collect_orphans<B: Blocks>(
     reader: &BlockReader<B>,
     manifest: &Manifest,
-    writer: &mut Writer,
+    writer: &mut Writer<B>,
 ) -> Result<(), StorageError> {
     for segment in &manifest.retired {
         let (first, last) = (segment_block(*segment, 0), segment_block(*segment, SEGMENT_BLOCKS_MAX - 1));

@@ -30,7 +30,7 @@ impl Run {
     }
 
     /// Merges runs, newest first, into one.
-    fn merged(runs: &[Rc<Self>], tombstones_kept: bool) -> Result<Self, StorageError> {
+    pub(super) fn merged(runs: &[Rc<Self>], tombstones_kept: bool) -> Result<Self, StorageError> {
         let mut merged = Self {
             arena: Vec::with_capacity(runs.iter().map(|run| run.arena.len()).sum()),
             spans: Vec::with_capacity(runs.iter().map(|run| run.spans.len()).sum()),
@@ -117,9 +117,9 @@ pub(super) struct Memtable {
 impl Memtable {
     /// The memtable after one more commit. Where nothing older stands below the memtable, `tombstones_kept` is `false`
     /// and a deletion vanishes once it reaches the oldest run.
-    pub(super) fn with(&self, run: Run, tombstones_kept: bool) -> Result<Self, StorageError> {
+    pub(super) fn with(&self, run: Rc<Run>, tombstones_kept: bool) -> Result<Self, StorageError> {
         let mut bytes = run.bytes();
-        let mut merging = Vec::from([Rc::new(run)]);
+        let mut merging = Vec::from([run]);
         let mut older = self.runs.iter();
         for run in older.as_slice().iter().take_while(|run| {
             let similar = run.bytes() <= bytes.saturating_mul(2);
@@ -137,8 +137,8 @@ impl Memtable {
     }
 
     /// The memtable after one more commit, not merged: for one that is about to be written to a segment.
-    pub(super) fn stacked(&self, run: Run) -> Self {
-        Self { runs: core::iter::once(Rc::new(run)).chain(self.runs.iter().cloned()).collect() }
+    pub(super) fn stacked(&self, run: Rc<Run>) -> Self {
+        Self { runs: core::iter::once(run).chain(self.runs.iter().cloned()).collect() }
     }
 
     /// What the memtable says of `key`, as [`Run::get`].

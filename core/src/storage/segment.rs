@@ -2,7 +2,7 @@
 //!
 //! The writer fills data blocks; where one begins is noted in an index block, and where an index block begins in one of
 //! the next level, until a single block, the root, stands over all. So a segment opens without reading anything, and a
-//! search reads one block of each level.
+//! search reads one block of each level; before that it asks the segment's filter.
 
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
@@ -11,7 +11,8 @@ use alloc::vec::Vec;
 use super::block::BlockCursor;
 use super::blocks::{BlockKey, Blocks};
 use super::bytes::StoredValue;
-use super::frame::{BlockKind, segment_block};
+use super::filter;
+use super::frame::{self, BlockKind, segment_block};
 use super::merge::{LargeValue, Source, Step, Value};
 use super::reader::BlockReader;
 use super::{Direction, KeyRange, StorageError};
@@ -51,12 +52,29 @@ impl Segment {
         LargeValue { segment: self.number, first_block, bytes }
     }
 
+    /// The block of the filter that tells of `key`, if one does. They stand behind the root.
+    pub(super) fn filter_for<B: Blocks>(&self, reader: &BlockReader<B>, key: &[u8]) -> Option<BlockKey> {
+        let count = self.blocks.saturating_sub(self.root).saturating_sub(1);
+        let is_asked = count > 0 && !filter::is_left_out(reader.unfiltered, key);
+        is_asked.then(|| self.block(self.root + 1 + filter::block_of(key, count)))
+    }
+
     /// What the segment says of `key`: nothing, that it is deleted (`Some(None)`), or its value.
     pub(super) async fn get<B: Blocks>(
         &self,
         reader: &BlockReader<B>,
         key: &[u8],
     ) -> Result<Option<Option<Vec<u8>>>, StorageError> {
+        if let Some(name) = self.filter_for(reader, key) {
+            let root = (self.block(self.root), self.kind_at(0));
+            // The root is going to be needed with every key that is here.
+            let blocks = reader.block_and_more(&[(name, BlockKind::Filter), root], true).await?;
+            if let Some(block) = blocks.first()
+                && !filter::may_hold(frame::content(name, BlockKind::Filter, block)?, key)
+            {
+                return Ok(None);
+            }
+        }
         let mut block = self.root;
         let mut parent = None;
         for depth in 0..self.height as usize {
@@ -100,7 +118,7 @@ impl Segment {
                 wanted.push((self.block(next.child()?), kind));
             }
         }
-        reader.blocks(&wanted, true).await?.into_iter().next().ok_or(StorageError::Closed)
+        reader.block_and_more(&wanted, true).await?.into_iter().next().ok_or(StorageError::Closed)
     }
 }
 
@@ -164,7 +182,7 @@ impl<B: Blocks> SegmentCursor<B> {
         }
         let wanted = self.next_blocks(block)?;
         let names: Vec<_> = wanted.iter().map(|block| (self.segment.block(*block), kind)).collect();
-        let found = self.reader.blocks(&names, self.cached).await?;
+        let found = self.reader.block_and_more(&names, self.cached).await?;
         self.read_ahead = (self.read_ahead * 2).min(READ_AHEAD_MAX);
         self.ahead = wanted.into_iter().zip(found).collect();
         self.ahead.pop_front().map(|(_, block)| block).ok_or(StorageError::Closed)

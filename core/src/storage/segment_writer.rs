@@ -9,6 +9,7 @@ use super::StorageError;
 use super::block::BlockBuilder;
 use super::blocks::BlockKey;
 use super::bytes::{NewValue, shared_prefix, write_number};
+use super::filter::FilterBuilder;
 use super::frame::{self, BlockKind, CONTENT_BYTES_MAX, FRAME_BYTES, SEGMENT_BLOCKS_MAX, segment_block};
 use super::segment::Segment;
 
@@ -23,6 +24,7 @@ pub(super) struct SegmentWriter {
     bytes: u64,
     /// The data block in work, and above it the index block in work of each level.
     levels: Vec<Level>,
+    filter: FilterBuilder,
     ready: VecDeque<(BlockKey, Vec<u8>)>,
     ready_bytes: usize,
 }
@@ -41,14 +43,21 @@ impl Level {
 }
 
 impl SegmentWriter {
-    /// A writer of the segment with this number.
-    pub(super) fn new(number: u64) -> Self {
+    /// A writer of the segment with this number, whose filter leaves out keys with these first bytes.
+    pub(super) fn new(number: u64, unfiltered: &'static [u8]) -> Self {
         let levels = Vec::from([Level::new(BlockKind::Data)]);
-        Self { number, blocks: 0, bytes: 0, levels, ready: VecDeque::new(), ready_bytes: 0 }
+        let filter = FilterBuilder::new(unfiltered);
+        Self { number, blocks: 0, bytes: 0, levels, filter, ready: VecDeque::new(), ready_bytes: 0 }
+    }
+
+    /// The segment's number.
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Adds an entry; keys must ascend.
     pub(super) fn add(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), StorageError> {
+        self.filter.add(key);
         match value {
             None => self.insert(0, key, NewValue::Tombstone),
             Some(value) if value.len() <= INLINE_BYTES_MAX => self.insert(0, key, NewValue::Inline(value)),
@@ -76,11 +85,26 @@ impl SegmentWriter {
             let root = self.close(depth)?;
             depth += 1;
             if depth == self.levels.len() {
+                // A single block answers for itself.
+                if depth > 1 {
+                    self.write_filter()?;
+                }
                 let (blocks, bytes) = (self.blocks, self.bytes);
                 return Ok(Some(Segment { number: self.number, root, height: depth as u32, blocks, bytes }));
             }
             self.note(depth, root)?;
         }
+    }
+
+    /// The filter's blocks stand behind the root.
+    fn write_filter(&mut self) -> Result<(), StorageError> {
+        for content in self.filter.finish() {
+            let (_, key) = self.take_number()?;
+            let mut block = frame::begin(BlockKind::Filter, content.len() + FRAME_BYTES);
+            block.extend_from_slice(&content);
+            self.hand_out(key, frame::seal(key, block));
+        }
+        Ok(())
     }
 
     /// The blocks that may have been written, if the segment is given up.

@@ -1,9 +1,9 @@
 //! The log-structured store: an ordered [`Kv`] over [`Blocks`].
 //!
 //! A small commit is one log record and a run in the memtable. Once the memtable is full, or for a large commit, all of it
-//! is written to a segment, together with older segments if they have become many. The segment's blocks are written first;
-//! nothing refers to them until one last step writes the manifest and deletes the log records that it covers. What is in
-//! memory changes only after the platform has acknowledged that step.
+//! is written to a segment. The segment's blocks are written first; nothing refers to them until one last step writes the
+//! manifest and deletes the log records that it covers. What is in memory changes only after the platform has acknowledged
+//! that step. Commits that wait for one another become one (`joining.rs`); segments are merged beside them (`merging.rs`).
 //!
 //! **Who opens the store takes it over**: it writes a fresh epoch, and every commit of whoever had it before is refused by
 //! the platform. A commit that is dropped while it runs leaves its effect unknown, and the store takes no more.
@@ -13,9 +13,11 @@ use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 
 use async_lock::Mutex;
+use event_listener::Event;
 
 use super::blocks::{BlockBatch, BlockKey, Blocks};
 use super::flush::Writer;
+use super::joining::Waiting;
 use super::merge::{LargeValue, Merge, Value};
 use super::reader::BlockReader;
 use super::run::Run;
@@ -45,6 +47,8 @@ pub struct StoreOptions {
     pub log_blocks_max: usize,
     /// About how many bytes of a segment are written in one step of the platform.
     pub step_bytes: usize,
+    /// The first bytes of keys that are walked over and not looked up one by one: the filters of segments leave them out.
+    pub unfiltered: &'static [u8],
 }
 
 impl StoreOptions {
@@ -58,6 +62,7 @@ impl StoreOptions {
             logged_batch_bytes_max: 256 * 1024,
             log_blocks_max: 1024,
             step_bytes: 512 * 1024,
+            unfiltered: &[],
         }
     }
 }
@@ -68,9 +73,15 @@ pub struct LogStore<B> {
     pub(super) reader: Rc<BlockReader<B>>,
     pub(super) options: StoreOptions,
     pub(super) version: RefCell<Version>,
-    writer: Mutex<Writer>,
+    pub(super) writer: Mutex<Writer<B>>,
+    /// Held by the slice of a merge that is at work.
+    pub(super) slice: Mutex<()>,
+    /// The commits that wait for the writer.
+    pub(super) waiting: RefCell<Vec<Rc<Waiting>>>,
+    /// Notified when there is something to merge or to delete.
+    pub(super) due: Event,
     /// A commit is running, or was dropped while it ran.
-    is_unsettled: Cell<bool>,
+    pub(super) is_unsettled: Cell<bool>,
     is_closed: Cell<bool>,
 }
 
@@ -78,13 +89,16 @@ impl<B: Blocks> LogStore<B> {
     /// Opens the store in `blocks`, which may be empty, and takes it over from whoever had it open. Reads the manifest and
     /// the tail of the log.
     pub async fn open(blocks: B, options: StoreOptions) -> Result<Self, StorageError> {
-        let reader = BlockReader::new(blocks, options.epoch.to_vec(), options.cache_bytes);
+        let reader = BlockReader::new(blocks, options.epoch.to_vec(), options.cache_bytes, options.unfiltered);
         let (version, writer) = recovery::recover(&reader).await?;
         Ok(Self {
             reader: Rc::new(reader),
             options,
             version: RefCell::new(version),
             writer: Mutex::new(writer),
+            slice: Mutex::new(()),
+            waiting: RefCell::default(),
+            due: Event::new(),
             is_unsettled: Cell::new(false),
             is_closed: Cell::new(false),
         })
@@ -114,10 +128,24 @@ impl<B: Blocks> LogStore<B> {
         self.reader.blocks.commit(batch, durability).await
     }
 
-    async fn apply(
+    /// Refuses to go on where the store is closed, or it is not known what became of a commit.
+    pub(super) fn check_open(&self) -> Result<(), StorageError> {
+        if self.is_closed.get() || self.is_unsettled.get() { Err(StorageError::Closed) } else { Ok(()) }
+    }
+
+    /// A step that changes what is in memory has come to its end.
+    pub(super) fn settle(&self, result: &Result<(), StorageError>) {
+        self.is_unsettled.set(false);
+        if *result == Err(StorageError::Closed) {
+            self.is_closed.set(true);
+        }
+    }
+
+    /// Commits what one batch or several changed, as one step.
+    pub(super) async fn apply(
         &self,
-        writer: &mut Writer,
-        run: Run,
+        writer: &mut Writer<B>,
+        run: Rc<Run>,
         batch_bytes: usize,
         durability: Durability,
     ) -> Result<(), StorageError> {
@@ -155,23 +183,7 @@ impl<B: Blocks> Kv for LogStore<B> {
     }
 
     async fn commit(&self, batch: Batch, durability: Durability) -> Result<(), StorageError> {
-        let mut writer = self.writer.lock().await;
-        if self.is_closed.get() || self.is_unsettled.get() {
-            return Err(StorageError::Closed);
-        }
-        // An empty batch has nothing to store, but a strict one still makes what came before it durable.
-        if batch.is_empty() && durability == Durability::Relaxed {
-            return Ok(());
-        }
-        let batch_bytes = batch.bytes();
-        let run = Run::from_batch(batch)?;
-        self.is_unsettled.set(true);
-        let result = self.apply(&mut writer, run, batch_bytes, durability).await;
-        self.is_unsettled.set(false);
-        if result == Err(StorageError::Closed) {
-            self.is_closed.set(true);
-        }
-        result
+        self.commit_joined(batch, durability).await
     }
 }
 
@@ -200,7 +212,7 @@ impl<B: Blocks> Snapshot for LogSnapshot<B> {
     }
 
     fn range(&self, range: KeyRange, direction: Direction) -> Result<LogCursor<B>, StorageError> {
-        let sources = self.version.sources(&self.reader, usize::MAX, range, direction, true);
+        let sources = self.version.sources(&self.reader, range, direction, true);
         let merge = Merge::new(sources, direction, false);
         Ok(LogCursor { reader: Rc::clone(&self.reader), merge, unloaded: None, large: None })
     }
@@ -208,7 +220,7 @@ impl<B: Blocks> Snapshot for LogSnapshot<B> {
 
 impl<B: Blocks> Overlay for LogSnapshot<B> {
     fn with(&self, batch: Batch) -> Result<Self, StorageError> {
-        let memtable = self.version.memtable.with(Run::from_batch(batch)?, true)?;
+        let memtable = self.version.memtable.with(Rc::new(Run::from_batch(batch)?), true)?;
         let version = Version { memtable, segments: Rc::clone(&self.version.segments) };
         Ok(Self { reader: Rc::clone(&self.reader), version })
     }

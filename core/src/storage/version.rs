@@ -35,18 +35,17 @@ impl Version {
         Ok(None)
     }
 
-    /// Cursors over the memtable and the newest `segments`, newest first.
+    /// Cursors over the memtable and the segments, newest first.
     pub(super) fn sources<B: Blocks>(
         &self,
         reader: &Rc<BlockReader<B>>,
-        segments: usize,
         range: KeyRange,
         direction: Direction,
         cached: bool,
     ) -> Vec<StoreSource<B>> {
         let mut sources: Vec<StoreSource<B>> = self.memtable.cursors(&range, direction).map(StoreSource::Run).collect();
         let range = Rc::new(range);
-        sources.extend(self.segments.iter().take(segments).map(|segment| {
+        sources.extend(self.segments.iter().map(|segment| {
             let (reader, segment, range) = (Rc::clone(reader), Rc::clone(segment), Rc::clone(&range));
             StoreSource::Segment(SegmentCursor::new(reader, segment, range, direction, cached))
         }));

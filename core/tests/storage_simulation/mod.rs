@@ -11,6 +11,12 @@ use std::task::{Context, Poll, Waker};
 use firkin_core::storage::blocks::{BLOCK_BYTES_MAX, BlockBatch, BlockKey, Blocks};
 use firkin_core::storage::{Durability, StorageError};
 
+/// The first seed to run and how many; `FIRKIN_FIRST_SEED` and `FIRKIN_SEEDS` say otherwise than 0 and `usual`.
+pub fn seeds(usual: u64) -> (u64, u64) {
+    let number = |name, usual| std::env::var(name).map_or(usual, |number| number.parse().unwrap());
+    (number("FIRKIN_FIRST_SEED", 0), number("FIRKIN_SEEDS", usual))
+}
+
 /// Random numbers from a seed (SplitMix64).
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
@@ -45,27 +51,36 @@ pub struct Faults {
     pub hang: u64,
 }
 
+/// Blocks are shared by all states of a disk: copying them would cost more than all else.
+type Disk = BTreeMap<BlockKey, Rc<Vec<u8>>>;
+
+#[derive(Debug)]
+struct Step {
+    puts: Vec<(BlockKey, Rc<Vec<u8>>)>,
+    deletes: Vec<BlockKey>,
+}
+
 #[derive(Debug)]
 struct State {
     dice: Dice,
     faults: Faults,
     is_dead: bool,
     /// What is there as long as the power is.
-    current: BTreeMap<BlockKey, Vec<u8>>,
+    current: Disk,
     /// What survives without power for certain.
-    synced: BTreeMap<BlockKey, Vec<u8>>,
-    unsynced: Vec<BlockBatch>,
+    synced: Disk,
+    unsynced: Vec<Step>,
 }
 
 /// Blocks on such a disk. Clones share it.
 #[derive(Clone, Debug)]
 pub struct FaultyBlocks(Rc<RefCell<State>>);
 
-fn apply(blocks: &mut BTreeMap<BlockKey, Vec<u8>>, batch: &BlockBatch) {
-    for key in &batch.deletes {
+fn apply(blocks: &mut Disk, step: &Step) {
+    for key in &step.deletes {
         blocks.remove(key);
     }
-    blocks.extend(batch.puts.iter().cloned());
+    blocks.extend(step.puts.iter().cloned());
 }
 
 impl State {
@@ -73,9 +88,15 @@ impl State {
         odds > 0 && self.dice.once_in(odds)
     }
 
+    fn holds(&self, key: &BlockKey, bytes: &[u8]) -> bool {
+        self.current.get(key).is_some_and(|block| block.as_slice() == bytes)
+    }
+
     fn take(&mut self, batch: &BlockBatch, durability: Durability) {
-        apply(&mut self.current, batch);
-        self.unsynced.push(batch.clone());
+        let puts = batch.puts.iter().map(|(key, block)| (*key, Rc::new(block.clone()))).collect();
+        let step = Step { puts, deletes: batch.deletes.clone() };
+        apply(&mut self.current, &step);
+        self.unsynced.push(step);
         if durability == Durability::Strict {
             self.unsynced.clear();
             self.synced = self.current.clone();
@@ -86,7 +107,7 @@ impl State {
 impl FaultyBlocks {
     pub fn new(seed: u64) -> Self {
         let (dice, faults) = (Dice::new(seed), Faults::default());
-        let (current, synced, unsynced) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let (current, synced, unsynced) = (Disk::new(), Disk::new(), Vec::new());
         Self(Rc::new(RefCell::new(State { dice, faults, is_dead: false, current, synced, unsynced })))
     }
 
@@ -143,7 +164,7 @@ impl Blocks for FaultyBlocks {
         if state.strikes(odds) {
             return Err(StorageError::Failed("the disk would not read".into()));
         }
-        Ok(keys.iter().map(|key| state.current.get(key).cloned()).collect())
+        Ok(keys.iter().map(|key| state.current.get(key).map(|block| block.to_vec())).collect())
     }
 
     async fn keys(&self, first: BlockKey, last: BlockKey) -> Result<Vec<BlockKey>, StorageError> {
@@ -158,11 +179,11 @@ impl Blocks for FaultyBlocks {
             let faults = state.faults;
             if state.is_dead || state.strikes(faults.crash) {
                 let lands = !state.is_dead && state.dice.once_in(2);
-                if lands && batch.guard.as_ref().is_none_or(|(key, bytes)| state.current.get(key) == Some(bytes)) {
+                if lands && batch.guard.as_ref().is_none_or(|(key, bytes)| state.holds(key, bytes)) {
                     state.take(&batch, Durability::Relaxed);
                 }
                 state.is_dead = true;
-            } else if batch.guard.as_ref().is_some_and(|(key, bytes)| state.current.get(key) != Some(bytes)) {
+            } else if batch.guard.as_ref().is_some_and(|(key, bytes)| !state.holds(key, bytes)) {
                 return Err(StorageError::Fenced);
             } else if state.strikes(faults.refused_step) {
                 return Err(StorageError::QuotaExceeded);

@@ -58,7 +58,7 @@ impl<K: Kv<Snapshot: Overlay>> Database<K> {
         if let Some(staged) =
             edits.stage(&now, &self.index, state, self.options.revs_limit, self.subscribers.gather()).await?
         {
-            self.commit_staged(staged, options.durability, options.request.map(Record::of)).await?;
+            self.commit_staged(staged, options.durability, options.request.map(Record::of).as_slice()).await?;
         }
         Ok(rows)
     }
