@@ -32,6 +32,7 @@ type PagePort = Port<FromPage, ToPage>
 interface ConnectionEvents {
   changed: { last_seq: string }
   leader: { leading: boolean }
+  outdated: { version: string; own: string }
   closed: { reason: string }
   progress: Progress
   replication: EngineProgress

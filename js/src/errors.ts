@@ -50,6 +50,7 @@ export const conflict = named(409, 'conflict')
 export const missingId = named(412, 'missing_id')
 export const storageFailed = named(500, 'storage_failed')
 export const closed = named(503, 'closed')
+export const outdated = named(503, 'outdated')
 export const networkFailed = named(0, 'network_failed')
 
 /** What the caller of `signal` is told. */

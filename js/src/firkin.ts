@@ -68,6 +68,8 @@ export interface DatabaseEvents {
   changed: { last_seq: string }
   /** This instance runs the engine from now on (`leading`), or another does. */
   leader: { leading: boolean }
+  /** Another tab has a newer version of the library: this page should be loaded again. */
+  outdated: { version: string; own: string }
   /** The database can no longer be used: it was closed, destroyed or lost. */
   closed: { reason: string }
 }
@@ -96,6 +98,7 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
     this.ready = this.#connection.opened
     this.#connection.on('changed', (detail) => this.emit('changed', detail))
     this.#connection.on('leader', (detail) => this.emit('leader', detail))
+    this.#connection.on('outdated', (detail) => this.emit('outdated', detail))
     this.#connection.on('progress', (detail) => this.emit('progress', detail))
     this.#connection.on('closed', (detail) => this.emit('closed', detail))
     const replicate = (direction: Direction) => (peer: Peer, asked?: ReplicationOptions) =>

@@ -5,12 +5,14 @@
 // long as it lives, under its mailbox's name: who waits for that lock learns of its end, however it came.
 
 import type { EventMessage, Request, Response } from './messages.js'
+import type { Build } from './version.js'
 
 /** What is told to all members of a database. */
 export type Notice =
-  | { type: 'whoLeads' }
+  /** A member is there, and asks. */
+  | ({ type: 'whoLeads' } & Build)
   /** This member runs the engine from now on, for a term of this name, with the app's logic from this URL. */
-  | { type: 'leads'; leader: string; term: string; logic?: string }
+  | ({ type: 'leads'; leader: string; term: string; logic?: string } & Build)
   /** The leader of this term serves no more. */
   | { type: 'leaves'; term: string }
   /** The leader's database is gone, for all. */

@@ -9,19 +9,22 @@
 
 import { Backlog } from './backlog.js'
 import { encode } from './encode.js'
-import { reportOf, storageFailed } from './errors.js'
+import { outdated, reportOf, storageFailed } from './errors.js'
 import { destroyDatabase, Leader } from './leader.js'
 import { checkOrigin, type StartThread } from './logic.js'
 import { type Letter, Mail, type Notice } from './mail.js'
 import type { Call, EngineOptions, FromPage, Outcome, Request, Response, ToPage } from './messages.js'
 import type { Port } from './port.js'
 import { Pulse } from './pulse.js'
+import { type Build, isNewer, PROTOCOL, VERSION } from './version.js'
 
 /** The name by which a member of a database in memory is its own client. */
 const OWN = 'own'
 
 /** How long a leader that leaves still tells others that it serves no more: letters on their way arrive within it. */
 const FAREWELL_MS = 20
+
+const BUILD: Build = { version: VERSION, protocol: PROTOCOL }
 
 /** What a member has for as long as it leads. */
 interface Reign {
@@ -54,6 +57,8 @@ export class Member {
   #waiting = new AbortController()
   /** Called once it has its turn, which it takes from another. */
   #stealing: (() => void) | undefined
+  /** The newer versions of the library that were met. */
+  readonly #newer = new Set<string>()
   /** Settles once a leader that has slept knows whether it leads still. */
   #waking: Promise<unknown> | undefined
   #opened = false
@@ -92,7 +97,7 @@ export class Member {
         () => this.#wake(),
       )
       const turn = this.#takeTurns()
-      this.#mail.notify({ type: 'whoLeads' })
+      this.#mail.notify({ type: 'whoLeads', ...BUILD })
       await turn
     } catch (error) {
       if (!this.#ending.signal.aborted) this.#fail(error)
@@ -201,7 +206,7 @@ export class Member {
     this.#reign = undefined
     this.#pulse?.follow()
     if (this.#followed?.term === term) this.#follow(undefined)
-    this.#mail?.notify({ type: 'whoLeads' })
+    this.#mail?.notify({ type: 'whoLeads', ...BUILD })
     engine.leave().catch(() => {})
   }
 
@@ -220,18 +225,46 @@ export class Member {
 
   #noticed(notice: Notice): void {
     const leads = this.#reign !== undefined
+    if (notice.type === 'whoLeads' || notice.type === 'leads') this.#met(notice)
     if (notice.type === 'event') this.#page.post(notice)
     else if (notice.type === 'destroyed') void this.#destroyedByOther()
+    else if (this.#failed) return
     else if (notice.type === 'whoLeads' && leads) this.#announce()
-    else if (notice.type === 'leads') this.#led(notice)
+    else if (notice.type === 'leads' && notice.protocol === PROTOCOL) this.#led(notice)
     else if (notice.type === 'leaves' && notice.term === this.#followed?.term) this.#follow(undefined)
+  }
+
+  /** Tells the page of a newer build in another tab. One that understands this one no more takes its place. */
+  #met(other: Build): void {
+    if (!isNewer(other)) return
+    const { version } = other
+    if (!this.#newer.has(version)) {
+      this.#newer.add(version)
+      this.#page.post({ type: 'event', name: 'outdated', json: JSON.stringify({ version, own: VERSION }) })
+    }
+    if (other.protocol !== PROTOCOL && !this.#failed && !this.#ending.signal.aborted) void this.#giveWay(version)
+  }
+
+  /** Leaves the database to a newer build, once what it is in the middle of is done. */
+  async #giveWay(version: string): Promise<void> {
+    this.#failed = true
+    if (this.#reign === undefined) {
+      this.#waiting.abort()
+    } else {
+      this.#mail?.notify({ type: 'leaves', term: this.#reign.term })
+      await this.#reign.engine.leave().catch(() => {})
+      this.#deposed.abort()
+    }
+    this.#fail(
+      outdated(`another tab has version ${version} of the library, which this one, ${VERSION}, is too old for`),
+    )
   }
 
   #announce(): void {
     const { logic } = this.#options
     const more = logic === undefined ? {} : { logic }
     if (this.#mail === undefined || this.#reign === undefined) return
-    this.#mail.notify({ type: 'leads', leader: this.#mail.member, term: this.#reign.term, ...more })
+    this.#mail.notify({ type: 'leads', leader: this.#mail.member, term: this.#reign.term, ...more, ...BUILD })
   }
 
   #led({ leader, term, logic }: Extract<Notice, { type: 'leads' }>): void {

@@ -8,8 +8,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { launchProfile, openPage } from '../support/browser.mjs'
 import { serveStatic } from '../support/static-server.mjs'
 
-/** Sets up what `profile.open()` needs before the tests of a file; `added` as in static-server.mjs. */
-export function useProfile(added = {}) {
+/** Sets up what `profile.open()` needs before the tests of a file; `added` and `more` as in static-server.mjs. */
+export function useProfile(added = {}, more = {}) {
   const profile = { folder: '', origin: '', context: undefined }
   /** A page in which `window.Firkin` is the library. */
   profile.open = async () => {
@@ -34,7 +34,7 @@ export function useProfile(added = {}) {
   before(() => started)
   async function start() {
     profile.folder = await mkdtemp(join(tmpdir(), 'firkin-profile-'))
-    const { origin, stop } = await serveStatic(added)
+    const { origin, stop } = await serveStatic(added, more)
     Object.assign(profile, { origin, stop, context: await launchProfile(profile.folder) })
   }
   after(async () => {

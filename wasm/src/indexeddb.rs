@@ -416,7 +416,13 @@ fn storage_error(error: &JsValue) -> StorageError {
         // A transaction on a connection that is closing.
         "InvalidStateError" => StorageError::Closed,
         "SecurityError" => StorageError::Failed("access to IndexedDB is denied here".into()),
-        "VersionError" => StorageError::Failed("the database was laid out by a newer version of the library".into()),
+        "VersionError" => {
+            // Browsers say both versions, for people. The greater is the one that is there.
+            let message = js::text(error, "message");
+            let numbers = message.split(|character: char| !character.is_ascii_digit());
+            let found = numbers.filter_map(|digits| digits.parse().ok()).max().unwrap_or(0);
+            StorageError::FormatTooNew { found: found.max(LAYOUT_VERSION + 1), supported: LAYOUT_VERSION }
+        }
         _ => StorageError::Failed(js::describe(error)),
     }
 }
