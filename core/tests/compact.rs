@@ -5,7 +5,9 @@ mod common;
 
 use common::{Seeded, content, get, put, replicate, stored};
 use firkin_core::database::{Compaction, Database, GetOptions, Options};
+use firkin_core::document::keys;
 use firkin_core::storage::memory::MemoryKv;
+use firkin_core::storage::{Batch, Cursor, Direction, Durability, KeyRange, Kv, Snapshot, StorageError};
 use pollster::block_on;
 use serde_json::{Value, json};
 
@@ -166,4 +168,28 @@ fn body_that_comes_again_after_it_was_dropped_goes_again() {
     block_on(database.compact()).unwrap();
     assert_eq!(bodies(&database, "d"), ["3-e"]);
     assert_eq!(stored(&database, b"u").len(), 1);
+}
+
+#[test]
+fn damaged_length_of_a_content_neither_deletes_without_end_nor_overflows() {
+    let database = open();
+    let attachment = |data: &str| json!({ "x": { "content_type": "text/plain", "data": data } });
+    let mut last = String::new();
+    for (id, data) in [("a", "MA=="), ("b", "MQ==")] {
+        last = put(&database, &json!({ "_id": id, "_attachments": attachment(data) })).unwrap();
+    }
+    let mut records =
+        database.kv().snapshot().unwrap().range(KeyRange::prefix(keys::contents()), Direction::Forward).unwrap();
+    let mut damage = Batch::new();
+    while block_on(records.advance()).unwrap() {
+        let mut record = records.value().to_vec();
+        record[12..20].fill(0xff);
+        damage.put(records.key(), &record);
+    }
+    block_on(database.kv().commit(damage, Durability::Relaxed)).unwrap();
+    let compacted = block_on(database.compact()).unwrap();
+    assert_eq!((compacted.contents_kept, compacted.contents_kept_bytes), (2, u64::MAX));
+    put(&database, &json!({ "_id": "b", "_rev": last })).unwrap();
+    let refused = block_on(database.compact()).unwrap_err();
+    assert!(matches!(refused, StorageError::Corrupt(_)), "{refused}");
 }

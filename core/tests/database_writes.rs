@@ -369,3 +369,16 @@ fn strings_that_go_on_with_a_zero_are_other_strings() {
     assert_eq!(ids(json!({ "$gt": "a\u{0}" })), ["2", "3"]);
     assert_eq!(ids(json!({ "$in": ["a", "b"] })), ["1", "3"]);
 }
+
+#[test]
+fn what_is_too_deep_or_not_unicode_is_told_so() {
+    use firkin_core::document::Document;
+    let reason = |text: &str| Document::parse(text.as_bytes(), 1 << 20).unwrap_err().report();
+    let deep = format!("{{\"_id\":\"a\",\"n\":{}1{}}}", "[".repeat(200), "]".repeat(200));
+    let told = reason(&deep);
+    assert_eq!((told.status, told.name), (400, "bad_request"));
+    assert_eq!(told.reason, "The document is nested too deep: at most 127 levels are taken");
+    let told = reason("{\"_id\":\"a\",\"n\":\"\\udc00\"}");
+    assert!(told.reason.contains("surrogate"), "{}", told.reason);
+    assert_eq!(reason("{").reason, "invalid UTF-8 JSON");
+}

@@ -195,11 +195,26 @@ fn shapes_that_cannot_be_are_refused_with_an_error_of_their_own() {
         (json!({ "_id": "b", "rename": "c" }), keep),
         (json!({ "_id": "b", "break": r#"{"_id":"b","_rev":"1-a"}"# }), keep),
         (json!({ "_id": "a", "_rev": rev, "break": r#"{"_id":"a"}"# }), keep),
-        (json!({ "_id": "b", "break": r#"{"n":1}"# }), (412, "missing_id", "The document has no _id")),
-        (json!({ "_id": "b", "break": "[1]" }), (400, "bad_request", "Document must be a JSON object")),
+        (
+            json!({ "_id": "b", "break": r#"{"n":1}"# }),
+            (500, "logic_failed", "onWrite returned what cannot be stored: The document has no _id"),
+        ),
+        (
+            json!({ "_id": "b", "break": "[1]" }),
+            (500, "logic_failed", "onWrite returned what cannot be stored: Document must be a JSON object"),
+        ),
         (
             json!({ "_id": "b", "break": r#"{"_id":"b","_odd":1}"# }),
-            (400, "doc_validation", "Bad special document member: _odd"),
+            (500, "logic_failed", "onWrite returned what cannot be stored: Bad special document member: _odd"),
+        ),
+        (
+            json!({ "_id": "b", "break": r#"{"_id":"b","n":"\ud800"}"# }),
+            (
+                500,
+                "logic_failed",
+                "onWrite returned what cannot be stored: The document is not Unicode: \
+                 half of a surrogate pair stands alone before byte 22",
+            ),
         ),
     ];
     for (document, expected) in cases {

@@ -124,3 +124,52 @@ fn queries_read_what_their_answers_need() {
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
+
+/// Selectors of many parts.
+fn long_selectors() -> Vec<Value> {
+    let each = |count: usize, part: &dyn Fn(usize) -> Value| Value::Array((0..count).map(part).collect());
+    vec![
+        json!({ "$nor": each(3000, &|i| json!({ "a": i + 1000 })) }),
+        json!({ "$and": each(10_000, &|i| json!({ "a": { "$ne": i } })) }),
+        json!({ "$not": { "$and": each(1000, &|i| json!({ "a": { "$gt": i } })) } }),
+        json!({ "$or": each(1000, &|i| json!({ "a": { "$lt": i + 1 } })) }),
+        json!({ "$or": each(1000, &|i| json!({ "$or": [{ "a": { "$gte": i } }, { "b": { "$gt": i } }] })) }),
+        json!({ "$or": each(500, &|i| json!({ "a": { "$mod": [1000, i] } })) }),
+        json!({ "$and": each(200, &|i| json!({ "$or": [{ "a": { "$gte": i } }, { "b": { "$gt": i } }] })) }),
+        json!({ "$and": each(1000, &|i| json!({ "tags": { "$in": [i, "all"] } })) }),
+        json!({ "a": { "$in": each(2000, &|i| json!(2 * i)) } }),
+        json!({ "b": { "$nin": each(2000, &|i| json!(2 * i)) } }),
+    ]
+}
+
+#[test]
+fn long_selectors_read_no_more_than_a_scan_costs() {
+    let database = block_on(Database::open(MemoryKv::new(), &Seeded::new(1), Options::default())).unwrap();
+    let documents: Vec<Value> = (0..3000)
+        .map(|i| json!({ "_id": format!("d{i:04}"), "a": i, "b": (i * 7) % 3000, "tags": ["all", i] }))
+        .collect();
+    let texts: Vec<String> = documents.iter().map(Value::to_string).collect();
+    let texts: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
+    block_on(database.bulk_docs(&texts, true, &WriteOptions::default())).unwrap();
+    let mut failed = Vec::new();
+    for selector in long_selectors() {
+        let query = FindQuery::new(Selector::parse(&value(&selector)).unwrap());
+        let page = block_on(database.find(&query)).unwrap();
+        let expected: Vec<&Value> = documents
+            .iter()
+            .filter(|document| query.selector.matches(&value(document)))
+            .map(|doc| &doc["_id"])
+            .collect();
+        let found: Vec<Value> =
+            page.docs.iter().map(|text| serde_json::from_slice::<Value>(text).unwrap()["_id"].clone()).collect();
+        assert!(found.iter().eq(expected.iter().copied()), "{selector:.80}");
+        let (count, counted) = block_on(database.count(&query.selector)).unwrap();
+        assert_eq!(count, found.len() as u64, "{selector:.80}");
+        for (what, stats) in [("find", page.stats), ("count", counted)] {
+            if stats.postings_read > 64 * 3000 || stats.documents_read > 3000 {
+                failed.push(format!("{what} {:.80}: {stats:?}", selector.to_string()));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}

@@ -1,7 +1,8 @@
 //! `$regex`: patterns match where another engine says so, and take no longer than their length allows.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use firkin_core::query::Pattern;
+use firkin_core::json;
+use firkin_core::query::{Pattern, PatternError, QueryError, Selector};
 use proptest::prelude::*;
 
 #[path = "../../fuzz/src/pattern.rs"]
@@ -45,8 +46,8 @@ proptest! {
     fn patterns_match_where_another_engine_does(pattern in any_pattern(), text in "[abAB_ 0\né-]{0,12}") {
         let theirs = other_engine::automaton(&pattern);
         let ours = Pattern::parse(&pattern);
-        prop_assert_eq!(ours.is_some(), theirs.is_some(), "both take {:?}, or neither", pattern);
-        if let (Some(ours), Some(theirs)) = (ours, theirs) {
+        prop_assert_eq!(ours.is_ok(), theirs.is_some(), "both take {:?}, or neither", pattern);
+        if let (Ok(ours), Some(theirs)) = (ours, theirs) {
             let found = theirs.is_match(&mut theirs.create_cache(), &text);
             prop_assert_eq!(ours.matches(&text), found, "{:?} in {:?}", pattern, text);
         }
@@ -87,19 +88,58 @@ fn what_no_automaton_can_do_and_what_is_no_pattern_is_refused() {
         "[é]",
     ];
     for pattern in beyond.iter().chain(&malformed) {
-        assert!(Pattern::parse(pattern).is_none(), "{pattern}");
+        assert_eq!(Pattern::parse(pattern), Err(PatternError::Malformed), "{pattern}");
     }
 }
 
 #[test]
 fn what_would_take_too_much_is_refused_and_what_is_taken_comes_to_an_end() {
-    let nested = format!("{}a{}", "(".repeat(60), ")".repeat(60));
-    for pattern in ["a{6000}", "(a{100}){100}", "((a{50}){50}){50}", "(?:){9999}{9999}", &nested, &"a".repeat(1001)] {
-        assert!(Pattern::parse(pattern).is_none(), "{}", &pattern[..20.min(pattern.len())]);
+    let (words, long) = (["(?:|||||||||)"; 30].concat(), "a".repeat(1001));
+    let counted =
+        ["a{6000}", "(a{100}){100}", "((a{50}){50}){50}", "(?:){9999}{9999}", "(a{0,60}){0,40}c", "(.{0,99}){9}"];
+    for pattern in counted.into_iter().chain([words.as_str(), &long]) {
+        assert_eq!(Pattern::parse(pattern), Err(PatternError::TooLarge), "{}", &pattern[..20.min(pattern.len())]);
     }
+    let nested = format!("{}a{}", "(".repeat(60), ")".repeat(60));
+    assert_eq!(Pattern::parse(&nested), Err(PatternError::Malformed));
     // An engine that tries one way after the other would not come to an end here.
     let text = "a".repeat(20_000) + "!";
-    for pattern in ["^(a*)*$", "^(a|a)*$", "^(a|aa)+$", "(a?){30}a{30}$", "^(([a-z])+.)+[A-Z]([a-z])+$"] {
+    let loops =
+        ["^(a*)*$", "^(a|a)*$", "^(a|aa)+$", "(a?){30}a{30}$", "^(([a-z])+.)+[A-Z]([a-z])+$", "(|a|)*(a*|b*)*?c"];
+    for pattern in loops {
         assert!(!Pattern::parse(pattern).unwrap().matches(&text), "{pattern}");
+    }
+}
+
+#[test]
+fn a_pattern_that_is_too_large_is_told_from_one_that_is_none() {
+    let refusal = |pattern: &str| {
+        let selector = format!("{{\"a\":{{\"$regex\":{pattern:?}}}}}");
+        Selector::parse(&json::parse(selector.as_bytes()).unwrap()).unwrap_err()
+    };
+    let too_large = refusal("(a{0,60}){0,40}c");
+    assert_eq!(too_large, QueryError::PatternTooLarge(PatternError::TooLarge));
+    assert_eq!((too_large.report().status, too_large.report().name), (400, "bad_arg"));
+    assert!(too_large.to_string().contains("1000 steps, 300 of them"), "{too_large}");
+    assert!(matches!(refusal("(a"), QueryError::BadArgument { .. }));
+}
+
+#[test]
+fn patterns_in_use_are_taken() {
+    let label = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?";
+    let mail = format!("^[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{label}(?:\\.{label})*$");
+    let words: Vec<String> = (0..90).map(|word| format!("word{word}")).collect();
+    let number = "25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9]";
+    let address = format!("^(?:(?:{number})\\.){{3}}(?:{number})$");
+    for (pattern, text) in [
+        (mail.as_str(), "ada@example.org"),
+        (&words.join("|"), "the word77 of it"),
+        (&address, "127.0.0.1"),
+        ("^.{1,255}$", "a name"),
+        ("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", "c0ffee00-0000-4000-8000-00000000cafe"),
+        ("^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d+)?(Z|[+-]\\d{2}:\\d{2})$", "2026-11-28T13:09:34.5Z"),
+        (&"é".repeat(450), &"é".repeat(500)),
+    ] {
+        assert!(Pattern::parse(pattern).unwrap().matches(text), "{pattern}");
     }
 }

@@ -62,16 +62,21 @@ pub(super) async fn of_new_edit<S: Snapshot>(
         _ => Vec::new(),
     };
     let mut attachments = Attachments::default();
+    // What all revisions have, read when the first stub asks for it.
+    let mut here = None;
     for given in given {
         if !given.is_stub() {
             attachments.take_in(staging, GivenAttachment { digest: None, ..given }, revpos)?;
         } else if let Some(same) = inherited.iter().find(|attachment| given.may_mean(attachment)) {
             attachments.all.push(same.clone());
         } else {
-            let here = if given.digest.is_some() { edit.all_attachments(snapshot).await? } else { Vec::new() };
-            let same = here.into_iter().find(|attachment| given.may_mean(attachment));
+            if given.digest.is_some() && here.is_none() {
+                here = Some(edit.all_attachments(snapshot).await?);
+            }
+            let mut known = here.iter().flatten().filter(|_| given.digest.is_some());
+            let same = known.find(|attachment| given.may_mean(attachment));
             let same = same.ok_or_else(|| missing_stub(&edit.id, &given.name))?;
-            attachments.all.push(Attachment { revpos, ..same });
+            attachments.all.push(Attachment { revpos, ..same.clone() });
         }
     }
     Ok(attachments)

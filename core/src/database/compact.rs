@@ -184,7 +184,9 @@ impl<S: Snapshot> Slice<S> {
             let hash = keys::content_hash(records.key()).ok_or_else(damaged)?;
             if is_used(&self.snapshot, &hash, &Set::new()).await? {
                 self.done.contents_kept += 1;
-                self.done.contents_kept_bytes += ContentRecord::decode(records.value())?.length;
+                // A damaged record may tell any length.
+                let length = ContentRecord::decode(records.value())?.length;
+                self.done.contents_kept_bytes = self.done.contents_kept_bytes.saturating_add(length);
             } else {
                 delete_content(&self.snapshot, &hash, &mut self.batch).await?;
                 self.done.contents_dropped += 1;

@@ -236,10 +236,22 @@ impl ContentRecord {
         STANDARD.encode(self.md5)
     }
 
-    fn delete(&self, hash: &ContentHash, batch: &mut Batch) {
-        batch.delete(&keys::content(hash));
+    /// Deletes it with its parts. A damaged record may tell any length: it is believed if the last part is there.
+    async fn delete<S: Snapshot>(
+        &self,
+        snapshot: &S,
+        hash: &ContentHash,
+        batch: &mut Batch,
+    ) -> Result<(), StorageError> {
         let parts = u32::try_from(self.length.div_ceil(PART_BYTES as u64)).unwrap_or(u32::MAX);
+        if let Some(last) = parts.checked_sub(1)
+            && snapshot.get(&keys::part(&self.number, last)).await?.is_none()
+        {
+            return Err(StorageError::Corrupt("the record of a content: it has fewer parts".into()));
+        }
+        batch.delete(&keys::content(hash));
         (0..parts).for_each(|part| batch.delete(&keys::part(&self.number, part)));
+        Ok(())
     }
 }
 
@@ -352,7 +364,7 @@ pub(super) async fn delete_content<S: Snapshot>(
 ) -> Result<bool, StorageError> {
     let record = ContentRecord::read(snapshot, hash).await?;
     if let Some(record) = &record {
-        record.delete(hash, batch);
+        record.delete(snapshot, hash, batch).await?;
     }
     Ok(record.is_some())
 }

@@ -35,7 +35,9 @@ impl<K: Kv> Database<K> {
             return Ok((count, stats));
         }
         let mut gatherer = Gatherer { snapshot: &snapshot, stats: &mut stats, is_exhaustive: true };
-        let hits = gatherer.gather(&part, usize::MAX).await?.unwrap_or_default();
+        let Some(hits) = gatherer.gather(&part, self.postings_worth_reading()).await? else {
+            return Ok((count_by_scan(&snapshot, selector, &mut stats).await?, stats));
+        };
         let mut count = 0;
         for (id, is_decided) in hits.iter() {
             let matches = match is_decided && is_exact {

@@ -125,7 +125,10 @@ impl<K: Kv> Database<K> {
 
     /// Puts what the logic made of the document in its place. Its attachments stay as they came.
     fn shape(&self, document: &mut Document, shown: Option<&Rev>, text: &[u8]) -> Result<(), WriteError> {
-        let shaped = Document::parse(text, self.options.document_bytes_max)?;
+        // Whatever is wrong with it, it is not the writer's document.
+        let shaped = Document::parse(text, self.options.document_bytes_max).map_err(|error| {
+            refusal(500, "logic_failed", format!("onWrite returned what cannot be stored: {error}"))
+        })?;
         if shaped.id != document.id || shaped.rev.as_ref() != shown {
             return Err(refusal(500, "logic_failed", String::from("onWrite must keep _id and _rev as they are")));
         }

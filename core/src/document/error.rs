@@ -4,14 +4,14 @@ use alloc::format;
 use alloc::string::String;
 
 use crate::error::ErrorReport;
-use crate::json::JsonError;
+use crate::json::{DEPTH_MAX, JsonError};
 use crate::revision::RevError;
 
 /// Why a document is refused before anything is looked up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
     /// The text is not JSON that Firkin takes.
-    #[error("invalid UTF-8 JSON")]
+    #[error("{}", not_json(.0))]
     Json(#[from] JsonError),
     /// The text is JSON, but not an object.
     #[error("Document must be a JSON object")]
@@ -57,6 +57,15 @@ pub enum DocumentError {
     /// `_rev` or `_revisions` is no revision.
     #[error(transparent)]
     Revision(#[from] RevError),
+}
+
+/// As CouchDB says it, except of JSON that others take.
+fn not_json(error: &JsonError) -> String {
+    match error {
+        JsonError::TooDeep(_) => format!("The document is nested too deep: at most {DEPTH_MAX} levels are taken"),
+        JsonError::LoneSurrogate(_) => format!("The document is not Unicode: {error}"),
+        _ => String::from("invalid UTF-8 JSON"),
+    }
 }
 
 impl DocumentError {

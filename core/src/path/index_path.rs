@@ -13,7 +13,7 @@ use crate::json::Value;
 const ELEMENTS: &str = "[]";
 
 /// A step of an [`IndexPath`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     /// A member of an object by its name or, if the name is a number, an element of an array by its position.
     Name(String),
@@ -23,7 +23,7 @@ pub enum Step {
 
 /// A path through the index, as `tags.[]` or `items.[].price`: a [`Path`] in which `[]` means all elements of an array.
 /// A member that is called `[]` is written `\[]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct IndexPath {
     steps: Vec<Step>,
 }

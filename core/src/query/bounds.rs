@@ -118,11 +118,36 @@ impl ValueRange {
         )
     }
 
-    /// The values that lie in a range of both lists.
+    /// The values that lie in a range of both lists, whose ranges are ascending and apart from each other.
     #[must_use]
     pub fn intersection(left: &[Self], right: &[Self]) -> Vec<Self> {
-        let pairs = left.iter().flat_map(|left| right.iter().map(|right| left.intersect(right)));
-        Self::disjoint(pairs.collect())
+        let (mut lefts, mut rights) = (left.iter().peekable(), right.iter().peekable());
+        let mut common = Vec::new();
+        while let (Some(left), Some(right)) = (lefts.peek(), rights.peek()) {
+            let both = left.intersect(right);
+            // What ends first meets nothing more.
+            match (&left.end, &right.end) {
+                (Some(end), other) if other.as_ref().is_none_or(|other| end <= other) => drop(lefts.next()),
+                _ => drop(rights.next()),
+            }
+            if !both.is_empty() {
+                common.push(both);
+            }
+        }
+        common
+    }
+
+    /// The values that lie in a range of each list. Pairs of lists, then pairs of what these have in common: so that no range
+    /// is walked once for each of many lists.
+    pub(super) fn intersection_of(mut lists: Vec<Vec<Self>>) -> Vec<Self> {
+        while lists.len() > 1 {
+            let pair = |pair: &[Vec<Self>]| match pair {
+                [left, right] => Self::intersection(left, right),
+                rest => rest.concat(),
+            };
+            lists = lists.chunks(2).map(pair).collect();
+        }
+        lists.pop().unwrap_or_default()
     }
 
     /// The same values in ranges that do not overlap, in ascending order.

@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
+use super::PatternError;
 use crate::error::ErrorReport;
 use crate::json::JsonError;
 use crate::storage::StorageError;
@@ -27,6 +28,9 @@ pub enum QueryError {
         /// The argument as JSON.
         argument: String,
     },
+    /// The pattern of a `$regex` is too large.
+    #[error("Bad argument for operator $regex: it is too large: {0}")]
+    PatternTooLarge(PatternError),
     /// A member of the request is not what it must be.
     #[error("Invalid value for {member}: {value}")]
     BadMember {
@@ -49,7 +53,7 @@ impl QueryError {
             Self::Json(_) => "bad_request",
             Self::NoSelector => "missing_required_key",
             Self::InvalidOperator(_) => "invalid_operator",
-            Self::BadArgument { .. } => "bad_arg",
+            Self::BadArgument { .. } | Self::PatternTooLarge(_) => "bad_arg",
             Self::BadMember { .. } => "query_parse_error",
         };
         ErrorReport::new(400, name, format!("{self}"))

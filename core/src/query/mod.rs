@@ -17,7 +17,7 @@ mod watched;
 
 pub use bounds::ValueRange;
 pub use error::QueryError;
-pub use pattern::Pattern;
+pub use pattern::{Pattern, PatternError};
 pub use plan::{PathScan, Plan, Source};
 pub use request::{FindQuery, SortField, project};
 pub use selector::{Condition, Selector};

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use super::{Condition, Selector, ValueRange};
 use crate::index::Exclusions;
 use crate::json::{TypeName, Value};
+use crate::ordered::Map;
 use crate::path::{IndexPath, Path};
 
 /// Where the documents that match a selector are found.
@@ -43,6 +44,9 @@ pub struct PathScan {
     pub ranges: Vec<ValueRange>,
     /// What the value must meet; the ranges follow from it.
     pub conditions: Vec<Condition>,
+    /// Whether the ranges are those of several scans, of which a value must meet one. Then there are no conditions: the ranges
+    /// decide of a whole value, and nothing of one that was cut.
+    pub is_united: bool,
 }
 
 impl Plan {
@@ -96,18 +100,18 @@ impl Planner<'_> {
     fn all(&self, selector: &Selector, at: &IndexPath) -> Plan {
         let mut conjuncts = Vec::new();
         collect(selector, &mut conjuncts);
-        let (mut parts, mut scans): (Vec<Source>, Vec<PathScan>) = (Vec::new(), Vec::new());
+        let (mut parts, mut scans) = (Vec::new(), ScansByPath::default());
         let mut is_exact = true;
         for conjunct in conjuncts {
             let plan = self.plan(conjunct, at);
             is_exact &= plan.is_exact;
             match plan.source {
-                Some(Source::Scan(scan)) if is_of_value(conjunct) => add_scan(scan, &mut scans),
+                Some(Source::Scan(scan)) if is_of_value(conjunct) => scans.add(scan),
                 Some(Source::All(more)) => parts.extend(more),
                 source => parts.extend(source),
             }
         }
-        parts.splice(0..0, scans.into_iter().map(Source::Scan));
+        parts.splice(0..0, scans.of_each_path(intersected));
         // Of an array, different elements can meet what one must meet.
         is_exact &= parts.len() < 2 || !at.has_elements();
         let source = if parts.len() > 1 { Some(Source::All(parts)) } else { parts.pop() };
@@ -118,7 +122,7 @@ impl Planner<'_> {
         let plans: Vec<Plan> = parts.iter().map(|part| self.plan(part, at)).collect();
         let is_exact = plans.iter().all(|plan| plan.is_exact);
         let sources: Option<Vec<Source>> = plans.into_iter().map(|plan| plan.source).collect();
-        Plan { is_exact: is_exact && sources.is_some(), source: sources.map(Source::Any) }
+        Plan { is_exact: is_exact && sources.is_some(), source: sources.map(any_of) }
     }
 
     fn field(&self, path: &Path, condition: &Condition, at: &IndexPath) -> Plan {
@@ -131,7 +135,7 @@ impl Planner<'_> {
             Condition::In(values) => {
                 let elements = values.iter().filter_map(|value| equal(path.elements(), value));
                 let all = scan(path.clone(), condition.clone()).into_iter().chain(elements);
-                Plan::exact(Source::Any(all.collect()))
+                Plan::exact(any_of(all.collect()))
             }
             Condition::All(values) => {
                 let elements = values.iter().filter_map(|value| equal(path.elements(), value));
@@ -188,13 +192,73 @@ fn is_of_value(conjunct: &Selector) -> bool {
     ))
 }
 
-fn add_scan(scan: PathScan, scans: &mut Vec<PathScan>) {
-    match scans.iter_mut().find(|known| known.path == scan.path) {
-        Some(known) => {
-            known.ranges = ValueRange::intersection(&known.ranges, &scan.ranges);
-            known.conditions.extend(scan.conditions);
+/// Scans, those of one path together, in the order in which the paths came.
+#[derive(Default)]
+struct ScansByPath {
+    scans: Vec<Vec<PathScan>>,
+    places: Map<IndexPath, usize>,
+}
+
+impl ScansByPath {
+    fn add(&mut self, scan: PathScan) {
+        let place = self.places.get(&scan.path).copied();
+        match place.and_then(|place| self.scans.get_mut(place)) {
+            Some(known) => known.push(scan),
+            None => {
+                self.places.insert(scan.path.clone(), self.scans.len());
+                self.scans.push(vec![scan]);
+            }
         }
-        None => scans.push(scan),
+    }
+
+    /// One scan for each path, made of all that it has.
+    fn of_each_path(self, made: fn(Vec<PathScan>) -> Option<PathScan>) -> Vec<Source> {
+        self.scans.into_iter().filter_map(made).map(Source::Scan).collect()
+    }
+}
+
+/// The scan of what lies in all of these scans of one path.
+fn intersected(mut scans: Vec<PathScan>) -> Option<PathScan> {
+    let lists = scans.iter_mut().map(|scan| core::mem::take(&mut scan.ranges)).collect();
+    let ranges = ValueRange::intersection_of(lists);
+    let path = scans.first()?.path.clone();
+    let conditions = scans.into_iter().flat_map(|scan| scan.conditions).collect();
+    Some(PathScan { path, ranges, conditions, is_united: false })
+}
+
+/// The scan of what lies in one of these scans of one path.
+fn united(mut scans: Vec<PathScan>) -> Option<PathScan> {
+    if scans.len() == 1 {
+        return scans.pop();
+    }
+    let path = scans.first()?.path.clone();
+    let ranges = ValueRange::disjoint(scans.into_iter().flat_map(|scan| scan.ranges).collect());
+    Some(PathScan { path, ranges, conditions: Vec::new(), is_united: true })
+}
+
+/// The documents in one of `parts`. Scans of one path become one, which reads no posting twice.
+fn any_of(parts: Vec<Source>) -> Source {
+    let (mut scans, mut others) = (ScansByPath::default(), Vec::new());
+    sort_out(parts, &mut scans, &mut others);
+    let mut all = scans.of_each_path(united);
+    all.append(&mut others);
+    match all.pop() {
+        Some(only) if all.is_empty() => only,
+        last => {
+            all.extend(last);
+            Source::Any(all)
+        }
+    }
+}
+
+/// Tells the scans whose ranges decide from other parts, whatever their nesting.
+fn sort_out(parts: Vec<Source>, scans: &mut ScansByPath, others: &mut Vec<Source>) {
+    for part in parts {
+        match part {
+            Source::Scan(scan) if scan.conditions.iter().all(ValueRange::decides) => scans.add(scan),
+            Source::Any(more) => sort_out(more, scans, others),
+            other => others.push(other),
+        }
     }
 }
 
@@ -214,19 +278,22 @@ fn by_id(condition: &Condition) -> Plan {
 /// The scan that finds every value of `path` for which `condition` holds at the path itself.
 fn scan(path: IndexPath, condition: Condition) -> Option<Source> {
     let ranges = ValueRange::of(&condition)?;
-    Some(Source::Scan(PathScan { path, ranges, conditions: vec![condition] }))
+    Some(Source::Scan(PathScan { path, ranges, conditions: vec![condition], is_united: false }))
 }
 
 impl PathScan {
     /// All postings of `path`.
     #[must_use]
     pub fn everything(path: IndexPath) -> Self {
-        Self { path, ranges: vec![ValueRange::all()], conditions: Vec::new() }
+        Self { path, ranges: vec![ValueRange::all()], conditions: Vec::new(), is_united: false }
     }
 
     /// The types of the values that the scan finds, if it asks for nothing else: how many these are is kept.
     #[must_use]
     pub fn types(&self) -> Option<Vec<TypeName>> {
+        if self.is_united {
+            return None;
+        }
         let mut types = TypeName::ALL.to_vec();
         for condition in &self.conditions {
             match condition {

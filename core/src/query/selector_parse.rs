@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Condition, Pattern, QueryError, Selector};
+use super::{Condition, Pattern, PatternError, QueryError, Selector};
 use crate::json::{self, Object, TypeName, Value};
 use crate::path::Path;
 
@@ -83,7 +83,11 @@ fn parse_operator(path: &Path, operator: &str, argument: &Value) -> Result<Selec
             _ => return Err(bad()),
         },
         "$beginsWith" => Condition::BeginsWith(argument.as_str().map(String::from).ok_or_else(bad)?),
-        "$regex" => Condition::Regex(argument.as_str().and_then(Pattern::parse).map(Box::new).ok_or_else(bad)?),
+        "$regex" => match Pattern::parse(argument.as_str().ok_or_else(bad)?) {
+            Ok(pattern) => Condition::Regex(Box::new(pattern)),
+            Err(PatternError::Malformed) => return Err(bad()),
+            Err(error @ PatternError::TooLarge) => return Err(QueryError::PatternTooLarge(error)),
+        },
         "$elemMatch" => Condition::ElementMatch(inner()?),
         "$allMatch" => Condition::AllMatch(inner()?),
         "$keyMapMatch" => Condition::KeyMatch(inner()?),

@@ -16,6 +16,9 @@ impl PathScan {
     /// does not say.
     #[must_use]
     pub fn judge(&self, posting: &Posting<'_>) -> Option<bool> {
+        if self.is_united {
+            return posting.is_whole.then_some(true);
+        }
         let mut verdict = Some(true);
         let mut value = None;
         for condition in &self.conditions {

@@ -26,15 +26,17 @@ pub struct Gatherer<'find, S> {
 
 impl<S: Snapshot> Gatherer<'_, S> {
     /// The documents of `part`, in the order of their ids; `None` if more than `enough` postings would have to be read of
-    /// one of its scans.
+    /// one of its scans, or of all parts of a union.
     pub async fn gather(&mut self, part: &Part, enough: usize) -> Result<Option<Hits>, StorageError> {
         match &part.kind {
             Kind::Scan(scan) => self.scan(scan, enough).await,
             Kind::Ids(ids) => self.ids(ids).await.map(Some),
             Kind::Any(parts) => {
                 let mut all = Hits::default();
+                let before = self.stats.postings_read;
                 for part in parts {
-                    let left = enough.saturating_sub(all.len());
+                    let read = usize::try_from(self.stats.postings_read - before).unwrap_or(usize::MAX);
+                    let left = enough.saturating_sub(read);
                     match Box::pin(self.gather(part, left)).await? {
                         Some(hits) => all.extend(&hits),
                         None => return Ok(None),

@@ -6,7 +6,7 @@
 //! - for an answer with a limit in the order of a sort path, that path's postings in their order, left as soon as the answer
 //!   is full, and asked whether they are among the gathered where these are known;
 //! - for an answer with a limit in the order of ids, the postings of one value, which stand in that order;
-//! - where the index does not narrow the search, the documents themselves.
+//! - where the index does not narrow the search, or reading it would cost more, the documents themselves.
 //!
 //! A document is read only where its text belongs to the answer, or where postings do not decide that it matches.
 
@@ -143,12 +143,21 @@ impl<K: Kv> Database<K> {
             Part { kind: Kind::Scan(scan), bound }
         }));
         match part {
-            Some(part) => {
-                let hits = gather(snapshot, finder, &part, usize::MAX).await?.unwrap_or_default();
-                finder.answer_from(hits).await
-            }
+            Some(part) => match gather(snapshot, finder, &part, self.postings_worth_reading()).await? {
+                Some(hits) => finder.answer_from(hits).await,
+                None => {
+                    finder.is_exact = false;
+                    finder.scan().await
+                }
+            },
             None => finder.scan().await,
         }
+    }
+
+    /// How many postings cost as much as looking at every document.
+    pub(super) fn postings_worth_reading(&self) -> usize {
+        let documents = usize::try_from(self.document_count()).unwrap_or(usize::MAX);
+        documents.saturating_mul(POSTINGS_A_DOCUMENT).max(LOOKS[2])
     }
 
     fn document_count(&self) -> u64 {

@@ -14,6 +14,10 @@ use crate::storage::{Cursor, Direction, KeyRange, Snapshot, StorageError, after_
 /// A path whose names could each be a position as well has this many readings at most; with more it is not walked.
 const READINGS_MAX: usize = 16;
 
+/// How many parts of an intersection are looked at, those with the smallest bounds. With more, looking costs as much as
+/// reading documents, and finds little more.
+const PARTS_MAX: usize = 16;
+
 /// A part of the index, found on a snapshot.
 #[derive(Debug)]
 pub struct Part {
@@ -76,6 +80,8 @@ impl Part {
                     parts.extend(part);
                 }
                 sort_by(&mut parts, |left, right| left.bound.cmp(&right.bound));
+                is_wider |= parts.len() > PARTS_MAX;
+                parts.truncate(PARTS_MAX);
                 let bound = parts.first().map(|part| part.bound);
                 (bound.map(|bound| Self { kind: Kind::All(parts), bound }), is_wider)
             }

@@ -1,4 +1,7 @@
 //! The program of a pattern, and how it is followed.
+//!
+//! The steps that a text has reached are a set of bits. Those that take a byte are passed sixty-four at a time; only splits,
+//! jumps and assertions are followed one by one, each at most once for each byte of the text, loops without a byte included.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -6,21 +9,37 @@ use alloc::vec::Vec;
 use super::byte_set::ByteSet;
 use super::syntax::{Assertion, Node};
 
-/// How many steps a program may have. It bounds what each byte of a text costs.
-const STEPS_MAX: usize = 5_000;
+/// How many steps a program may have, repetitions written out.
+pub(super) const STEPS_MAX: usize = 1_000;
+
+/// How many of them may take no byte. These are what a byte of the text costs: the worst program of so many passes a megabyte
+/// in about a second.
+pub(super) const CONTROLS_MAX: usize = 300;
+
+/// How many nodes are laid out. A repetition of nothing adds no steps, yet must come to an end.
+const NODES_MAX: usize = 10 * STEPS_MAX;
+
+/// How many steps a word of a set has.
+const WORD: usize = u64::BITS as usize;
 
 /// A pattern as steps; unless a step says otherwise, the next one follows.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Program {
     steps: Vec<Step>,
-    /// How often a node was laid out. A repetition of nothing adds no steps, yet must come to an end.
-    nodes: usize,
+    /// How many words a set of steps has.
+    words: usize,
+    /// The steps that take no byte.
+    controls: Vec<u64>,
+    /// For each byte the column of `takers` that is its own.
+    columns: Vec<u8>,
+    /// Sets of steps, one after the other: those that take a byte.
+    takers: Vec<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// Takes a byte of the set.
-    Byte(ByteSet),
+    /// Takes a byte.
+    Byte,
     /// Goes on where the assertion holds.
     Assert(Assertion),
     /// Goes on at both the next step and this one.
@@ -31,18 +50,21 @@ enum Step {
     Match,
 }
 
-impl Program {
-    /// The program of `node`; `None` if it is too long.
-    pub(super) fn of(node: &Node) -> Option<Self> {
-        let mut program = Self::default();
-        program.lay_out(node)?;
-        program.push(Step::Match)?;
-        Some(program)
-    }
+/// A program that is being laid out.
+#[derive(Default)]
+struct Layout {
+    steps: Vec<Step>,
+    /// The steps that take a byte, and which bytes.
+    sets: Vec<(usize, ByteSet)>,
+    /// How often a node was laid out.
+    nodes: usize,
+}
 
+impl Layout {
     fn push(&mut self, step: Step) -> Option<usize> {
         self.steps.push(step);
-        (self.steps.len() <= STEPS_MAX).then_some(self.steps.len() - 1)
+        let count = self.steps.len();
+        (count <= STEPS_MAX && count - self.sets.len() <= CONTROLS_MAX).then_some(count - 1)
     }
 
     /// Lets the step at `place`, which was laid out as a split or a jump, lead to the next step to be laid out.
@@ -55,11 +77,14 @@ impl Program {
 
     fn lay_out(&mut self, node: &Node) -> Option<()> {
         self.nodes += 1;
-        if self.nodes > STEPS_MAX {
+        if self.nodes > NODES_MAX {
             return None;
         }
         match node {
-            Node::Byte(set) => self.push(Step::Byte(*set)).map(drop),
+            Node::Byte(set) => {
+                self.sets.push((self.steps.len(), *set));
+                self.push(Step::Byte).map(drop)
+            }
             Node::Assert(assertion) => self.push(Step::Assert(*assertion)).map(drop),
             Node::All(parts) => parts.iter().try_for_each(|part| self.lay_out(part)),
             Node::Either(parts) => self.lay_out_either(parts),
@@ -103,67 +128,107 @@ impl Program {
         splits.into_iter().for_each(|split| self.lead_here(split));
         Some(())
     }
+}
+
+impl Program {
+    /// The program of `node`; `None` if it is too long.
+    pub(super) fn of(node: &Node) -> Option<Self> {
+        let mut layout = Layout::default();
+        layout.lay_out(node)?;
+        layout.push(Step::Match)?;
+        let Layout { steps, sets, .. } = layout;
+        let words = steps.len().div_ceil(WORD);
+        let mut controls = vec![0; words];
+        for (step, _) in steps.iter().enumerate().filter(|(_, step)| !matches!(step, Step::Byte)) {
+            add(&mut controls, step);
+        }
+        // Bytes that the same steps take share a column.
+        let (mut columns, mut takers): (Vec<u8>, Vec<u64>) = (Vec::with_capacity(256), Vec::new());
+        for byte in 0..=u8::MAX {
+            let mut column = vec![0; words];
+            for (step, _) in sets.iter().filter(|(_, set)| set.contains(byte)) {
+                add(&mut column, *step);
+            }
+            let known = takers.chunks_exact(words).position(|known| known == column);
+            let place = known.unwrap_or_else(|| {
+                takers.extend_from_slice(&column);
+                takers.len() / words - 1
+            });
+            columns.push(u8::try_from(place).ok()?);
+        }
+        Some(Self { steps, words, controls, columns, takers })
+    }
 
     /// Whether the program matches somewhere in `text`.
     pub(super) fn matches(&self, text: &[u8]) -> bool {
-        let mut ways = Ways { reached: vec![0; self.steps.len()], round: 0, waiting: Vec::new(), open: Vec::new() };
+        let is_anchored = matches!(self.steps.first(), Some(Step::Assert(Assertion::TextStart)));
+        let (mut reached, mut open) = (vec![0; self.words], Vec::with_capacity(self.steps.len()));
         let mut before = None;
         for place in 0..=text.len() {
             let after = text.get(place).copied();
-            ways.round = place + 1;
             // A match may begin anywhere.
-            ways.open.push(0);
-            if ways.follow(&self.steps, before, after) {
+            add(&mut reached, 0);
+            if self.follow(&mut reached, &mut open, before, after) {
                 return true;
             }
             let Some(byte) = after else { break };
+            let column = self.columns.get(usize::from(byte)).map_or(0, |column| usize::from(*column));
+            let takers = self.takers.get(column * self.words..).unwrap_or_default();
             // What takes the byte goes on behind it.
-            for step in &ways.waiting {
-                if matches!(self.steps.get(*step), Some(Step::Byte(set)) if set.contains(byte)) {
-                    ways.open.push(step + 1);
-                }
+            let (mut carried, mut any) = (0, 0);
+            for (word, takers) in reached.iter_mut().zip(takers) {
+                let taken = *word & takers;
+                *word = taken << 1 | carried;
+                carried = taken >> (WORD - 1);
+                any |= taken;
             }
-            ways.waiting.clear();
+            if is_anchored && any == 0 {
+                break;
+            }
             before = after;
         }
         false
     }
-}
 
-/// The ways through a program at one place of a text.
-struct Ways {
-    /// The round in which each step was reached last.
-    reached: Vec<usize>,
-    round: usize,
-    /// The steps that wait for a byte.
-    waiting: Vec<usize>,
-    /// The steps that are still to be followed.
-    open: Vec<usize>,
-}
-
-impl Ways {
-    /// Goes from what is open as far as it goes without taking a byte; whether the pattern has matched.
-    fn follow(&mut self, steps: &[Step], before: Option<u8>, after: Option<u8>) -> bool {
-        while let Some(at) = self.open.pop() {
-            let (Some(step), Some(reached)) = (steps.get(at), self.reached.get_mut(at)) else { continue };
-            if core::mem::replace(reached, self.round) == self.round {
-                continue;
+    /// Goes from what is reached as far as it goes without taking a byte; whether the pattern has matched. `open` is empty
+    /// before and after.
+    fn follow(&self, reached: &mut [u64], open: &mut Vec<usize>, before: Option<u8>, after: Option<u8>) -> bool {
+        for (place, (word, controls)) in reached.iter().zip(&self.controls).enumerate() {
+            let mut left = word & controls;
+            while left != 0 {
+                open.push(place * WORD + left.trailing_zeros() as usize);
+                left &= left - 1;
             }
-            match *step {
-                Step::Byte(_) => self.waiting.push(at),
-                Step::Assert(assertion) => {
-                    if assertion.holds(before, after) {
-                        self.open.push(at + 1);
-                    }
+        }
+        while let Some(at) = open.pop() {
+            let mut go_on = |to: usize| {
+                if add(reached, to) && has(&self.controls, to) {
+                    open.push(to);
                 }
-                Step::Split(other) => {
-                    self.open.push(other);
-                    self.open.push(at + 1);
+            };
+            match self.steps.get(at) {
+                Some(Step::Assert(assertion)) if assertion.holds(before, after) => go_on(at + 1),
+                Some(Step::Split(other)) => {
+                    go_on(*other);
+                    go_on(at + 1);
                 }
-                Step::Jump(target) => self.open.push(target),
-                Step::Match => return true,
+                Some(Step::Jump(target)) => go_on(*target),
+                Some(Step::Match) => return true,
+                Some(Step::Byte | Step::Assert(_)) | None => {}
             }
         }
         false
     }
+}
+
+/// Adds a step to a set; whether it was not there.
+fn add(set: &mut [u64], step: usize) -> bool {
+    let Some(word) = set.get_mut(step / WORD) else { return false };
+    let earlier = *word;
+    *word |= 1 << (step % WORD);
+    *word != earlier
+}
+
+fn has(set: &[u64], step: usize) -> bool {
+    set.get(step / WORD).is_some_and(|word| word >> (step % WORD) & 1 == 1)
 }
