@@ -20,6 +20,8 @@ type Settled = Exclude<Outcome, { type: 'unserved' }>
 
 const CANCELLED: ErrorReport = { status: 0, name: 'aborted', reason: 'the replication was cancelled' }
 
+const ABORTED: ErrorReport = { status: 0, name: 'aborted', reason: 'the call was aborted' }
+
 const CLOSED = reportOf(closed('the database is closed'))
 
 export class Backlog {
@@ -64,6 +66,19 @@ export class Backlog {
     } else {
       this.#settle(entry, outcome)
     }
+  }
+
+  /**
+   * Nobody waits for the outcome of this call. One that no leader has is not done at all, and one that may have been begun
+   * goes on; whether the leader is to be told, so that it ends a read.
+   */
+  cancel(id: number): boolean {
+    const entry = this.#entries.get(id)
+    if (entry === undefined) return false
+    const { write, replication, feed, transaction, uploads } = entry.call
+    if (entry.sentTo === undefined || entry.unserved) this.#refuse(entry, ABORTED)
+    else return !write && replication === undefined && feed === undefined && transaction === undefined && !uploads
+    return false
   }
 
   /** The calls that began a replication which has not ended. */

@@ -204,6 +204,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     const { promise, resolve, reject } = deferred<Uint8Array>()
     const abort = () => {
       this.#waiting.delete(call.id)
+      this.#port.post({ type: 'cancel', id: call.id })
       reject(aborted(signal as AbortSignal))
     }
     this.#waiting.set(call.id, { resolve, reject })

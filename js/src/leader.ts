@@ -97,7 +97,14 @@ export class Leader {
 
   receive(client: string, request: Request): void {
     if (request.type === 'call') void this.#serve(client, request)
+    else if (request.type === 'cancel') this.#cancel(client, request.id)
     else this.#answered(request)
+  }
+
+  #cancel(client: string, id: number): void {
+    for (const { client: asker, call } of this.#underWay) {
+      if (asker === client && call.id === id) this.#engine?.cancel(nameOf(client, call))
+    }
   }
 
   /** The client is gone: what it began that has no end of its own is ended. */
@@ -177,10 +184,9 @@ export class Leader {
     return this.#leaving && (method === 'replicate' || feed !== undefined) ? { type: 'unserved', id } : outcome
   }
 
-  /** By what the engine knows a write when it is asked for again. A database in memory has no leader after this one. */
-  #requestName(client: string, { id, request }: Call): string | undefined {
-    if (request === undefined || this.#options.storage === 'memory') return undefined
-    return `${recordName(client)} ${request.slot} ${id % 2 ** 32}`
+  /** By what the engine knows the call. In memory there is no leader after this one, and no read that waits. */
+  #requestName(client: string, call: Call): string | undefined {
+    return this.#options.storage === 'memory' ? undefined : nameOf(client, call)
   }
 
   /** What clients have left that went away while nobody led. */
@@ -266,6 +272,11 @@ export class Leader {
     if ('json' in answer) asked?.resolve(answer.json)
     else asked?.reject(new FirkinError(answer.error))
   }
+}
+
+/** The name of a call: the client, the slot of a write, and its number. */
+function nameOf(client: string, { id, request }: Call): string {
+  return `${recordName(client)} ${request?.slot ?? 0} ${Math.abs(id) % 2 ** 32}`
 }
 
 /** The name of a client in the engine's records: it is a UUID, of which the beginning is enough. */

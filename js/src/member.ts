@@ -13,7 +13,7 @@ import { outdated, reportOf, storageFailed } from './errors.js'
 import { destroyDatabase, Leader } from './leader.js'
 import { checkOrigin, type StartThread } from './logic.js'
 import { type Letter, Mail, type Notice } from './mail.js'
-import type { Call, EngineOptions, FromPage, Outcome, Request, Response, ToPage } from './messages.js'
+import type { Call, Cancel, EngineOptions, FromPage, Outcome, Request, Response, ToPage } from './messages.js'
 import type { Port } from './port.js'
 import { Pulse } from './pulse.js'
 import { type Build, isNewer, PROTOCOL, VERSION } from './version.js'
@@ -107,6 +107,7 @@ export class Member {
   /** What the page says. */
   receive(message: FromPage): void {
     if (message.type === 'answer') this.#toLeader(message)
+    else if (message.type === 'cancel') this.#cancel(message)
     else if (message.type === 'close') void this.#leave()
     else if (message.type === 'call') {
       if (this.#failed && message.method === 'destroy') void this.#destroyUnopened(message.id)
@@ -322,6 +323,10 @@ export class Member {
     const { leader, term } = this.#followed
     if (this.#reign?.term === term) this.#serve(this.#self, term, request)
     else this.#mail?.send(leader, { from: this.#mail.member, term, message: request })
+  }
+
+  #cancel(message: Cancel): void {
+    if (this.#backlog.cancel(message.id)) this.#toLeader(message)
   }
 
   #toClient(client: string, term: string, response: Response): void {

@@ -38,8 +38,14 @@ export interface Call {
 /** What the page says to a question. */
 export type Answer = { type: 'answer'; id: number } & ({ json: string } | { error: ErrorReport })
 
+/** Nobody waits for the call's outcome any more. */
+export interface Cancel {
+  type: 'cancel'
+  id: number
+}
+
 /** From the page, or from a follower for its page, to where the engine is. */
-export type Request = Call | Answer
+export type Request = Call | Answer | Cancel
 
 /** How a call ended. One that is `unserved` was not begun, or ended with its leader: it can be sent to the next. */
 export type Outcome =

@@ -169,3 +169,23 @@ test('news that are waited for go to the next leader, and are waited for no long
     ],
   )
 })
+
+test('a call that is cancelled before a leader has it is not done; of one that a leader has only a read is', () => {
+  const { backlog, sent, settled, follow, outcome } = backlogWithNotes()
+  for (const added of [write(1), call(2)]) backlog.add(added)
+  assert.deepEqual([backlog.cancel(1), backlog.cancel(2)], [false, false])
+  follow('a')
+  for (const added of [write(3), call(4), call(5, { transaction: 't' })]) backlog.add(added)
+  assert.deepEqual(
+    [3, 4, 5, 6].map((id) => backlog.cancel(id)),
+    [false, true, false, false],
+  )
+  for (const id of [3, 4, 5]) outcome(result(id))
+  assert.deepEqual(
+    [sent, settled.slice(2)],
+    [
+      ['a:3', 'a:4', 'a:5'],
+      ['3:result', '4:result', '5:result'],
+    ],
+  )
+})

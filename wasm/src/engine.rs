@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use event_listener::Event;
-use firkin_core::database::{Database, Options};
+use firkin_core::database::{Database, Options, Request};
 use firkin_core::document::keys;
 use firkin_core::effects::{Clock, Random};
 use firkin_core::ordered::Map;
@@ -65,6 +65,8 @@ pub struct Opened {
     pub host: Host,
     /// The replications under way, by the number that the page gave them.
     pub replications: RefCell<Map<u64, Control>>,
+    /// The reads that are under way, as far as they have a name.
+    pub reads: RefCell<Vec<(Request, Rc<Cancellation>)>>,
     /// The transactions that are open.
     pub transactions: RefCell<Transactions>,
     /// What pages follow, by the number that the page gave it.
@@ -105,9 +107,19 @@ impl Engine {
             let task = task.ok_or_else(Failure::closed)?;
             let request = request.map(|words| requests::parse(&words)).transpose()?;
             let asked = Asked { payload: &payload, request, again };
-            let answer = commands::run(&task.opened, &method, &asked).await?;
+            let answer = run(&task.opened, &method, &asked).await?;
             Ok(Uint8Array::from(answer.as_slice()).into())
         })
+    }
+
+    /// Ends the read that was asked for under this name, where it waits for the storage next: its promise is rejected. A write
+    /// goes on.
+    pub fn cancel(&self, request: &str) {
+        if let Some(opened) = self.opened.borrow().as_ref()
+            && let Ok(request) = requests::parse(request)
+        {
+            opened.reads.borrow().iter().filter(|(read, _)| *read == request).for_each(|(_, end)| end.cancel());
+        }
     }
 
     /// Closes the database: replications end, calls that are under way complete, calls made from now on fail.
@@ -167,6 +179,7 @@ impl Opened {
             database,
             host,
             replications: RefCell::default(),
+            reads: RefCell::default(),
             transactions: RefCell::default(),
             followed: RefCell::default(),
             closing: Cancellation::default(),
@@ -221,6 +234,35 @@ fn database_options(asked: &Payload<'_>) -> Result<Options, Failure> {
         options.document_bytes_max = bytes;
     }
     Ok(options)
+}
+
+/// The methods that only read: each can be dropped wherever it is.
+const READS: [&str; 13] = [
+    "get",
+    "openRevs",
+    "bulkGet",
+    "allDocs",
+    "changes",
+    "revsDiff",
+    "find",
+    "value",
+    "count",
+    "distinct",
+    "paths",
+    "explain",
+    "getAttachment",
+];
+
+/// Runs a method; one that only reads until it is cancelled.
+async fn run(opened: &Rc<Opened>, method: &str, asked: &Asked<'_>) -> Result<Vec<u8>, Failure> {
+    let Some(name) = asked.request.filter(|_| READS.contains(&method)) else {
+        return commands::run(opened, method, asked).await;
+    };
+    let end = Rc::new(Cancellation::default());
+    opened.reads.borrow_mut().push((name, Rc::clone(&end)));
+    let answer = end.unless_cancelled(commands::run(opened, method, asked)).await;
+    opened.reads.borrow_mut().retain(|(_, other)| !Rc::ptr_eq(&end, other));
+    answer.unwrap_or_else(|| Err(Failure::aborted()))
 }
 
 /// Something that goes on with an open database; closing waits for it.

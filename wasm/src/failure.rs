@@ -21,6 +21,12 @@ impl Failure {
         Self(ErrorReport::new(400, "bad_request", reason))
     }
 
+    /// Nobody waits for the answer any more.
+    #[must_use]
+    pub fn aborted() -> Self {
+        Self(ErrorReport::new(0, "aborted", "the call was aborted"))
+    }
+
     /// The database was closed.
     #[must_use]
     pub fn closed() -> Self {

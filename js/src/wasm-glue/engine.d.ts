@@ -9,6 +9,7 @@ export class Engine {
   private constructor()
   static open(name: string, options: string, host: Host): Promise<Engine>
   call(method: string, payload: Uint8Array, request: string | undefined, again: boolean): Promise<Uint8Array>
+  cancel(request: string): void
   close(): Promise<void>
   free(): void
 }
