@@ -28,3 +28,28 @@ fn matcher_answers_as_couchdb_did() {
     assert!(failed.is_empty(), "{} of {compared} differ:\n{}", failed.len(), failed.join("\n"));
     assert_eq!(compared, 900);
 }
+
+#[test]
+fn lists_of_in_need_no_order_and_may_be_long() {
+    let every: Vec<serde_json::Value> = (0..20_000).rev().map(|i| serde_json::json!({ "n": i })).collect();
+    let mut mixed = every;
+    mixed.extend(["b", "a"].map(Into::into));
+    mixed.extend([serde_json::json!(null), serde_json::json!([1]), serde_json::json!(true), serde_json::json!(-0.0)]);
+    let selector =
+        |operator: &str| Selector::parse(&value(&serde_json::json!({ "a": { operator: mixed.clone() } }))).unwrap();
+    let (among, outside) = (selector("$in"), selector("$nin"));
+    for (candidate, is_in) in [
+        (serde_json::json!({ "n": 7 }), true),
+        (serde_json::json!({ "n": 20_000 }), false),
+        (serde_json::json!("a"), true),
+        (serde_json::json!("c"), false),
+        (serde_json::json!(0), true),
+        (serde_json::json!(false), false),
+        (serde_json::json!([[1], 3]), true),
+        (serde_json::json!([1]), false),
+        (serde_json::json!((20_000..40_000).map(|n| serde_json::json!({ "n": n })).collect::<Vec<_>>()), false),
+    ] {
+        let document = value(&serde_json::json!({ "a": candidate }));
+        assert_eq!((among.matches(&document), outside.matches(&document)), (is_in, !is_in), "{candidate:.60}");
+    }
+}

@@ -1,7 +1,5 @@
 //! Whether a value matches a selector: the meaning of the language, whatever the index does.
 
-use core::cmp::Ordering;
-
 use super::selector_parse::whole;
 use super::{Condition, Selector};
 use crate::json::{TypeName, Value, collate};
@@ -60,8 +58,9 @@ impl Condition {
     }
 }
 
+/// `values` are in their order.
 fn is_in(value: &Value, values: &[Value]) -> bool {
-    let among = |candidate: &Value| values.iter().any(|other| collate(candidate, other) == Ordering::Equal);
+    let among = |candidate: &Value| values.binary_search_by(|other| collate(other, candidate)).is_ok();
     match value {
         Value::Array(elements) => elements.iter().any(among),
         other => among(other),

@@ -37,9 +37,9 @@ pub enum Condition {
     Greater(Value),
     /// `$gte`
     GreaterOrEqual(Value),
-    /// `$in`: the value, or an element of it if it is an array, equals one of these
+    /// `$in`: the value, or an element of it if it is an array, equals one of these, which are in their order
     In(Vec<Value>),
-    /// `$nin`
+    /// `$nin` of these, which are in their order
     NotIn(Vec<Value>),
     /// `$exists`
     Exists(bool),

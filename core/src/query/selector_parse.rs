@@ -5,8 +5,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Condition, Pattern, PatternError, QueryError, Selector};
-use crate::json::{self, Object, TypeName, Value};
+use crate::json::{self, Object, TypeName, Value, collate};
 use crate::path::Path;
+use crate::sorting::sort_by;
 
 impl Selector {
     /// Reads a selector: an object of operators and fields, all of which must hold.
@@ -51,6 +52,11 @@ fn parse_object(path: &Path, object: &Object) -> Result<Selector, QueryError> {
 fn parse_operator(path: &Path, operator: &str, argument: &Value) -> Result<Selector, QueryError> {
     let bad = || QueryError::BadArgument { operator: operator.into(), argument: text(argument) };
     let list = || argument.as_array().map(<[Value]>::to_vec).ok_or_else(bad);
+    let ordered_list = || {
+        let mut values = list()?;
+        sort_by(&mut values, collate);
+        Ok::<_, QueryError>(values)
+    };
     let inner = || match argument {
         Value::Object(_) => parse_at(&Path::default(), argument).map(Box::new),
         _ => Err(bad()),
@@ -66,8 +72,8 @@ fn parse_operator(path: &Path, operator: &str, argument: &Value) -> Result<Selec
         "$lte" => Condition::LessOrEqual(argument.clone()),
         "$gt" => Condition::Greater(argument.clone()),
         "$gte" => Condition::GreaterOrEqual(argument.clone()),
-        "$in" => Condition::In(list()?),
-        "$nin" => Condition::NotIn(list()?),
+        "$in" => Condition::In(ordered_list()?),
+        "$nin" => Condition::NotIn(ordered_list()?),
         "$all" => Condition::All(list()?),
         "$exists" => match argument {
             Value::Bool(exists) => Condition::Exists(*exists),
