@@ -102,8 +102,8 @@ test('a shape that cannot be stored is refused, and says what is wrong', async (
     big: [(doc) => ({ ...doc, n: 1n }), 500, /bigint.*at n/],
     id: [(doc) => ({ ...doc, _id: 'other' }), 500, /keep _id and _rev/],
     rev: [(doc) => ({ ...doc, _rev: '1-a' }), 500, /keep _id and _rev/],
-    nameless: [({ _id, ...doc }) => doc, 412, /no _id/],
-    member: [(doc) => ({ ...doc, _odd: 1 }), 400, /_odd/],
+    nameless: [({ _id, ...doc }) => doc, 500, /no _id/],
+    member: [(doc) => ({ ...doc, _odd: 1 }), 500, /_odd/],
     thrown: [() => assert.fail('broken'), 403, /broken/],
   }
   const { db } = withRules(t, { onWrite: (doc) => shapes[doc._id][0](doc) })

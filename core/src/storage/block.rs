@@ -13,6 +13,8 @@ use super::blocks::BlockKey;
 use super::bytes::{NewValue, Reader, StoredValue, read_entry, shared_prefix, write_entry};
 use super::frame::{self, BlockKind, corrupt};
 
+/// What a block has room for when it is begun: a block of long entries and its frame. Doubled twice it takes any other.
+const BLOCK_CAPACITY: usize = LONG_ENTRIES_BLOCK_BYTES_TARGET + 512;
 /// A block is closed before it grows beyond this.
 const BLOCK_BYTES_TARGET: usize = 32 * 1024;
 /// As [`BLOCK_BYTES_TARGET`], where entries are long on average: such a block is mostly read for a single one of them, and every
@@ -68,7 +70,7 @@ impl BlockBuilder {
     /// Adds an entry; keys must ascend.
     pub(super) fn add(&mut self, key: &[u8], value: NewValue<'_>) {
         if self.entries == 0 {
-            self.block = frame::begin(self.kind, BLOCK_BYTES_TARGET);
+            self.block = frame::begin(self.kind, BLOCK_CAPACITY);
         }
         let shared = if self.entries.is_multiple_of(RESTART_INTERVAL) {
             // Blocks are far shorter than 64 KiB: the limits of keys and inline values see to it.
