@@ -22,6 +22,14 @@ export async function run({ names, docs, rounds, folder, amount = amounts.full, 
   const results = { began: new Date().toISOString(), machine: machine(), amount, runs: [] }
   const site = await serveBench(bundles)
   const server = await startServer(folder, site.origin)
+  const cleanUp = async () => {
+    await server.stop()
+    await site.stop()
+    await rm(profiles, { recursive: true, force: true })
+  }
+  // The browser's own handling of a signal would end this process with the server still there.
+  const interrupted = () => void cleanUp().finally(() => process.exit(130))
+  for (const signal of ['SIGINT', 'SIGTERM']) process.prependOnceListener(signal, interrupted)
   try {
     for (const size of docs) {
       const plan = planOf(size, amount)
@@ -37,9 +45,8 @@ export async function run({ names, docs, rounds, folder, amount = amounts.full, 
       }
     }
   } finally {
-    await server.stop()
-    await site.stop()
-    await rm(profiles, { recursive: true, force: true })
+    for (const signal of ['SIGINT', 'SIGTERM']) process.off(signal, interrupted)
+    await cleanUp()
   }
   return results
 }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { agreement } from '../report/agreement.mjs'
 import { chart } from '../report/chart.mjs'
-import { between } from '../report/publish.mjs'
+import { between, reasonNotToPublish } from '../report/publish.mjs'
 import { summarise } from '../report/summary.mjs'
 import { report } from '../report/tables.mjs'
 
@@ -108,4 +108,14 @@ test('figures are put between the marks of the page, and its own words are kept'
   const text = between(page, 'new\n')
   assert.match(text, /^Words\.\n<!-- figures.*-->\n\nnew\n\n<!-- end of figures -->\nMore\.$/)
   assert.throws(() => between('no marks', 'new'), /no place/)
+})
+
+test('a run is published only if it is whole: every database, three rounds, 10,000 documents, no failure', () => {
+  const whole = ['a', 'b'].flatMap((name) => [1, 2, 3].map((round) => ({ docs: 10_000, round, name })))
+  const reason = (runs) => reasonNotToPublish({ runs }, ['a', 'b'])
+  assert.equal(reason(whole), undefined)
+  assert.match(reason(whole.slice(1)), /a has 2 of 3 rounds/)
+  assert.match(reason(whole.filter(({ name }) => name === 'a')), /b has 0 of 3 rounds/)
+  assert.match(reason([...whole.slice(1), { ...whole[0], error: 'broken' }]), /a failed/)
+  assert.match(reason(whole.map((run) => ({ ...run, docs: 1000 }))), /no run of 10,000/)
 })
