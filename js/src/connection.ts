@@ -34,6 +34,7 @@ interface ConnectionEvents {
   leader: { leading: boolean }
   outdated: { version: string; own: string }
   closed: { reason: string }
+  lost: { reason: string }
   progress: Progress
   replication: EngineProgress
 }
