@@ -188,7 +188,7 @@ export class Leader {
       outcome = { type: 'result', id, payload: answer }
     } catch (error) {
       outcome = { type: 'refused', id, error: reportOf(error) }
-      if (outcome.error.name === 'fenced' || (outcome.error.name === 'closed' && this.#isOpen)) {
+      if (this.#tellsOfLoss(outcome.error)) {
         this.#around.deposed()
         return { type: 'unserved', id }
       }
@@ -197,9 +197,9 @@ export class Leader {
     return this.#leaving && (method === 'replicate' || feed !== undefined) ? { type: 'unserved', id } : outcome
   }
 
-  /** Whether the engine should be open: if it says that it is closed, then the browser has taken its storage away. */
-  get #isOpen(): boolean {
-    return this.#engine !== undefined && !this.#leaving && this.#options.storage !== 'memory'
+  /** Whether another has taken the database from this engine, or the browser its storage: the next leader serves the call. */
+  #tellsOfLoss({ name }: ErrorReport): boolean {
+    return name === 'fenced' || (name === 'closed' && this.#options.storage !== 'memory')
   }
 
   /** By what the engine knows the call. In memory there is no leader after this one, and no read that waits. */
