@@ -67,7 +67,7 @@ function count(name) {
 test(`a connection that is lost ${ROUNDS} times under a load is made again: each call is answered, each write takes effect once`, async (t) => {
   const names = ['one', 'other']
   const tabs = []
-  for (const name of names) tabs.push(await openTab('reconnected'))
+  while (tabs.length < names.length) tabs.push(await openTab('reconnected'))
   const { identity } = await tabs[0].evaluate(async () => {
     await db.put({ _id: 'counter', n: 0 })
     return db.info()
@@ -76,12 +76,18 @@ test(`a connection that is lost ${ROUNDS} times under a load is made again: each
   for (let round = 0; round < ROUNDS; round += 1) {
     await pause(30 + 100 * Math.random())
     const terms = await tabs[0].evaluate(() => terms)
-    await tabs[0].evaluate((committed) => new BroadcastChannel('lose-connections').postMessage(committed), round % 2 === 1)
+    await tabs[0].evaluate(
+      (committed) => new BroadcastChannel('lose-connections').postMessage(committed),
+      round % 2 === 1,
+    )
     await eventually(tabs[0], (terms) => window.terms > terms, terms)
   }
   const totals = []
   for (const tab of tabs) totals.push(await tab.evaluate(() => stop()))
-  assert.deepEqual(totals.flatMap(({ failures, ends }) => [...failures, ...ends]), [])
+  assert.deepEqual(
+    totals.flatMap(({ failures, ends }) => [...failures, ...ends]),
+    [],
+  )
   const counted = totals.reduce((sum, { counted }) => sum + counted, 0)
   t.diagnostic(`${counted} increments`)
   const stored = await tabs[1].evaluate(async () => ({ ...(await db.info()), n: (await db.get('counter')).n }))

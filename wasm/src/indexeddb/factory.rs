@@ -122,8 +122,13 @@ async fn within_time_limit(request: &IdbOpenDbRequest, doing: &str) -> Result<Js
     }
 }
 
-/// A connection that comes after all, when nobody waits for it any more, must not block others.
+/// A connection that comes after all, when nobody waits for it any more, must not block others, nor leave a database half made.
 fn close_when_open(request: &IdbOpenDbRequest) {
+    let upgrading = request.clone();
+    let abort = Closure::once_into_js(move || {
+        let _ = upgrading.transaction().map(|transaction| transaction.abort());
+    });
+    request.set_onupgradeneeded(Some(abort.unchecked_ref()));
     let late = request.clone();
     let close = Closure::once_into_js(move || {
         if let Some(connection) = late.result().ok().and_then(|result| result.dyn_into::<IdbDatabase>().ok()) {
