@@ -28,11 +28,6 @@ export function useProfile(added = {}, more = {}) {
     await between()
     profile.context = await startAgain(profile.folder)
   }
-  /** The browser ends as if its user had closed it, and is started again. */
-  profile.endAndStart = async () => {
-    await profile.context.close()
-    profile.context = await startAgain(profile.folder)
-  }
   // Hooks of one file may run side by side: one that opens a page waits for this.
   const started = start()
   before(() => started)
