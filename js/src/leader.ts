@@ -70,6 +70,9 @@ export class Leader {
 
   /** Opens the database; one whose identity is known must be there, else this fails as `gone`. */
   async open(identity: string | undefined): Promise<void> {
+    // One that has known the database has followed another leader, since whose opening the storage has been open. Others have
+    // this done while they load the engine.
+    if (this.#options.storage === 'indexeddb' && identity === undefined) beginNewLog()
     const { Engine } = await loadEngine(this.#wasm)
     const logic = await this.#loadLogic()
     try {
@@ -85,8 +88,6 @@ export class Leader {
     }
     this.#logic = logic
     this.#listen()
-    // One that has known the database has followed another leader, since whose opening the storage has been open.
-    if (this.#options.storage === 'indexeddb' && identity === undefined) beginNewLog()
     if (this.#options.storage !== 'memory') this.#forgetOthers().catch(() => {})
   }
 

@@ -4,7 +4,7 @@
 // written next stands behind half a record; that is found when LevelDB opens the log once more, and then Chromium takes the
 // whole database for corrupt, and begins with an empty one (https://github.com/google/leveldb/issues/1287). No page can see
 // whether the log ends so. But where a database is deleted, Chromium compacts what it held, which moves all that is in the log to
-// a table and begins a new one: so one that holds nothing is made and deleted again, beside the first calls of the app.
+// a table and begins a new one: so one that holds nothing is made and deleted again, while the engine is loaded.
 
 /** The name of that database. Those of ours begin with `firkin:`. */
 const SCRATCH = 'firkin'
@@ -13,9 +13,13 @@ const SCRATCH = 'firkin'
 export function beginNewLog(): void {
   // Only Chromium tells of lost data.
   if (typeof IDBVersionChangeEvent === 'undefined' || !('dataLoss' in IDBVersionChangeEvent.prototype)) return
-  const opening = indexedDB.open(SCRATCH)
-  opening.onsuccess = () => {
-    opening.result.close()
-    indexedDB.deleteDatabase(SCRATCH)
+  try {
+    const opening = indexedDB.open(SCRATCH)
+    opening.onsuccess = () => {
+      opening.result.close()
+      indexedDB.deleteDatabase(SCRATCH)
+    }
+  } catch {
+    // It is denied here, as whoever opens a database is told.
   }
 }
