@@ -28,6 +28,7 @@ mod merging;
 mod reader;
 mod recovery;
 mod run;
+mod salvage;
 mod segment;
 mod segment_writer;
 pub mod store;

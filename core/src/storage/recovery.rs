@@ -6,6 +6,7 @@ use super::blocks::{BlockBatch, BlockKey, Blocks};
 use super::flush::Writer;
 use super::frame::{SEGMENT_BLOCKS_MAX, SEGMENTS_MAX, corrupt, segment_block, segment_of};
 use super::garbage::Garbage;
+use super::log::Recovered;
 use super::manifest::Manifest;
 use super::reader::BlockReader;
 use super::version::Version;
@@ -15,39 +16,52 @@ use super::{Durability, StorageError, log};
 pub(super) async fn recover<B: Blocks>(reader: &BlockReader<B>) -> Result<(Version, Writer<B>), StorageError> {
     // A store that this build cannot read is left to who can: it is not taken over.
     read_manifest(reader).await?;
-    let epoch = (BlockKey::epoch(), reader.epoch.clone());
-    let takeover = BlockBatch { puts: Vec::from([epoch]), ..BlockBatch::default() };
-    reader.blocks.commit(takeover, Durability::Relaxed).await?;
-    // From here on nobody else changes anything.
+    take_over(reader).await?;
     let manifest = match read_manifest(reader).await? {
         Some(manifest) => manifest,
         None => create(reader).await?,
     };
     let recovered = log::recover(reader, manifest.first_log).await?;
+    let mut writer = begin_writing(reader, manifest.first_log, &recovered).await?;
+    collect_orphans(reader, &manifest, &mut writer).await?;
+    Ok((Version { memtable: recovered.memtable, segments: manifest.segments.into() }, writer))
+}
+
+/// Keeps whoever has had the store from writing: from here on nobody else changes anything.
+pub(super) async fn take_over<B: Blocks>(reader: &BlockReader<B>) -> Result<(), StorageError> {
+    let epoch = (BlockKey::epoch(), reader.epoch.clone());
+    let takeover = BlockBatch { puts: Vec::from([epoch]), ..BlockBatch::default() };
+    reader.blocks.commit(takeover, Durability::Relaxed).await
+}
+
+/// The writer that goes on behind the log.
+pub(super) async fn begin_writing<B: Blocks>(
+    reader: &BlockReader<B>,
+    first_log: u64,
+    recovered: &Recovered,
+) -> Result<Writer<B>, StorageError> {
     if !recovered.torn.is_empty() {
         // Their numbers are about to be used again.
-        write(reader, BlockBatch { deletes: recovered.torn, ..BlockBatch::default() }).await?;
+        write(reader, BlockBatch { deletes: recovered.torn.clone(), ..BlockBatch::default() }).await?;
     }
-    let mut writer = Writer {
-        next_segment: manifest.next_segment,
-        first_log: manifest.first_log,
+    Ok(Writer {
+        next_segment: 0,
+        first_log,
         next_log: recovered.next,
         log_bytes: recovered.bytes,
         garbage: Garbage::default(),
         merges: Vec::new(),
         unreadable: Vec::new(),
-    };
-    collect_orphans(reader, &manifest, &mut writer).await?;
-    Ok((Version { memtable: recovered.memtable, segments: manifest.segments.into() }, writer))
+    })
 }
 
-async fn read_manifest<B: Blocks>(reader: &BlockReader<B>) -> Result<Option<Manifest>, StorageError> {
+pub(super) async fn read_manifest<B: Blocks>(reader: &BlockReader<B>) -> Result<Option<Manifest>, StorageError> {
     let block = reader.blocks.read(&[BlockKey::MANIFEST]).await?.pop().flatten();
     block.map(|block| Manifest::decode(&block)).transpose()
 }
 
 /// Makes an empty store. A store gets its manifest before anything else, so where there are other blocks it is lost.
-async fn create<B: Blocks>(reader: &BlockReader<B>) -> Result<Manifest, StorageError> {
+pub(super) async fn create<B: Blocks>(reader: &BlockReader<B>) -> Result<Manifest, StorageError> {
     let last = segment_block(SEGMENTS_MAX - 1, SEGMENT_BLOCKS_MAX - 1);
     if !reader.blocks.keys(BlockKey::log(0), last).await?.is_empty() {
         return Err(corrupt(BlockKey::MANIFEST, "is missing"));
@@ -59,8 +73,8 @@ async fn create<B: Blocks>(reader: &BlockReader<B>) -> Result<Manifest, StorageE
 }
 
 /// Finds the blocks that nothing refers to: those of segments that were merged away, and those of segments that were not
-/// finished. They are deleted bit by bit with later commits.
-async fn collect_orphans<B: Blocks>(
+/// finished. They are deleted bit by bit with later commits, and the numbers of new segments begin behind them.
+pub(super) async fn collect_orphans<B: Blocks>(
     reader: &BlockReader<B>,
     manifest: &Manifest,
     writer: &mut Writer<B>,
@@ -69,6 +83,7 @@ async fn collect_orphans<B: Blocks>(
         let (first, last) = (segment_block(*segment, 0), segment_block(*segment, SEGMENT_BLOCKS_MAX - 1));
         writer.garbage.doom(reader.blocks.keys(first, last).await?);
     }
+    writer.next_segment = manifest.next_segment;
     let last = segment_block(SEGMENTS_MAX - 1, SEGMENT_BLOCKS_MAX - 1);
     let unfinished = reader.blocks.keys(segment_block(manifest.next_segment, 0), last).await?;
     if let Some(last) = unfinished.last() {
@@ -79,7 +94,7 @@ async fn collect_orphans<B: Blocks>(
     Ok(())
 }
 
-async fn write<B: Blocks>(reader: &BlockReader<B>, mut batch: BlockBatch) -> Result<(), StorageError> {
+pub(super) async fn write<B: Blocks>(reader: &BlockReader<B>, mut batch: BlockBatch) -> Result<(), StorageError> {
     batch.guard = Some((BlockKey::epoch(), reader.epoch.clone()));
     reader.blocks.commit(batch, Durability::Relaxed).await
 }
