@@ -31,7 +31,7 @@ export interface Imported {
 }
 
 type Tell = (progress: Progress) => void
-type Source = Pick<Firkin<AnyDocument>, 'name' | 'changes' | 'bulkGet' | 'get'>
+type Source = Pick<Firkin<AnyDocument>, 'name' | 'info' | 'changes' | 'bulkGet' | 'get'>
 type Target = Pick<Firkin<AnyDocument>, 'bulkDocs'>
 
 const encoder = new TextEncoder()
@@ -54,6 +54,7 @@ export function exportFrom(db: Source, tell: Tell, { signal }: Abortable): Reada
 /** The text of the backup, about a page at a time. */
 async function* backupLines(db: Source, tell: Tell, signal: AbortSignal | undefined): AsyncGenerator<string, void> {
   yield line({ firkin_backup: FORMAT, db_name: db.name, time: new Date().toISOString() })
+  const { doc_count, doc_del_count } = await db.info()
   const count = { documents: 0, revisions: 0 }
   let since: string | number = 0
   for (;;) {
@@ -74,7 +75,9 @@ async function* backupLines(db: Source, tell: Tell, signal: AbortSignal | undefi
     }
     count.documents += page.results.length
     since = page.last_seq
-    tell({ task: 'export', ...count })
+    // There may be more by now.
+    const total = Math.max(doc_count + doc_del_count, count.documents)
+    tell({ task: 'export', done: count.documents, total, ...count })
     yield text
   }
   yield line({ end: true, ...count })
@@ -100,7 +103,8 @@ export async function importInto(
     const rows = await db.bulkDocs(step as { _id: string }[], { new_edits: false, signal })
     for (const row of rows) if ('error' in row) imported.refused.push({ rev: '', ...row })
     ;[step, characters] = [[], 0]
-    tell({ task: 'import', documents: imported.documents, revisions: imported.revisions })
+    const { documents, revisions } = imported
+    tell({ task: 'import', done: documents, documents, revisions })
   }
   for await (const text of linesOf(source)) {
     number += 1

@@ -51,6 +51,7 @@ import type {
   PutOptions,
   Refused,
   RemoveOptions,
+  Repaired,
   RevsDiff,
   Selector,
   Tombstone,
@@ -62,7 +63,7 @@ import type {
 import { Watched } from './watch.js'
 
 export interface DatabaseEvents {
-  /** How far a compaction, an export or an import has come. */
+  /** How far something that takes long has come, in whatever tab it was asked for. */
   progress: Progress
   /** Documents have changed, by this tab, another or a replication. */
   changed: { last_seq: string }
@@ -347,7 +348,7 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
    * in it as well. docs/backup-format.md tells the lines.
    */
   export(options: Abortable = {}): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return exportFrom(this, (progress) => this.emit('progress', progress), options)
+    return exportFrom(this, (progress) => this.#connection.tell(progress), options)
   }
 
   /**
@@ -355,7 +356,17 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
    * A backup that is malformed or cut off is refused with 400 where that is found; what stands before has been written.
    */
   import(source: BackupSource, options: Abortable = {}): Promise<Imported> {
-    return importInto(this as Firkin<AnyDocument>, source, (progress) => this.emit('progress', progress), options)
+    return importInto(this as Firkin<AnyDocument>, source, (progress) => this.#connection.tell(progress), options)
+  }
+
+  /**
+   * Mends a database of which stored blocks are damaged: what can be read is kept, all that follows from documents is made anew,
+   * and the answer says what is lost. Works also where the database does not open because of that. A revision whose body is lost
+   * reads as missing, until a replication brings it back or it is written over. The database is another replica then, with an
+   * `identity` of its own: replications begin at the start, and consumers are shown all changes again.
+   */
+  repair(options: Abortable = {}): Promise<Repaired> {
+    return this.#call('repair', {}, options.signal)
   }
 
   async info(): Promise<Info> {

@@ -5,12 +5,13 @@
 // waits for it is refused, and the leader is lost.
 
 import { decode, encode } from './encode.js'
-import { loadEngine } from './engine.js'
+import { loadEngine, loadRescue } from './engine.js'
 import { closed, type ErrorReport, FirkinError, reportOf } from './errors.js'
 import { Logic, type StartThread } from './logic.js'
 import { livingMembers } from './mail.js'
 import type { Answer, Call, EngineOptions, EventMessage, Outcome, Request, Response } from './messages.js'
-import type { Engine } from './wasm-glue/engine.js'
+import type { Info } from './types.js'
+import type { Engine, Host } from './wasm-glue/engine.js'
 
 /** What a leader needs of those around it. */
 export interface Surroundings {
@@ -20,12 +21,20 @@ export interface Surroundings {
   tell(event: EventMessage): void
   /** The database is deleted, and closed. */
   destroyed(): void
+  /** A client asks for a repair: the engine is to be left, and another one opened after it. */
+  repair(repair: Repair): void
   /** The engine is of no more use. */
   lost(reason: string): void
   /** Another has taken the database over: nothing that this one does from now on has any effect. */
   deposed(): void
   /** Starts what the app's logic runs in. */
   startLogic: StartThread
+}
+
+/** The call that asks for a repair. */
+export interface Repair {
+  client: string
+  id: number
 }
 
 interface Asked {
@@ -40,6 +49,9 @@ export class Leader {
   readonly #options: EngineOptions
   readonly #wasm: string | undefined
   readonly #around: Surroundings
+  readonly #repair: Repair | undefined
+  /** What the repair found. */
+  #repaired: string | undefined
   readonly #underWay = new Set<{ client: string; call: Call }>()
   readonly #replications = new Map<number, string>()
   /** The clients of open transactions. */
@@ -55,24 +67,41 @@ export class Leader {
   #logic: Logic | undefined
   #leaving = false
 
-  /** `self` is the client that it leads for itself. */
-  constructor(self: string, name: string, options: EngineOptions, wasm: string | undefined, around: Surroundings) {
+  /** `self` is the client that it leads for itself; `repair` asks for a repair before the engine is opened. */
+  constructor(
+    self: string,
+    name: string,
+    options: EngineOptions,
+    wasm: string | undefined,
+    around: Surroundings,
+    repair?: Repair,
+  ) {
     this.#self = self
     this.#name = name
     this.#options = options
     this.#wasm = wasm
     this.#around = around
+    this.#repair = repair
   }
 
   async open(): Promise<void> {
     const { Engine } = await loadEngine(this.#wasm)
     const logic = await this.#loadLogic()
     try {
-      const options = JSON.stringify({ ...this.#options, ...(await this.#parties()), logic: logic !== undefined })
-      this.#engine = await Engine.open(this.#name, options, {
+      const options = JSON.stringify({
+        ...this.#options,
+        ...(await this.#parties()),
+        logic: logic !== undefined,
+      })
+      const host: Host = {
         event: (name, json) => this.#happened(name, json),
         ask: (name, json) => (name === 'judge' && logic !== undefined ? logic.judge(json) : this.#ask(name, json)),
-      })
+      }
+      if (this.#repair !== undefined) {
+        const rescue = await loadRescue(this.#wasm)
+        this.#repaired = await rescue.repair(this.#name, options, host)
+      }
+      this.#engine = await Engine.open(this.#name, options, host)
     } catch (error) {
       logic?.close()
       throw error
@@ -148,6 +177,7 @@ export class Leader {
     const { id, method, replication, transaction, feed, uploads } = call
     if (this.#leaving) return this.#around.send(client, { type: 'unserved', id })
     if (method === 'destroy') return this.#destroy(client, id)
+    if (method === 'repair') return this.#answerRepair(client, id)
     const begun = { client, call }
     const begins = method === 'replicate' && replication !== undefined
     this.#underWay.add(begun)
@@ -163,6 +193,21 @@ export class Leader {
     if (begins) this.#replications.delete(replication)
     if (this.#underWay.delete(begun)) this.#around.send(client, outcome)
     if (outcome.type === 'refused' && outcome.error.name === 'engine_failed') this.#lose(outcome.error)
+  }
+
+  /** The call comes again once it is done, before this engine was opened. What is in memory has nothing to repair. */
+  async #answerRepair(client: string, id: number): Promise<void> {
+    const isDone = this.#repair?.client === client && this.#repair.id === id
+    if (isDone && this.#repaired !== undefined) {
+      const payload = new TextEncoder().encode(this.#repaired)
+      this.#around.send(client, { type: 'result', id, payload })
+    } else if (this.#options.storage !== 'memory') {
+      this.#around.repair({ client, id })
+    } else {
+      const { doc_count, doc_del_count } = decode((await this.#callSelf('info', {})) ?? encode({})) as Info
+      const repaired = { ok: true, blocks: [], lost: [], documents: doc_count + doc_del_count }
+      this.#around.send(client, { type: 'result', id, payload: encode(repaired) })
+    }
   }
 
   async #run(client: string, call: Call): Promise<Outcome> {

@@ -10,10 +10,20 @@
 import { Backlog } from './backlog.js'
 import { encode } from './encode.js'
 import { outdated, reportOf, storageFailed } from './errors.js'
-import { destroyDatabase, Leader } from './leader.js'
+import { destroyDatabase, Leader, type Repair } from './leader.js'
 import { checkOrigin, type StartThread } from './logic.js'
 import { type Letter, Mail, type Notice } from './mail.js'
-import type { Call, Cancel, EngineOptions, FromPage, Outcome, Request, Response, ToPage } from './messages.js'
+import type {
+  Call,
+  Cancel,
+  EngineOptions,
+  EventMessage,
+  FromPage,
+  Outcome,
+  Request,
+  Response,
+  ToPage,
+} from './messages.js'
 import type { Port } from './port.js'
 import { Pulse } from './pulse.js'
 import { type Build, isNewer, PROTOCOL, VERSION } from './version.js'
@@ -61,6 +71,8 @@ export class Member {
   readonly #newer = new Set<string>()
   /** Settles once a leader that has slept knows whether it leads still. */
   #waking: Promise<unknown> | undefined
+  /** Who asks for a repair before the next engine is opened. */
+  #repair: Repair | undefined
   #opened = false
   #failed = false
 
@@ -107,10 +119,12 @@ export class Member {
   /** What the page says. */
   receive(message: FromPage): void {
     if (message.type === 'answer') this.#toLeader(message)
+    else if (message.type === 'event') this.#mail?.notify(message)
     else if (message.type === 'cancel') this.#cancel(message)
     else if (message.type === 'close') void this.#leave()
     else if (message.type === 'call') {
       if (this.#failed && message.method === 'destroy') void this.#destroyUnopened(message.id)
+      else if (this.#failed && message.method === 'repair') void this.#repairUnopened(message)
       else this.#backlog.add(message)
     }
   }
@@ -159,9 +173,12 @@ export class Member {
     const lost = (reason: string) => {
       if (!deposed.signal.aborted) this.#end(reason)
     }
-    const engine = new Leader(this.#self, this.#name, this.#options, this.#wasm, {
-      send: (client, response) => this.#toClient(client, term, response),
-      tell: (event) => {
+    const renewed = new AbortController()
+    const repair = this.#repair
+    this.#repair = undefined
+    const around = {
+      send: (client: string, response: Response) => this.#toClient(client, term, response),
+      tell: (event: EventMessage) => {
         this.#page.post(event)
         this.#mail?.notify(event)
       },
@@ -169,10 +186,15 @@ export class Member {
         this.#mail?.notify({ type: 'destroyed' })
         this.#end('the database was destroyed')
       },
+      repair: (asked: Repair) => {
+        this.#repair ??= asked
+        renewed.abort()
+      },
       lost,
       deposed: () => deposed.abort(),
       startLogic: this.#startLogic,
-    })
+    }
+    const engine = new Leader(this.#self, this.#name, this.#options, this.#wasm, around, repair)
     try {
       await engine.open()
     } catch (error) {
@@ -189,9 +211,21 @@ export class Member {
     this.#reign = { term, engine }
     this.#announce()
     this.#follow({ leader: this.#self, term })
-    await Promise.race([this.#ending, deposed].map(({ signal }) => whenAborted(signal)))
+    await Promise.race([this.#ending, deposed, renewed].map(({ signal }) => whenAborted(signal)))
     if (deposed.signal.aborted) this.#stepDown(engine)
-    else await this.#resign(term, engine)
+    else if (this.#ending.signal.aborted) await this.#resign(term, engine)
+    else await this.#renew(term, engine)
+  }
+
+  /** Leaves the engine, and leads on with another one, for another term: what has no outcome yet is asked of that. */
+  async #renew(term: string, engine: Leader): Promise<void> {
+    this.#mail?.notify({ type: 'leaves', term })
+    this.#reign = undefined
+    this.#follow(undefined)
+    const deposed = this.#deposed
+    await engine.leave().catch(() => {})
+    if (deposed.signal.aborted) this.#pulse?.follow()
+    else await this.#lead()
   }
 
   async #resign(term: string, engine: Leader): Promise<void> {
@@ -342,6 +376,7 @@ export class Member {
   #fail(error: unknown): void {
     this.#failed = true
     this.#page.post({ type: 'failed', error: reportOf(error) })
+    this.#backlog.refuseAll(reportOf(error))
   }
 
   /** Ends once the page's calls have their outcomes. */
@@ -376,6 +411,19 @@ export class Member {
       await destroyDatabase(this.#name, this.#options, this.#wasm)
     }
     this.#end('the database was destroyed by another tab')
+  }
+
+  /** A database that cannot be opened can be repaired: this member does that as soon as it leads. */
+  async #repairUnopened(call: Call): Promise<void> {
+    this.#failed = false
+    this.#repair = { client: this.#self, id: call.id }
+    this.#backlog.add(call)
+    this.#mail?.notify({ type: 'whoLeads', ...BUILD })
+    try {
+      await this.#takeTurns()
+    } catch (error) {
+      if (!this.#ending.signal.aborted) this.#fail(error)
+    }
   }
 
   /** A database that cannot be opened can be destroyed all the same. */

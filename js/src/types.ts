@@ -386,10 +386,30 @@ export interface Compacted {
   contents_incoming: number
 }
 
-/** How far something that takes long has come. */
-export type Progress =
+/** What a repair found. */
+export interface Repaired {
+  ok: true
+  /** The stored blocks that could not be read, and what was wrong with each. What they held may be gone without a trace. */
+  blocks: string[]
+  /**
+   * What is known to be lost: the body of a current revision (`leaf`) or of one that others followed (`ancestor`), or contents of
+   * its attachments.
+   */
+  lost: { id: string; rev: string; lost: 'leaf' | 'ancestor' | 'attachments' }[]
+  /** How many documents there are now, deleted ones and lost ones included. */
+  documents: number
+}
+
+/**
+ * How far something that takes long has come: `done` of `total`, where that is known. They count blocks of the log for `open`;
+ * documents for `index` (it is made anew, since other paths are kept out of it), `write` (one of many documents), `compact`,
+ * `export` and `import`; and for `repair` stored blocks first, then documents.
+ */
+export type Progress = { done: number; total?: number } & (
+  | { task: 'open' | 'index' | 'write' | 'repair' }
   | ({ task: 'compact' } & Omit<Compacted, 'ok'>)
   | { task: 'export' | 'import'; documents: number; revisions: number }
+)
 
 /** What was purged. */
 export interface Purged {

@@ -127,7 +127,7 @@ test('progress is told, a reader that stops ends the export, and a signal ends b
   const told = []
   db.on('progress', (progress) => told.push(progress))
   const text = await textOf(db.export())
-  assert.deepEqual(told.at(-1), { task: 'export', documents: 255, revisions: 256 })
+  assert.deepEqual(told.at(-1), { task: 'export', done: 255, total: 255, documents: 255, revisions: 256 })
   const reader = db.export().getReader()
   assert.equal((await reader.read()).done, false)
   await reader.cancel()

@@ -1,0 +1,7 @@
+// What the package uses of the glue of the second module, in dist/wasm-glue.
+
+import type { Host } from './engine.js'
+
+export function repair(name: string, options: string, host: Host): Promise<string>
+
+export default function init(source: { module_or_path: URL | string | BufferSource }): Promise<unknown>
