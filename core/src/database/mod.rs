@@ -27,6 +27,7 @@ mod read;
 mod reindex;
 mod repair;
 mod requests;
+mod restore;
 mod revs_diff;
 mod state;
 mod text;

@@ -51,23 +51,25 @@ impl State {
         let mut epoch = [0; 4];
         random.fill(&mut epoch);
         let next_epoch = Some(u32::from_be_bytes(epoch));
-        let records = [keys::STATE, EPOCHS, keys::REPAIR].map(<[u8]>::to_vec);
+        let records = [keys::STATE, EPOCHS, keys::REPAIR, keys::RESTORED].map(<[u8]>::to_vec);
         let mut records = kv.snapshot()?.get_many(&records).await?.into_iter();
-        let (state, epochs, repair) = (records.next().flatten(), records.next().flatten(), records.next().flatten());
+        let mut next = || records.next().flatten();
+        let (stored, epochs, repair, restored) = (next(), next(), next(), next());
         if repair.is_some() {
             return Err(StorageError::Corrupt(String::from("a repair of the database did not come to its end")));
         }
-        if let Some(record) = state {
-            let epochs = epochs.unwrap_or_default();
+        let mut state = Self { next_epoch, ..Self::default() };
+        if let Some(record) = &stored {
             let damaged = || StorageError::Corrupt(String::from("the state of the database"));
-            return Self::decode(&record, &epochs, next_epoch).ok_or_else(damaged);
+            state = Self::decode(record, &epochs.unwrap_or_default(), next_epoch).ok_or_else(damaged)?;
         }
-        let mut identity = [0; 16];
-        random.fill(&mut identity);
-        let state = Self { identity, seq: 0, doc_count: 0, doc_del_count: 0, epochs: Vec::new(), next_epoch };
-        let mut batch = Batch::new();
-        batch.put(keys::STATE, &state.encode());
-        kv.commit(batch, Durability::Relaxed).await?;
+        if stored.is_none() || restored.is_some() {
+            random.fill(&mut state.identity);
+            let mut batch = Batch::new();
+            batch.put(keys::STATE, &state.encode());
+            batch.delete(keys::RESTORED);
+            kv.commit(batch, Durability::Relaxed).await?;
+        }
         Ok(state)
     }
 

@@ -49,6 +49,9 @@ pub const WALKED: &[u8] = &[CHANGE, USE, crate::index::keyspace::POSTING];
 /// The record that says that a repair is under way: what was lost of the store, a line for each block.
 pub const REPAIR: &[u8] = b"mrepair";
 
+/// The record that says that the store is a copy of another replica's, which has no identity of its own yet.
+pub const RESTORED: &[u8] = b"mrestored";
+
 const CONSUMERS: &[u8] = b"mconsumer ";
 
 /// The key of a document's head.
