@@ -22,6 +22,7 @@ fn copy(database: &Replica, bytes: usize) -> Vec<u8> {
     loop {
         let part = block_on(backup.next(bytes)).unwrap();
         if part.is_empty() {
+            assert_eq!(copy.len() as u64, backup.bytes);
             return copy;
         }
         copy.extend(part);

@@ -5,13 +5,15 @@
 
 import type { AttachmentContent, AttachmentOptions } from './attachment-types.js'
 import { attachmentGiven, blobOf, type Contents, readAttachment, withBlobs, withoutContents } from './attachments.js'
-import { type BackupSource, exportFrom, type Imported, importInto } from './backup.js'
+import { exportFrom, type Imported, importAny } from './backup.js'
+import { exportBlocks } from './block-backup.js'
 import { ChangesFeed } from './changes.js'
 import { type Connection, connect, listDatabases, setWasm } from './connection.js'
 import { identified, named, withAttribution } from './document.js'
 import { Emitter } from './emitter.js'
 import { badRequest, FirkinError } from './errors.js'
 import { LiveQuery, type LiveQueryOptions } from './live.js'
+import type { BackupSource } from './pieces.js'
 import { Replication } from './replication.js'
 import type { Direction, Peer, ReplicationOptions } from './replication-types.js'
 import { openReview, openReviews, type Review } from './reviews.js'
@@ -36,6 +38,7 @@ import type {
   Durability,
   Existing,
   Explanation,
+  ExportOptions,
   FindQuery,
   FindResult,
   GetOptions,
@@ -344,19 +347,23 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
   }
 
   /**
-   * All documents with their histories and attachments, as a stream of lines: a backup. What changes while it is read is
-   * in it as well. docs/backup-format.md tells the lines.
+   * All documents with their histories and attachments, as a stream: a backup. What changes while it is read is in it as well,
+   * unless it is one of blocks, which holds what was there when it was begun. docs/backup-format.md tells both formats.
    */
-  export(options: Abortable = {}): ReadableStream<Uint8Array<ArrayBuffer>> {
+  export({ format = 'lines', ...options }: ExportOptions = {}): ReadableStream<Uint8Array<ArrayBuffer>> {
+    if (format === 'blocks') return exportBlocks(this.#connection, this.name, options)
+    if (format !== 'lines') throw badRequest('a backup has the format "lines" or "blocks"')
     return exportFrom(this, (progress) => this.#connection.tell(progress), options)
   }
 
   /**
-   * Writes the revisions that a backup holds beside those that are here, as a replication does: an import can be repeated.
-   * A backup that is malformed or cut off is refused with 400 where that is found; what stands before has been written.
+   * Takes in a backup of either format. The revisions that one of lines holds are written beside those that are here, as a replication
+   * does: such an import can be repeated. One that is malformed or cut off is refused with 400 where that is found; what stands
+   * before has been written. One of blocks is taken in whole or not at all, by a database in which nothing was ever written, and makes it
+   * another replica, with an `identity` of its own; other calls wait meanwhile.
    */
   import(source: BackupSource, options: Abortable = {}): Promise<Imported> {
-    return importInto(this as Firkin<AnyDocument>, source, (progress) => this.#connection.tell(progress), options)
+    return importAny(this as Firkin<AnyDocument>, this.#connection, source, options)
   }
 
   /**

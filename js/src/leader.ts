@@ -5,11 +5,12 @@
 // waits for it is refused, and the leader is lost.
 
 import { decode, encode } from './encode.js'
-import { loadEngine, loadRescue } from './engine.js'
-import { closed, type ErrorReport, FirkinError, reportOf } from './errors.js'
+import { loadEngine } from './engine.js'
+import { badRequest, closed, type ErrorReport, FirkinError, reportOf } from './errors.js'
 import { Logic, type StartThread } from './logic.js'
 import { livingMembers } from './mail.js'
 import type { Answer, Call, EngineOptions, EventMessage, Outcome, Request, Response } from './messages.js'
+import { type Asked, gone, isRescue, Rescue } from './rescue.js'
 import type { Info } from './types.js'
 import type { Engine, Host } from './wasm-glue/engine.js'
 
@@ -21,8 +22,8 @@ export interface Surroundings {
   tell(event: EventMessage): void
   /** The database is deleted, and closed. */
   destroyed(): void
-  /** A client asks for a repair: the engine is to be left, and another one opened after it. */
-  repair(repair: Repair): void
+  /** A call asks for what is done without an engine: this one is to be left, and another leader to begin with that. */
+  rescue(asked: Asked): void
   /** The engine is of no more use. */
   lost(reason: string): void
   /** Another has taken the database over: nothing that this one does from now on has any effect. */
@@ -31,13 +32,7 @@ export interface Surroundings {
   startLogic: StartThread
 }
 
-/** The call that asks for a repair. */
-export interface Repair {
-  client: string
-  id: number
-}
-
-interface Asked {
+interface Questioned {
   client: string
   resolve(json: string): void
   reject(error: FirkinError): void
@@ -49,9 +44,10 @@ export class Leader {
   readonly #options: EngineOptions
   readonly #wasm: string | undefined
   readonly #around: Surroundings
-  readonly #repair: Repair | undefined
-  /** What the repair found. */
-  #repaired: string | undefined
+  readonly #rescue: Rescue | undefined
+  /** What waits for the engine, while a backup comes in. */
+  readonly #held: Asked[] = []
+  #waits = false
   readonly #underWay = new Set<{ client: string; call: Call }>()
   readonly #replications = new Map<number, string>()
   /** The clients of open transactions. */
@@ -59,7 +55,7 @@ export class Leader {
   /** What clients follow, by its number. */
   readonly #feeds = new Map<number, string>()
   readonly #uploads = new Map<string, string>()
-  readonly #asked = new Map<number, Asked>()
+  readonly #asked = new Map<number, Questioned>()
   readonly #ended = new AbortController()
   // An answer to another leader's question must not be taken for one to ours.
   #questions = Math.floor(Math.random() * 2 ** 48)
@@ -67,48 +63,61 @@ export class Leader {
   #logic: Logic | undefined
   #leaving = false
 
-  /** `self` is the client that it leads for itself; `repair` asks for a repair before the engine is opened. */
+  /** `self` is the client that it leads for itself; `asked` is to be done before the engine is opened. */
   constructor(
     self: string,
     name: string,
     options: EngineOptions,
     wasm: string | undefined,
     around: Surroundings,
-    repair?: Repair,
+    asked?: Asked,
   ) {
     this.#self = self
     this.#name = name
     this.#options = options
     this.#wasm = wasm
     this.#around = around
-    this.#repair = repair
+    this.#rescue = asked === undefined ? undefined : new Rescue(asked)
   }
 
   async open(): Promise<void> {
-    const { Engine } = await loadEngine(this.#wasm)
+    await loadEngine(this.#wasm)
     const logic = await this.#loadLogic()
+    this.#logic = logic
     try {
-      const options = JSON.stringify({
-        ...this.#options,
-        ...(await this.#parties()),
-        logic: logic !== undefined,
-      })
+      const options = JSON.stringify({ ...this.#options, ...(await this.#parties()), logic: logic !== undefined })
       const host: Host = {
         event: (name, json) => this.#happened(name, json),
         ask: (name, json) => (name === 'judge' && logic !== undefined ? logic.judge(json) : this.#ask(name, json)),
       }
-      if (this.#repair !== undefined) {
-        const rescue = await loadRescue(this.#wasm)
-        this.#repaired = await rescue.repair(this.#name, options, host)
-      }
-      this.#engine = await Engine.open(this.#name, options, host)
+      await this.#rescue?.begin(this.#name, options, this.#wasm, host, () => void this.#openAtLast(options, host))
+      this.#waits = this.#rescue?.isUnderWay === true
+      if (!this.#waits) await this.#openEngine(options, host)
     } catch (error) {
       logic?.close()
       throw error
     }
-    this.#logic = logic
     this.#listen()
+  }
+
+  async #openEngine(options: string, host: Host): Promise<void> {
+    const { Engine } = await loadEngine(this.#wasm)
+    const engine = await Engine.open(this.#name, options, host)
+    if (this.#leaving) return engine.close()
+    this.#engine = engine
     if (this.#options.storage !== 'memory') this.#forgetOthers().catch(() => {})
+  }
+
+  /** A backup is in, or given up. */
+  async #openAtLast(options: string, host: Host): Promise<void> {
+    if (this.#leaving) return
+    try {
+      await this.#openEngine(options, host)
+    } catch (error) {
+      this.#lose(reportOf(error))
+    }
+    this.#waits = false
+    for (const { client, call } of this.#held.splice(0)) void this.#serve(client, call)
   }
 
   /** Who opens the database, and who may be in the middle of a write, having led before. */
@@ -152,6 +161,7 @@ export class Leader {
       void this.#tell('followEnd', { id: feed })
     }
     if (this.#options.storage !== 'memory') void this.#tell('forgetClient', { client: recordName(client) })
+    this.#rescue?.forget(client)
     const prefix = this.#uploads.get(client)
     if (prefix !== undefined) void this.#tell('unstage', { prefix })
     this.#uploads.delete(client)
@@ -166,6 +176,8 @@ export class Leader {
   async leave(): Promise<void> {
     this.#leaving = true
     this.#ended.abort()
+    this.#rescue?.end()
+    for (const { client, call } of this.#held.splice(0)) this.#around.send(client, { type: 'unserved', id: call.id })
     const engine = this.#engine
     await engine?.close()
     this.#logic?.close()
@@ -177,7 +189,11 @@ export class Leader {
     const { id, method, replication, transaction, feed, uploads } = call
     if (this.#leaving) return this.#around.send(client, { type: 'unserved', id })
     if (method === 'destroy') return this.#destroy(client, id)
-    if (method === 'repair') return this.#answerRepair(client, id)
+    if (isRescue(method)) return this.#serveRescue(client, call)
+    if (this.#waits) {
+      this.#held.push({ client, call })
+      return
+    }
     const begun = { client, call }
     const begins = method === 'replicate' && replication !== undefined
     this.#underWay.add(begun)
@@ -195,18 +211,23 @@ export class Leader {
     if (outcome.type === 'refused' && outcome.error.name === 'engine_failed') this.#lose(outcome.error)
   }
 
-  /** The call comes again once it is done, before this engine was opened. What is in memory has nothing to repair. */
-  async #answerRepair(client: string, id: number): Promise<void> {
-    const isDone = this.#repair?.client === client && this.#repair.id === id
-    if (isDone && this.#repaired !== undefined) {
-      const payload = new TextEncoder().encode(this.#repaired)
-      this.#around.send(client, { type: 'result', id, payload })
+  /** The call comes again, of the leader that begins with what it asks for. What is in memory is as it is. */
+  async #serveRescue(client: string, call: Call): Promise<void> {
+    const { id, method } = call
+    const outcome = await this.#rescue?.answer(client, call)
+    if (outcome !== undefined) {
+      this.#around.send(client, outcome)
+    } else if (method !== 'repair' && method !== 'restore') {
+      this.#around.send(client, { type: 'refused', id, error: reportOf(gone()) })
     } else if (this.#options.storage !== 'memory') {
-      this.#around.repair({ client, id })
-    } else {
+      this.#around.rescue({ client, call })
+    } else if (method === 'repair') {
       const { doc_count, doc_del_count } = decode((await this.#callSelf('info', {})) ?? encode({})) as Info
       const repaired = { ok: true, blocks: [], lost: [], documents: doc_count + doc_del_count }
       this.#around.send(client, { type: 'result', id, payload: encode(repaired) })
+    } else {
+      const error = badRequest('a backup of blocks is taken in by a database in IndexedDB, and not in memory')
+      this.#around.send(client, { type: 'refused', id, error: reportOf(error) })
     }
   }
 

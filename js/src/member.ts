@@ -10,7 +10,7 @@
 import { Backlog } from './backlog.js'
 import { encode } from './encode.js'
 import { outdated, reportOf, storageFailed } from './errors.js'
-import { destroyDatabase, Leader, type Repair } from './leader.js'
+import { destroyDatabase, Leader } from './leader.js'
 import { checkOrigin, type StartThread } from './logic.js'
 import { type Letter, Mail, type Notice } from './mail.js'
 import type {
@@ -26,6 +26,7 @@ import type {
 } from './messages.js'
 import type { Port } from './port.js'
 import { Pulse } from './pulse.js'
+import type { Asked } from './rescue.js'
 import { type Build, isNewer, PROTOCOL, VERSION } from './version.js'
 
 /** The name by which a member of a database in memory is its own client. */
@@ -71,8 +72,8 @@ export class Member {
   readonly #newer = new Set<string>()
   /** Settles once a leader that has slept knows whether it leads still. */
   #waking: Promise<unknown> | undefined
-  /** Who asks for a repair before the next engine is opened. */
-  #repair: Repair | undefined
+  /** What is to be done before the next engine is opened. */
+  #rescue: Asked | undefined
   #opened = false
   #failed = false
 
@@ -174,8 +175,8 @@ export class Member {
       if (!deposed.signal.aborted) this.#end(reason)
     }
     const renewed = new AbortController()
-    const repair = this.#repair
-    this.#repair = undefined
+    const asked = this.#rescue
+    this.#rescue = undefined
     const around = {
       send: (client: string, response: Response) => this.#toClient(client, term, response),
       tell: (event: EventMessage) => {
@@ -186,15 +187,15 @@ export class Member {
         this.#mail?.notify({ type: 'destroyed' })
         this.#end('the database was destroyed')
       },
-      repair: (asked: Repair) => {
-        this.#repair ??= asked
+      rescue: (asked: Asked) => {
+        this.#rescue ??= asked
         renewed.abort()
       },
       lost,
       deposed: () => deposed.abort(),
       startLogic: this.#startLogic,
     }
-    const engine = new Leader(this.#self, this.#name, this.#options, this.#wasm, around, repair)
+    const engine = new Leader(this.#self, this.#name, this.#options, this.#wasm, around, asked)
     try {
       await engine.open()
     } catch (error) {
@@ -416,7 +417,7 @@ export class Member {
   /** A database that cannot be opened can be repaired: this member does that as soon as it leads. */
   async #repairUnopened(call: Call): Promise<void> {
     this.#failed = false
-    this.#repair = { client: this.#self, id: call.id }
+    this.#rescue = { client: this.#self, call }
     this.#backlog.add(call)
     this.#mail?.notify({ type: 'whoLeads', ...BUILD })
     try {

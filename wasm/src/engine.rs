@@ -21,6 +21,7 @@ use crate::blocks::PlatformBlocks;
 use crate::calls;
 use crate::cancellation::Cancellation;
 use crate::clock::BrowserClock;
+use crate::commands::backup::Copy;
 use crate::commands::transactions::{self, Transactions};
 use crate::commands::{self, Asked, Followed, requests};
 use crate::failure::Failure;
@@ -68,6 +69,8 @@ pub struct Opened {
     pub reads: RefCell<Vec<(Request, Rc<Cancellation>)>>,
     /// The transactions that are open.
     pub transactions: RefCell<Transactions>,
+    /// The copies that pages read.
+    pub copies: RefCell<Vec<Rc<Copy>>>,
     /// What pages follow, by the number that the page gave it.
     pub followed: RefCell<Map<u64, Rc<Followed>>>,
     /// Set once the database is being closed.
@@ -182,6 +185,7 @@ impl Opened {
             replications: RefCell::default(),
             reads: RefCell::default(),
             transactions: RefCell::default(),
+            copies: RefCell::default(),
             followed: RefCell::default(),
             closing: Cancellation::default(),
             tasks: Cell::new(0),
@@ -199,6 +203,7 @@ impl Opened {
         self.closing.cancel();
         self.replications.borrow().iter().for_each(|(_, control)| control.cancel());
         self.transactions.take();
+        self.copies.take();
         while self.tasks.get() > 0 {
             self.idle.listen().await;
         }

@@ -19,6 +19,8 @@ use super::segment::Segment;
 use super::store::LogStore;
 use super::{Durability, StorageError};
 
+/// What stands before each block.
+const HEADER_BYTES: u64 = 8 + 4;
 /// How many blocks are read at once.
 const BLOCKS_AT_ONCE: u32 = 16;
 
@@ -30,8 +32,8 @@ pub struct Backup<B> {
     segments: Vec<Rc<Segment>>,
     /// The next block of that one.
     block: u32,
-    /// How many blocks there are, the manifest among them.
-    pub blocks: u64,
+    /// How many bytes the copy has.
+    pub bytes: u64,
     manifest: Option<Vec<u8>>,
 }
 
@@ -51,12 +53,13 @@ impl<B: Blocks> LogStore<B> {
             result?;
         }
         let mut segments = self.version.borrow().segments.to_vec();
-        let blocks = segments.iter().map(|segment| u64::from(segment.blocks)).sum::<u64>() + 1;
         let manifest =
             Manifest { next_segment: writer.next_segment, segments: segments.clone(), ..Manifest::default() };
+        let manifest = manifest.encode()?;
+        let segment_bytes = |segment: &Rc<Segment>| segment.bytes + u64::from(segment.blocks) * HEADER_BYTES;
+        let bytes = segments.iter().map(segment_bytes).sum::<u64>() + manifest.len() as u64 + HEADER_BYTES;
         segments.reverse();
-        let (reader, manifest) = (Rc::clone(&self.reader), Some(manifest.encode()?));
-        Ok(Backup { reader, segments, block: 0, blocks, manifest })
+        Ok(Backup { reader: Rc::clone(&self.reader), segments, block: 0, bytes, manifest: Some(manifest) })
     }
 }
 
