@@ -16,6 +16,7 @@ use firkin_core::database::{
 };
 use firkin_core::effects::Random;
 use firkin_core::replication::{Control, Effects, Event, Options, ReplicationError, Status, pull, push};
+use firkin_core::storage::Kv;
 use firkin_core::storage::memory::MemoryKv;
 use serde_json::Value;
 use server::FakeServer;
@@ -67,7 +68,7 @@ pub async fn get(database: &Memory, id: &str) -> Value {
 }
 
 /// Every leaf of every document with its whole path and body, the winner first: what two replicas must agree on.
-pub async fn content(database: &Memory) -> BTreeMap<String, Vec<Value>> {
+pub async fn content<K: Kv>(database: &Database<K>) -> BTreeMap<String, Vec<Value>> {
     let query = ChangesQuery { all_leaves: true, ..ChangesQuery::default() };
     let mut content = BTreeMap::new();
     for row in database.changes(&query).await.unwrap().rows {
@@ -106,16 +107,16 @@ pub fn told(event: Event<'_>) -> Told {
 }
 
 /// One replica's side of replications with a server: its seed names its sessions.
-pub struct Client<'a> {
-    pub database: &'a Memory,
+pub struct Client<'a, K: Kv = MemoryKv> {
+    pub database: &'a Database<K>,
     pub clock: &'a SimulatedClock,
     pub random: Seeded,
     pub control: Control,
     pub told: std::cell::RefCell<Vec<Told>>,
 }
 
-impl<'a> Client<'a> {
-    pub fn new(database: &'a Memory, clock: &'a SimulatedClock, seed: u64) -> Self {
+impl<'a, K: Kv> Client<'a, K> {
+    pub fn new(database: &'a Database<K>, clock: &'a SimulatedClock, seed: u64) -> Self {
         let told = std::cell::RefCell::default();
         Self { database, clock, random: Seeded::new(seed), control: Control::new(), told }
     }
