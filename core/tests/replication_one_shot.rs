@@ -7,7 +7,7 @@ use firkin_core::database::{Database, WriteOptions};
 use firkin_core::json;
 use firkin_core::replication::{Filter, Limits, Options, State};
 use firkin_core::storage::memory::MemoryKv;
-use replication_support::server::{FakeServer, error};
+use replication_support::server::FakeServer;
 use replication_support::time::{SimulatedClock, simulate};
 use replication_support::{Client, Told, content, database, options, put};
 use serde_json::json;
@@ -145,7 +145,7 @@ fn lost_checkpoints_and_peers_made_anew_cost_time_and_no_data() {
             let server = FakeServer::new(&second, &clock, 7);
             server.script(move |request| {
                 request.path.starts_with("_local/").then(|| match request.body {
-                    Some(_) => error(403, "forbidden", "read only"),
+                    Some(_) => (403, r#"{"error":"forbidden","reason":"read only"}"#.into()),
                     None => (200, body.into()),
                 })
             });
