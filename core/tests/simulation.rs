@@ -41,7 +41,19 @@ fn any_part(random: &Seeded) -> Part {
     }
 }
 
+/// Names the seed of a run that panics, wherever that is.
+struct Named(u64);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the seed that failed is {}", self.0);
+        }
+    }
+}
+
 fn run(seed: u64) {
+    let _named = Named(seed);
     let clock = Rc::new(SimulatedClock::default());
     simulate(&clock, async {
         let random = Seeded::new(seed);
@@ -54,13 +66,15 @@ fn run(seed: u64) {
         server.request_bytes_max.set(7_000 << random.below(4));
         let crash = if random.below(2) == 0 { 0 } else { 20 + random.below(100) };
         let refused_step = if random.below(2) == 0 { 0 } else { 20 + random.below(100) };
+        server.set_faults(Faults { crash, refused_step, hang: 5, ..Faults::default() });
         let noise_ms = random.below(40_000);
-        let noise = join_all(replicas.iter().map(|replica| replica.run(noise_ms)));
-        select(pin!(noise), pin!(server.run(Faults { crash, refused_step, hang: 5, ..Faults::default() }))).await;
-
-        server.weather.set(Weather { latency_ms: 20, ..Weather::default() });
-        let quiet = pin!(after_quiet(seed, &replicas, &server));
-        select(quiet, pin!(server.run(Faults::default()))).await;
+        let course = async {
+            join_all(replicas.iter().map(|replica| replica.run(noise_ms))).await;
+            server.set_faults(Faults::default());
+            server.weather.set(Weather { latency_ms: 20, ..Weather::default() });
+            after_quiet(seed, &replicas, &server).await;
+        };
+        select(pin!(course), pin!(server.run())).await;
     });
 }
 

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -10,7 +10,9 @@ use event_listener::Event;
 use firkin_core::database::Options;
 use firkin_core::effects::{Clock, Method, Request, Response, ResponseBody, Transport, TransportError};
 use firkin_core::storage::Durability;
+use futures_util::StreamExt;
 use futures_util::future::{Either, select};
+use futures_util::stream::FuturesUnordered;
 
 use super::{Engine, open};
 use crate::replication_support::Seeded;
@@ -54,7 +56,7 @@ impl Weather {
 
 /// The server that all replicas sync with.
 pub struct Server {
-    pub disk: FaultyBlocks,
+    disk: FaultyBlocks,
     /// `None` while it is down.
     database: RefCell<Option<Rc<Engine>>>,
     crashed: Event,
@@ -66,6 +68,36 @@ pub struct Server {
     pub request_bytes_max: Cell<usize>,
     /// Requests that arrive once more, with the moment.
     repeated: RefCell<Vec<(u64, Request)>>,
+    handlers: RefCell<FuturesUnordered<Pin<Box<dyn Future<Output = ()>>>>>,
+    faults: Cell<Faults>,
+}
+
+/// What a request comes to.
+#[derive(Default)]
+struct Outcome {
+    answer: Cell<Option<Result<Answer, TransportError>>>,
+    known: Event,
+}
+
+impl Outcome {
+    fn set(&self, answer: Result<Answer, TransportError>) {
+        self.answer.set(Some(answer));
+        self.known.notify(usize::MAX);
+    }
+
+    async fn get(&self) -> Result<Answer, TransportError> {
+        loop {
+            let known = self.known.listen();
+            if let Some(answer) = self.answer.take() {
+                return answer;
+            }
+            known.await;
+        }
+    }
+}
+
+fn gone() -> TransportError {
+    TransportError::Unreachable("the server is down".into())
 }
 
 impl Server {
@@ -81,19 +113,27 @@ impl Server {
             weather: Cell::default(),
             request_bytes_max: Cell::new(usize::MAX),
             repeated: RefCell::default(),
+            handlers: RefCell::default(),
+            faults: Cell::default(),
         };
-        server.start(Faults::default());
+        server.start();
         server
     }
 
     /// What a server answers was synced before.
-    fn start(&self, faults: Faults) {
+    fn start(&self) {
         self.openings.set(self.openings.get() + 1);
         self.disk.set_faults(Faults::default());
         let options = Options { durability: Durability::Strict, ..Options::default() };
         let database = open(&self.disk, self.openings.get(), options);
-        self.disk.set_faults(faults);
+        self.disk.set_faults(self.faults.get());
         self.database.replace(Some(Rc::new(database)));
+    }
+
+    /// What its disk does from now on.
+    pub fn set_faults(&self, faults: Faults) {
+        self.faults.set(faults);
+        self.disk.set_faults(faults);
     }
 
     /// Its database; waits until it is up.
@@ -113,27 +153,27 @@ impl Server {
         rows.into_iter().flat_map(|row| row.missing).collect()
     }
 
-    /// Starts it again whenever it died, and lets repeated requests arrive, for ever.
-    pub async fn run(&self, faults: Faults) {
-        self.disk.set_faults(faults);
+    /// Works: answers what was sent, starts again whenever it died, and lets repeated requests arrive; for ever.
+    pub async fn run(&self) {
         loop {
-            self.clock.sleep(20).await;
+            let mut tick = pin!(self.clock.sleep(20));
+            poll_fn(|context| {
+                while let Poll::Ready(Some(())) = self.handlers.borrow_mut().poll_next_unpin(context) {}
+                tick.as_mut().poll(context)
+            })
+            .await;
             if self.disk.is_dead() {
                 self.stop();
                 self.clock.sleep(self.random.below(3_000)).await;
                 self.disk.restart(self.random.below(2) == 0);
-                self.start(faults);
+                self.start();
             }
             let now_ms = self.clock.now_ms();
-            let arrived: Vec<Request> = {
-                let mut repeated = self.repeated.borrow_mut();
-                let (arrived, later) = repeated.drain(..).partition(|(at_ms, _)| *at_ms <= now_ms);
-                *repeated = later;
-                arrived.into_iter().map(|(_, request): (u64, Request)| request).collect()
-            };
-            for request in arrived {
+            let (arrived, later) = self.repeated.take().into_iter().partition(|(at_ms, _)| *at_ms <= now_ms);
+            self.repeated.replace(later);
+            for (_, request) in arrived {
                 // Nobody hears the answer.
-                let _ = self.answer(&request).await;
+                drop(self.receive(request));
             }
         }
     }
@@ -143,19 +183,24 @@ impl Server {
         self.crashed.notify(usize::MAX);
     }
 
-    async fn answer(&self, request: &Request) -> Result<Answer, TransportError> {
-        let gone = || TransportError::Unreachable("the server is down".into());
-        let crashed = self.crashed.listen();
-        let database = self.database.borrow().clone().ok_or_else(gone)?;
-        let answering = pin!(responder::answer(&*database, &*self.clock, request));
-        let died = poll_fn(|_| if self.disk.is_dead() { Poll::Ready(()) } else { Poll::Pending });
-        match select(answering, select(crashed, pin!(died))).await {
-            Either::Left((answer, _)) => Ok(answer),
-            Either::Right(_) => {
-                self.stop();
-                Err(gone())
-            }
-        }
+    /// Begins to answer a request; it is carried out whether or not anybody waits for that.
+    fn receive(&self, request: Request) -> Rc<Outcome> {
+        let outcome = Rc::new(Outcome::default());
+        let Some(database) = self.database.borrow().clone() else {
+            outcome.set(Err(gone()));
+            return outcome;
+        };
+        let (told, clock, disk, crashed) =
+            (outcome.clone(), self.clock.clone(), self.disk.clone(), self.crashed.listen());
+        self.handlers.borrow().push(Box::pin(async move {
+            let answering = pin!(responder::answer(&*database, &*clock, &request));
+            let died = pin!(poll_fn(|_| if disk.is_dead() { Poll::Ready(()) } else { Poll::Pending }));
+            told.set(match select(answering, select(crashed, died)).await {
+                Either::Left((answer, _)) => Ok(answer),
+                Either::Right(_) => Err(gone()),
+            });
+        }));
+        outcome
     }
 
     fn happens(&self, percent: u64) -> bool {
@@ -238,7 +283,7 @@ impl Transport for Wire<'_> {
         }
         let ((status, mut text), retry_after_ms) = match self.excuse(&request, &weather) {
             Some(excuse) => excuse,
-            None => (server.answer(&request).await?, None),
+            None => (server.receive(request).get().await?, None),
         };
         server.some_time(weather.latency_ms).await;
         if self.is_offline.get() || server.happens(weather.lost_answers) {
