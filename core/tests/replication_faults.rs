@@ -178,6 +178,8 @@ fn back_off_grows_within_bounds_honours_retry_after_and_ends_when_woken() {
         let client = Client::new(&here, &clock, 4);
         let options = Options { live: true, retry: true, ..options("peer") };
         let script = async {
+            // The first checkpoint is written by then.
+            clock.sleep(10_000).await;
             server.faults.set(Faults { lost_requests: 100, ..Faults::default() });
             clock.sleep(600_000).await;
             let waits: Vec<u64> = (client.told().into_iter())

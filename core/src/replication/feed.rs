@@ -3,6 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use futures_util::stream::{Stream, try_unfold};
@@ -75,6 +76,12 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C
                 self.fetch.peer.monitor.step_begun();
                 return Ok(Some(step));
             }
+            let due = self.fetch.peer.refusals.due(self.fetch.peer.renewals());
+            if !due.is_empty() {
+                self.fetch.peer.monitor.step_begun();
+                let work = self.lacking(due).await?;
+                return Ok(Some(Step { until: self.since.clone(), rows: 0, work, is_again: true }));
+            }
             if self.phase == Phase::Over {
                 return Ok(None);
             }
@@ -85,7 +92,7 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C
     /// Takes a step of about a batch from the page.
     fn cut(&mut self, page_end: Sequence) -> Step<Vec<Wanted>> {
         let batch = self.fetch.batch_documents();
-        let mut step = Step { until: page_end.clone(), rows: 0, work: Vec::new() };
+        let mut step = Step { until: page_end.clone(), rows: 0, work: Vec::new(), is_again: false };
         while let Some(row) = self.rows.pop_front() {
             step.rows += 1;
             step.until = row.seq;
@@ -123,7 +130,7 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C
         }
         for reason in &page.malformed {
             let (error, reason) = ("malformed".into(), reason.clone());
-            peer.monitor.denied(&Denied { id: String::new(), rev: None, error, reason });
+            peer.deny(&Denied { id: String::new(), rev: None, error, reason }, &self.since);
         }
         if self.phase == Phase::CatchingUp {
             let ended = match page.pending {
@@ -166,6 +173,13 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C
             Row { seq: change.seq, id: change.id, missing }
         };
         Ok(page.changes.into_iter().map(row).collect())
+    }
+
+    /// Those that are missing here of some revisions.
+    async fn lacking(&self, asked: Vec<Wanted>) -> Result<Vec<Wanted>, ReplicationError> {
+        let asked: Vec<(String, Vec<String>)> = asked.into_iter().map(|(id, rev)| (id, vec![rev])).collect();
+        let lacking = self.database.revs_diff(&asked).await.map_err(|error| ReplicationError::Local(error.report()))?;
+        Ok(lacking.into_iter().flat_map(|row| row.missing.into_iter().map(move |rev| (row.id.clone(), rev))).collect())
     }
 
     fn request(&self) -> Request {

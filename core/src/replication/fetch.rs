@@ -84,7 +84,7 @@ impl<'f, 'a, T: Transport, C: Clock, R: Random, O: Observer> Fetch<'f, 'a, T, C,
         if !documents.found.is_empty() {
             self.document_bytes.set(body.len() / documents.found.len() + 1);
         }
-        let missing = documents.missing.iter().map(|(id, ..)| id);
+        let missing = documents.missing.iter().map(|missing| &missing.id);
         let mut answered: Vec<&String> = documents.found.iter().map(|found| &found.id).chain(missing).collect();
         sort_by(&mut answered, |left, right| left.cmp(right));
         let passed_over: Vec<Wanted> =
@@ -118,8 +118,7 @@ impl<'f, 'a, T: Transport, C: Clock, R: Random, O: Observer> Fetch<'f, 'a, T, C,
 
 impl Batch {
     fn add(&mut self, body: Vec<u8>, mut documents: Documents) {
-        let missing = core::mem::take(&mut documents.missing);
-        self.failures.extend(missing.into_iter().map(|(id, rev, reason)| denied((id, rev), "not_found", &reason)));
+        self.failures.append(&mut documents.missing);
         if !documents.found.is_empty() {
             self.answers.push((body, documents));
         }

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::ReplicationError;
+use super::status::Denied;
 use crate::json::{self, JsonError, Object, Reader, Value, write_string};
 use crate::revision::Rev;
 
@@ -63,6 +64,12 @@ impl Sequence {
     /// The JSON.
     pub(super) fn as_json(&self) -> &str {
         &self.0
+    }
+
+    /// The number with which a sequence of ours begins, 0 if there is none.
+    pub(super) fn number(&self) -> u64 {
+        let text = self.to_text();
+        text.split('-').next().and_then(|number| number.parse().ok()).unwrap_or(0)
     }
 
     /// The text of a sequence that is a string, else the JSON: what the parameter `since` takes.
@@ -341,8 +348,8 @@ pub(super) struct Fetched {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Documents {
     pub(super) found: Vec<Fetched>,
-    /// (id, revision, reason) of each that the peer does not have after all, or could not give.
-    pub(super) missing: Vec<(String, String, String)>,
+    /// What the peer does not have after all, or would not give.
+    pub(super) missing: Vec<Denied>,
 }
 
 impl Documents {
@@ -376,10 +383,12 @@ impl Documents {
         for row in rows {
             match row {
                 DocumentRow::Found(text) => self.found.push(read_head(text, id, place_in(body, text))?),
-                DocumentRow::Missing { rev, reason } => {
-                    let reason = reason.unwrap_or_else(|| "missing".into());
-                    self.missing.push((id.into(), rev.unwrap_or_default(), reason));
-                }
+                DocumentRow::Missing { rev, error, reason } => self.missing.push(Denied {
+                    id: id.into(),
+                    rev,
+                    error: error.unwrap_or_else(|| "not_found".into()),
+                    reason: reason.unwrap_or_else(|| "missing".into()),
+                }),
             }
         }
         Ok(())
@@ -392,6 +401,7 @@ enum DocumentRow<'a> {
     Found(&'a str),
     Missing {
         rev: Option<String>,
+        error: Option<String>,
         reason: Option<String>,
     },
 }
@@ -432,7 +442,11 @@ fn read_rows<'a>(reader: &mut Reader<'a>) -> Result<Vec<DocumentRow<'a>>, JsonEr
         let rev = || missing.as_ref().and_then(Value::as_str).map(String::from);
         rows.push(match found {
             Some(text) => DocumentRow::Found(text),
-            None => DocumentRow::Missing { rev: of_error("rev").or_else(rev), reason: of_error("reason") },
+            None => DocumentRow::Missing {
+                rev: of_error("rev").or_else(rev),
+                error: of_error("error"),
+                reason: of_error("reason"),
+            },
         });
         Ok(())
     })?;

@@ -15,6 +15,7 @@ mod control;
 mod error;
 mod feed;
 mod fetch;
+mod log;
 mod messages;
 mod offer;
 mod options;
@@ -22,6 +23,7 @@ mod peer;
 mod pipeline;
 mod pull;
 mod push;
+mod refusals;
 mod status;
 
 pub use control::Control;

@@ -1,6 +1,7 @@
 //! The changes here, held against what the peer has: what a push has to send.
 
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use futures_util::stream::{Stream, StreamExt, try_unfold};
@@ -11,7 +12,7 @@ use super::options::Filter;
 use super::peer::Peer;
 use super::pipeline::Step;
 use super::status::Observer;
-use crate::database::{ChangesPage, ChangesQuery, Database, Since};
+use crate::database::{ChangesPage, ChangesQuery, ChangesRow, Database, Since};
 use crate::effects::{Clock, Method, Random, Transport};
 use crate::query::Selector;
 use crate::sorting::sort_by;
@@ -54,8 +55,8 @@ where
     let feed = Feed { database, peer, selector, since, caught_up: false, over: false };
     let pages = try_unfold(feed, async |mut feed| Ok(feed.next().await?.map(|step| (step, feed))));
     let lacking = pages.map(async |step: Result<Step<Vec<Offered>>, ReplicationError>| {
-        let Step { until, rows, work } = step?;
-        Ok(Step { until, rows, work: lacking(peer, work).await? })
+        let Step { until, rows, work, is_again } = step?;
+        Ok(Step { until, rows, work: lacking(peer, work).await?, is_again })
     });
     Ok(lacking.buffered(PAGES_IN_FLIGHT))
 }
@@ -70,6 +71,12 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C
             if self.caught_up {
                 // What is written while a step is under way goes together in the next one.
                 self.peer.control().race(monitor.until_settled()).await?;
+            }
+            let due = self.peer.refusals.due(self.peer.renewals());
+            if !due.is_empty() {
+                monitor.step_begun();
+                let work = due.into_iter().map(|(id, rev)| (id, vec![rev])).collect();
+                return Ok(Some(Step { until: self.since.clone(), rows: 0, work, is_again: true }));
             }
             // Listening comes before reading, so that a change between the two is not missed.
             let changed = self.database.changed();
@@ -90,8 +97,13 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C
             let rows = page.rows.len() as u64;
             monitor.page_read(rows, Some(page.pending));
             monitor.step_begun();
-            let work = page.rows.into_iter().map(|row| (row.id, row.revs)).collect();
-            return Ok(Some(Step { until, rows, work }));
+            // What came from the peer is there.
+            let came = |row: &ChangesRow| {
+                self.database.has_arrived(&self.peer.options.peer, Sequence::from_string(&row.seq).number())
+            };
+            let own = page.rows.into_iter().filter(|row| !came(row));
+            let work = own.map(|row| (row.id, row.revs)).collect();
+            return Ok(Some(Step { until, rows, work, is_again: false }));
         }
         Ok(None)
     }

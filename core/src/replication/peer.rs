@@ -12,9 +12,10 @@ use async_lock::Mutex;
 
 use super::backoff;
 use super::control::Control;
-use super::messages::{ErrorAnswer, read_info};
+use super::messages::{ErrorAnswer, Sequence, read_info};
 use super::options::Options;
-use super::status::{Monitor, Observer};
+use super::refusals::Refusals;
+use super::status::{Denied, Monitor, Observer};
 use super::{Effects, ReplicationError};
 use crate::effects::{Clock, Method, Random, Request, Response, ResponseBody, Transport, TransportError};
 
@@ -29,6 +30,11 @@ pub(super) struct Peer<'a, T, C, R, O> {
     /// How often credentials were renewed. Requests that failed with the same ones share one renewal.
     renewals: Cell<u64>,
     renewing: Mutex<()>,
+    pub(super) refusals: Refusals,
+    /// A request failed since the latest look at what the peer remembers: it may be another now.
+    pub(super) was_away: Cell<bool>,
+    /// How often in a row the replication began again because the peer did not remember.
+    pub(super) beginnings: Cell<u32>,
 }
 
 /// What a request came to.
@@ -85,7 +91,27 @@ enum Attempt {
 impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
     pub(super) fn new(effects: &'a Effects<'a, T, C, R, O>, options: &'a Options) -> Self {
         let monitor = Monitor::new(effects.observer);
-        Self { effects, options, monitor, renewals: Cell::new(0), renewing: Mutex::new(()) }
+        Self {
+            effects,
+            options,
+            monitor,
+            renewals: Cell::new(0),
+            renewing: Mutex::new(()),
+            refusals: Refusals::default(),
+            was_away: Cell::new(false),
+            beginnings: Cell::new(0),
+        }
+    }
+
+    /// How often credentials were renewed so far.
+    pub(super) fn renewals(&self) -> u64 {
+        self.renewals.get()
+    }
+
+    /// One revision was refused, at `seq` of the source: that is told and remembered.
+    pub(super) fn deny(&self, denied: &Denied, seq: &Sequence) {
+        self.refusals.add(denied, seq);
+        self.monitor.denied(denied);
     }
 
     pub(super) fn control(&self) -> &Control {
@@ -118,12 +144,22 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
         request: &Request,
         read: impl Fn(Vec<u8>) -> Result<P, ReplicationError>,
     ) -> Result<Reply<P>, ReplicationError> {
+        self.call_up_to(u32::MAX, request, read).await
+    }
+
+    /// As [`call`](Self::call), with so many attempts at most.
+    pub(super) async fn call_up_to<P>(
+        &self,
+        attempts_max: u32,
+        request: &Request,
+        read: impl Fn(Vec<u8>) -> Result<P, ReplicationError>,
+    ) -> Result<Reply<P>, ReplicationError> {
         let mut found = None;
         let mut keep = |body| {
             found = Some(read(body)?);
             Ok(())
         };
-        Ok(match self.answer(request, &mut keep).await? {
+        Ok(match self.answer(attempts_max, request, &mut keep).await? {
             Reply::Refused { status, answer } => Reply::Refused { status, answer },
             // What was read is there, unless the answer was too long.
             Reply::Done(()) | Reply::TooLong => found.map_or(Reply::TooLong, Reply::Done),
@@ -131,7 +167,12 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
     }
 
     /// As [`call`](Self::call), which gets what was read by way of `read`: so this is compiled once, whatever is read.
-    async fn answer(&self, request: &Request, read: &mut Read<'_>) -> Result<Reply<()>, ReplicationError> {
+    async fn answer(
+        &self,
+        attempts_max: u32,
+        request: &Request,
+        read: &mut Read<'_>,
+    ) -> Result<Reply<()>, ReplicationError> {
         let (mut failures, mut malformed, mut renewed) = (0, 0, false);
         loop {
             let renewals = self.renewals.get();
@@ -153,10 +194,11 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
             if matches!(setback.error, ReplicationError::Malformed(_)) {
                 malformed += 1;
             }
-            if !self.options.retry || malformed > MALFORMED_MAX {
+            self.was_away.set(true);
+            failures += 1;
+            if !self.options.retry || malformed > MALFORMED_MAX || failures >= attempts_max {
                 return Err(setback.error);
             }
-            failures += 1;
             let max_ms = self.options.limits.backoff_ms_max;
             let delay_ms = backoff::delay_ms(failures, setback.retry_after_ms, max_ms, self.effects.random);
             self.monitor.backs_off(setback.error.report(), delay_ms);

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 
 use super::checkpoint::{Checkpoints, Direction};
-use super::messages::{ErrorAnswer, RefusedRow, bulk_docs_body, read_refused};
+use super::messages::{ErrorAnswer, RefusedRow, Sequence, bulk_docs_body, read_refused};
 use super::offer::{self, Offered};
 use super::options::Options;
 use super::peer::{Peer, Reply, refusal};
@@ -40,12 +40,17 @@ async fn run<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
     database: &Database<K>,
     peer: &Peer<'_, T, C, R, O>,
 ) -> Result<Status, ReplicationError> {
-    peer.verify().await?;
-    let checkpoints = Checkpoints::load(database, peer, Direction::Push).await?;
-    let steps = offer::steps(database, peer, checkpoints.done().clone())?;
-    let sender = Sender { database, peer, batch_bytes: Cell::new(peer.options.limits.batch_bytes) };
-    let send = async |lacking| sender.send_all(lacking).await;
-    pipeline::run(peer, checkpoints, steps, send).await
+    loop {
+        peer.verify().await?;
+        let checkpoints = Checkpoints::load(database, peer, Direction::Push).await?;
+        let steps = offer::steps(database, peer, checkpoints.done().clone())?;
+        let sender = Sender { database, peer, batch_bytes: Cell::new(peer.options.limits.batch_bytes) };
+        let send = async |lacking, until: &Sequence| sender.send_all(lacking, until).await;
+        if let Some(status) = pipeline::run(peer, checkpoints, steps, send).await? {
+            return Ok(status);
+        }
+        peer.monitor.begin_again();
+    }
 }
 
 /// A document on its way out.
@@ -64,7 +69,7 @@ struct Sender<'p, 'a, K: Kv, T, C, R, O> {
 
 impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Sender<'_, '_, K, T, C, R, O> {
     /// Sends what the peer lacks, in batches, and returns how many revisions it took.
-    async fn send_all(&self, lacking: Vec<Offered>) -> Result<u64, ReplicationError> {
+    async fn send_all(&self, lacking: Vec<Offered>, until: &Sequence) -> Result<u64, ReplicationError> {
         let (mut batch, mut bytes, mut taken) = (Vec::new(), 0, 0);
         for (id, revs) in lacking {
             let get = GetOptions { revs: true, attachments: true, ..GetOptions::default() };
@@ -74,7 +79,7 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Sender<'_, '_, K, T,
                 let rev = rev_of(&text);
                 let full = batch.len() >= self.peer.options.limits.batch_documents.max(1);
                 if !batch.is_empty() && (full || bytes + text.len() > self.batch_bytes.get()) {
-                    taken += self.send(core::mem::take(&mut batch)).await?;
+                    taken += self.send(core::mem::take(&mut batch), until).await?;
                     bytes = 0;
                 }
                 bytes += text.len();
@@ -82,13 +87,13 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Sender<'_, '_, K, T,
             }
         }
         if !batch.is_empty() {
-            taken += self.send(batch).await?;
+            taken += self.send(batch, until).await?;
         }
         Ok(taken)
     }
 
     /// Sends one batch, in halves where it is too much at once.
-    async fn send(&self, batch: Vec<Parcel>) -> Result<u64, ReplicationError> {
+    async fn send(&self, batch: Vec<Parcel>, until: &Sequence) -> Result<u64, ReplicationError> {
         let monitor = &self.peer.monitor;
         monitor.update(|status| status.docs_read += batch.len() as u64);
         let mut taken = 0;
@@ -100,7 +105,7 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Sender<'_, '_, K, T,
             match self.peer.call(&request, |body| read_refused(&body)).await? {
                 Reply::Done(refused) => {
                     let accepted = (part.len() - refused.len().min(part.len())) as u64;
-                    refused.into_iter().for_each(|row| monitor.denied(&denied_row(row, &part)));
+                    refused.into_iter().for_each(|row| self.peer.deny(&denied_row(row, &part), until));
                     monitor.update(|status| status.docs_written += accepted);
                     taken += accepted;
                 }
@@ -113,7 +118,7 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Sender<'_, '_, K, T,
                         let rest = part.split_off(part.len() / 2);
                         parts.extend([rest, part]);
                     } else if let Some(parcel) = part.pop() {
-                        monitor.denied(&denied_whole(parcel, status, answer));
+                        self.peer.deny(&denied_whole(parcel, status, answer), until);
                     }
                 }
                 Reply::Refused { status, answer } => return Err(refusal(status, answer)),
@@ -144,8 +149,10 @@ fn rev_of(text: &[u8]) -> String {
 }
 
 fn denied_row(row: RefusedRow, part: &[Parcel]) -> Denied {
-    let known = || part.iter().find(|parcel| parcel.id == row.id).map(|parcel| parcel.rev.clone());
-    Denied { rev: row.rev.clone().or_else(known), id: row.id, error: row.error, reason: row.reason }
+    // Of several revisions of a document the peer may tell which it means.
+    let of_document = || part.iter().filter(|parcel| parcel.id == row.id).map(|parcel| &parcel.rev);
+    let rev = of_document().find(|rev| row.rev.as_ref() == Some(rev)).or_else(|| of_document().next());
+    Denied { rev: rev.cloned(), id: row.id, error: row.error, reason: row.reason }
 }
 
 fn denied_whole(parcel: Parcel, status: u16, answer: ErrorAnswer) -> Denied {

@@ -153,6 +153,12 @@ impl<'a, O: Observer> Monitor<'a, O> {
         self.observer.observe(event, &status);
     }
 
+    /// All begins again: what was read and not written is forgotten.
+    pub(super) fn begin_again(&self) {
+        self.source_waits.set(false);
+        self.outstanding.set((0, 0));
+    }
+
     /// The source waits for something new, or no longer does.
     pub(super) fn source_waits(&self, waits: bool) {
         self.source_waits.set(waits);
