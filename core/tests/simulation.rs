@@ -57,7 +57,7 @@ fn run(seed: u64) {
     let clock = Rc::new(SimulatedClock::default());
     simulate(&clock, async {
         let random = Seeded::new(seed);
-        let server = Server::new(clock.clone(), seed);
+        let server = Server::new(clock.clone(), seed, random.below(3) == 0);
         let count = if random.below(8) == 0 { 2 + random.below(9) } else { 2 + random.below(2) };
         let part = |number| if number < 2 { Part::All } else { any_part(&random) };
         let replicas: Vec<Replica<'_>> =
@@ -115,7 +115,11 @@ async fn after_quiet(seed: u64, replicas: &[Replica<'_>], server: &Server) {
 fn check_content(seed: u64, part: &Part, here: &Content, there: &Content) {
     for (id, leaves) in there {
         match here.get(id) {
-            Some(own) => assert_eq!(own, leaves, "seed {seed}: {id} of {part:?}"),
+            Some(own) if own != leaves => {
+                let revs = |leaves: &[Value]| leaves.iter().map(|leaf| leaf["_rev"].to_string()).collect::<Vec<_>>();
+                panic!("seed {seed}: {id} of {part:?}: {:?}, there {:?}", revs(own), revs(leaves));
+            }
+            Some(_) => {}
             None => {
                 let is_deleted = leaves[0]["_deleted"] == true;
                 assert!(!part.has(id) || (matches!(part, Part::Kind(_)) && is_deleted), "seed {seed}: {id} of {part:?}");

@@ -5,6 +5,11 @@
 //! written and the other was not, or one side was set back to a backup) the lower one counts, which an ascending
 //! `checkpoint_number` tells, since sequences themselves cannot be compared. **A checkpoint that is lost or does not match
 //! costs time, never data.** What a peer writes here is data from outside: what cannot be read counts as absent.
+//!
+//! Before a session writes a checkpoint it looks whether the peer is the same database, by what it tells of itself, and whether
+//! it still remembers the checkpoint before. A peer that does not was set back or made anew meanwhile, and may lack what this
+//! session brought it: the session begins again. Our side's document also keeps what was refused, and which changes came from
+//! the peer ([`Arrivals`]).
 
 use alloc::format;
 use alloc::rc::Rc;
@@ -27,6 +32,8 @@ use crate::storage::Kv;
 
 /// How often a checkpoint is tried to be written: it can be left undone.
 const ATTEMPTS_MAX: u32 = 3;
+/// Within so many milliseconds no peer becomes another unnoticed.
+const LOOK_MS: u64 = 1_000;
 /// How often in a row a replication begins again because the peer does not remember: some never do.
 const BEGINNINGS_MAX: u32 = 3;
 
@@ -73,6 +80,8 @@ pub(super) struct Checkpoints<'a, K: Kv> {
     done: Sequence,
     saved: Sequence,
     saved_ms: u64,
+    /// When it was looked last whether the peer is the same.
+    looked_ms: u64,
 }
 
 impl<'a, K: Kv> Checkpoints<'a, K> {
@@ -115,6 +124,7 @@ impl<'a, K: Kv> Checkpoints<'a, K> {
             done: start.clone(),
             saved: start,
             saved_ms: now_ms,
+            looked_ms: now_ms,
         })
     }
 
@@ -153,7 +163,14 @@ impl<'a, K: Kv> Checkpoints<'a, K> {
             return Ok(true);
         }
         self.saved_ms = peer.effects.clock.now_ms();
-        match self.save_at_peer(peer).await {
+        let mut saved = self.save_at_peer(peer).await;
+        for _ in 1..ATTEMPTS_MAX {
+            if peer.options.retry && matches!(&saved, Err(error) if *error != ReplicationError::Cancelled) {
+                // What it was on its way to may be another by now.
+                saved = self.save_at_peer(peer).await;
+            }
+        }
+        match saved {
             Ok(Saved::Yes(entry)) => {
                 let document = self.document(None, &entry, Some(&peer.refusals));
                 self.database.put_local(&document).await.map_err(|error| ReplicationError::Local(error.report()))?;
@@ -173,17 +190,26 @@ impl<'a, K: Kv> Checkpoints<'a, K> {
         &mut self,
         peer: &Peer<'_, T, C, R, O>,
     ) -> Result<Saved, ReplicationError> {
-        // What was read at the start, of a peer that has been there all along, is news.
-        if self.written > 0 || peer.was_away.get() {
-            let theirs = read_peer(peer, &self.id, ATTEMPTS_MAX).await?;
+        let now_ms = peer.effects.clock.now_ms();
+        if peer.was_away.get() || now_ms.saturating_sub(self.looked_ms) >= LOOK_MS {
+            // What fails from here on is looked at again.
+            peer.was_away.set(false);
+            let theirs = match peer.is_same(ATTEMPTS_MAX).await {
+                Ok(false) => return Ok(Saved::Forgotten),
+                Ok(true) => read_peer(peer, &self.id, ATTEMPTS_MAX).await,
+                Err(error) => Err(error),
+            };
+            let theirs = theirs.inspect_err(|_| peer.was_away.set(true))?;
+            self.looked_ms = now_ms;
             if self.is_remembered_in(&theirs) {
-                peer.beginnings.set(0);
+                if self.written > 0 {
+                    peer.beginnings.set(0);
+                }
             } else if peer.beginnings.get() < BEGINNINGS_MAX {
                 peer.beginnings.set(peer.beginnings.get() + 1);
                 return Ok(Saved::Forgotten);
             }
             self.peer_rev = theirs.rev;
-            peer.was_away.set(false);
         }
         self.number += 1;
         let entry = self.entry(&peer.monitor.status());
@@ -214,7 +240,7 @@ impl<'a, K: Kv> Checkpoints<'a, K> {
         for _ in 0..2 {
             let document = self.document(self.peer_rev.as_deref(), entry, None);
             let request = peer.request(Method::Put, self.id.as_str(), Some(document));
-            match peer.call_up_to(ATTEMPTS_MAX, &request, |body| Ok(written_rev(&body))).await? {
+            match peer.call_up_to(1, &request, |body| Ok(written_rev(&body))).await? {
                 Reply::Done(rev) => {
                     self.peer_rev = rev;
                     self.written = self.number;

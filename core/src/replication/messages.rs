@@ -114,21 +114,23 @@ impl ErrorAnswer {
     }
 }
 
-/// Holds the answer of `GET /{db}` against what a database answers.
-pub(super) fn read_info(body: &[u8]) -> Result<(), ReplicationError> {
-    let name = json::read(body, |reader| {
-        let mut name = None;
+/// Holds the answer of `GET /{db}` against what a database answers, and returns what tells this one from another at the same
+/// place, as far as the peer says: `uuid` and `instance_start_time`.
+pub(super) fn read_info(body: &[u8]) -> Result<String, ReplicationError> {
+    let identity = json::read(body, |reader| {
+        let (mut name, mut identity) = (None, String::new());
         reader.members(&mut |member, reader| {
             match member {
                 "db_name" => name = Some(reader.string()?),
+                "uuid" | "instance_start_time" => identity.push_str(reader.cut()?),
                 _ => reader.pass_over()?,
             }
             Ok(())
         })?;
-        name.ok_or(JsonError::Missing("db_name"))
+        name.map(|_| identity).ok_or(JsonError::Missing("db_name"))
     });
-    match name {
-        Ok(_) => Ok(()),
+    match identity {
+        Ok(identity) => Ok(identity),
         // The answer may have been cut short on its way.
         Err(error @ JsonError::CutShort) => Err(error.into()),
         Err(error) => Err(ReplicationError::NoServer(error.to_string())),

@@ -6,7 +6,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
 
 use async_lock::Mutex;
 
@@ -31,7 +31,9 @@ pub(super) struct Peer<'a, T, C, R, O> {
     renewals: Cell<u64>,
     renewing: Mutex<()>,
     pub(super) refusals: Refusals,
-    /// A request failed since the latest look at what the peer remembers: it may be another now.
+    /// What told the peer's database from others when the replication began.
+    identity: RefCell<String>,
+    /// A request failed since the latest look at what the peer is: it may be another now.
     pub(super) was_away: Cell<bool>,
     /// How often in a row the replication began again because the peer did not remember.
     pub(super) beginnings: Cell<u32>,
@@ -98,6 +100,7 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
             renewals: Cell::new(0),
             renewing: Mutex::new(()),
             refusals: Refusals::default(),
+            identity: RefCell::default(),
             was_away: Cell::new(false),
             beginnings: Cell::new(0),
         }
@@ -130,12 +133,22 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
             reply => reply?,
         };
         match reply {
+            Reply::Done(identity) => {
+                self.identity.replace(identity);
+                Ok(())
+            }
             Reply::Refused { status: 404, answer } if answer.error == "not_found" => Err(ReplicationError::NoDatabase),
             Reply::Refused { status, answer } if answer.error == "unknown" && !matches!(status, 401 | 403) => {
                 Err(ReplicationError::NoServer(alloc::format!("status {status} and no JSON")))
             }
-            reply => reply.done(self.options.limits.answer_bytes_max),
+            reply => reply.done(self.options.limits.answer_bytes_max).map(drop),
         }
+    }
+
+    /// Whether the database is the one with which the replication began, as far as the peer says.
+    pub(super) async fn is_same(&self, attempts_max: u32) -> Result<bool, ReplicationError> {
+        let reply = self.call_up_to(attempts_max, &self.request(Method::Get, "", None), |body| read_info(&body)).await?;
+        Ok(reply.done(self.options.limits.answer_bytes_max)? == *self.identity.borrow())
     }
 
     /// Sends `request` until there is an answer that stands, and reads the body of one of 2xx with `read`.

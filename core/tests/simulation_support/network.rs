@@ -57,6 +57,7 @@ impl Weather {
 /// The server that all replicas sync with.
 pub struct Server {
     disk: FaultyBlocks,
+    pub forgets: bool,
     /// `None` while it is down.
     database: RefCell<Option<Rc<Engine>>>,
     crashed: Event,
@@ -101,10 +102,12 @@ fn gone() -> TransportError {
 }
 
 impl Server {
-    pub fn new(clock: Rc<SimulatedClock>, seed: u64) -> Self {
+    /// A server; one that `forgets` answers before its disk has synced, and may lose the end of that with the power.
+    pub fn new(clock: Rc<SimulatedClock>, seed: u64, forgets: bool) -> Self {
         let disk = FaultyBlocks::new(seed ^ 0x5e1f);
         let server = Self {
             disk,
+            forgets,
             database: RefCell::default(),
             crashed: Event::new(),
             openings: Cell::new(u128::from(seed) << 32),
@@ -120,11 +123,11 @@ impl Server {
         server
     }
 
-    /// What a server answers was synced before.
     fn start(&self) {
         self.openings.set(self.openings.get() + 1);
         self.disk.set_faults(Faults::default());
-        let options = Options { durability: Durability::Strict, ..Options::default() };
+        let durability = if self.forgets { Durability::Relaxed } else { Durability::Strict };
+        let options = Options { durability, ..Options::default() };
         let database = open(&self.disk, self.openings.get(), options);
         self.disk.set_faults(self.faults.get());
         self.database.replace(Some(Rc::new(database)));
@@ -146,9 +149,9 @@ impl Server {
         }
     }
 
-    /// Which of these revisions it does not have; all of them while it is down.
+    /// Which of these revisions it does not have for certain; all of them while it is down.
     pub async fn lacks(&self, id: &str, revs: Vec<String>) -> Vec<String> {
-        let Some(database) = self.database.borrow().clone() else { return revs };
+        let Some(database) = self.database.borrow().clone().filter(|_| !self.forgets) else { return revs };
         let rows = database.revs_diff(&[(id.into(), revs)]).await.unwrap();
         rows.into_iter().flat_map(|row| row.missing).collect()
     }
@@ -164,7 +167,8 @@ impl Server {
             .await;
             if self.disk.is_dead() {
                 self.stop();
-                self.clock.sleep(self.random.below(3_000)).await;
+                // Longer than anything is on its way: who wrote to it before hears of that.
+                self.clock.sleep(1_000 + self.random.below(3_000)).await;
                 self.disk.restart(self.random.below(2) == 0);
                 self.start();
             }
@@ -178,8 +182,10 @@ impl Server {
         }
     }
 
+    /// What was on its way is lost: it must not vouch for what a server forgot.
     fn stop(&self) {
         self.database.replace(None);
+        self.repeated.borrow_mut().clear();
         self.crashed.notify(usize::MAX);
     }
 
@@ -192,6 +198,11 @@ impl Server {
         };
         let (told, clock, disk, crashed) =
             (outcome.clone(), self.clock.clone(), self.disk.clone(), self.crashed.listen());
+        if request.path.is_empty() {
+            let info = format!("{{\"db_name\":\"server\",\"instance_start_time\":\"{}\"}}", self.openings.get());
+            outcome.set(Ok((200, info.into_bytes())));
+            return outcome;
+        }
         self.handlers.borrow().push(Box::pin(async move {
             let answering = pin!(responder::answer(&*database, &*clock, &request));
             let died = pin!(poll_fn(|_| if disk.is_dead() { Poll::Ready(()) } else { Poll::Pending }));
@@ -277,7 +288,8 @@ impl Transport for Wire<'_> {
             server.clock.sleep(request.idle_timeout_ms).await;
             return Err(TransportError::TimedOut);
         }
-        if request.method != Method::Get && !request.path.contains("longpoll") && server.happens(weather.repeated) {
+        let is_repeated = server.happens(weather.repeated) && server.database.borrow().is_some();
+        if request.method != Method::Get && !request.path.contains("longpoll") && is_repeated {
             let at_ms = server.clock.now_ms() + server.random.below(5_000);
             server.repeated.borrow_mut().push((at_ms, request.clone()));
         }
