@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Runs the seeded simulations of the store and of the database on failing disks for as long as wanted: SOAK_SEEDS of them,
+# Runs the seeded simulations of the store, of the database and of whole replicas for as long as wanted: SOAK_SEEDS of them,
 # or without an end, in rounds. A failure names its seed, and how to replay it is told at the end.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH="$PATH:$HOME/.cargo/bin"
 
 # Which runs of a thousand seeds of each suite cost about the same.
-suites=(storage_faults:1 database_faults:20)
+suites=(storage_faults:1 database_faults:20 simulation:20)
 round_seeds=${SOAK_ROUND:-10000}
 first=${SOAK_FIRST:-0}
 last=$((first + ${SOAK_SEEDS:-0}))

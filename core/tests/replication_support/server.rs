@@ -23,7 +23,8 @@ pub type Script = Box<dyn Fn(&Request) -> Option<(u16, String)>>;
 
 /// Answers the endpoints of the protocol from a database.
 pub struct FakeServer<'d> {
-    pub database: &'d Memory,
+    /// Another one may come to stand behind the same URL.
+    pub database: Cell<&'d Memory>,
     pub clock: &'d SimulatedClock,
     pub random: Seeded,
     pub faults: Cell<Faults>,
@@ -56,7 +57,7 @@ pub struct FakeServer<'d> {
 impl<'d> FakeServer<'d> {
     pub fn new(database: &'d Memory, clock: &'d SimulatedClock, seed: u64) -> Self {
         Self {
-            database,
+            database: Cell::new(database),
             clock,
             random: Seeded::new(seed),
             faults: Cell::default(),
@@ -119,7 +120,7 @@ impl<'d> FakeServer<'d> {
             }
             _ => {}
         }
-        responder::answer(self.database, self.clock, request).await
+        responder::answer(self.database.get(), self.clock, request).await
     }
 }
 
