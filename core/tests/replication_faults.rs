@@ -223,6 +223,7 @@ fn backing_off_is_told_until_the_failing_request_is_answered() {
             put(&there, &json!({"_id": format!("d{n:02}")}).to_string()).await;
         }
         let server = FakeServer::new(&there, &clock, 3);
+        server.gives_documents.set(false);
         // One of several batches in flight fails; the others are answered meanwhile.
         server.script(|request| {
             let fails = request.body.as_ref().is_some_and(|body| String::from_utf8_lossy(body).contains("\"d00\""));

@@ -22,7 +22,7 @@ use futures_util::future::{join_all, select};
 use replication_support::time::{SimulatedClock, simulate};
 use replication_support::{Seeded, content};
 use serde_json::{Value, json};
-use simulation_support::network::{Server, Weather};
+use simulation_support::network::{Kind, Server, Weather};
 use simulation_support::replica::{Part, Replica};
 use simulation_support::{Engine, user};
 use storage_simulation::Faults;
@@ -63,6 +63,7 @@ fn run(seed: u64) {
         let replicas: Vec<Replica<'_>> =
             (0..count).map(|number| Replica::new(seed, number, part(number), &server)).collect();
         server.weather.set(Weather::any(&random));
+        server.kind.set(Kind { knows_bulk_get: random.below(5) > 0, gives_documents: random.below(3) > 0 });
         server.request_bytes_max.set(7_000 << random.below(4));
         let crash = if random.below(2) == 0 { 0 } else { 20 + random.below(100) };
         let refused_step = if random.below(2) == 0 { 0 } else { 20 + random.below(100) };

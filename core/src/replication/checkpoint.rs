@@ -57,7 +57,8 @@ fn replication_id(identity: &str, peer: &str, direction: Direction, filter: &Fil
     hex(&Sha256::digest(&text))
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as hex digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

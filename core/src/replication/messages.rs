@@ -6,10 +6,9 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::ops::Range;
 
 use super::ReplicationError;
-use super::status::Denied;
+use super::documents::{Fetched, place_in, read_head};
 use crate::json::{self, JsonError, Object, Reader, Value, write_string};
 use crate::revision::Rev;
 
@@ -19,7 +18,7 @@ const ID_BYTES_MAX: usize = 64 << 10;
 pub(super) const SEQUENCE_BYTES_MAX: usize = 8 << 10;
 
 /// Reads `text`, which must be one value, with `read`.
-fn read<'a, T>(
+pub(super) fn read<'a, T>(
     text: &'a [u8],
     read: impl FnOnce(&mut Reader<'a>) -> Result<T, JsonError>,
 ) -> Result<T, ReplicationError> {
@@ -39,6 +38,11 @@ impl Sequence {
     /// Before everything.
     pub(super) fn start() -> Self {
         Self("0".into())
+    }
+
+    /// Whether it is before everything.
+    pub(super) fn is_start(&self) -> bool {
+        self.0 == "0"
     }
 
     /// A sequence given as JSON, or as the plain text of one.
@@ -143,6 +147,8 @@ pub(super) struct Change {
     pub(super) seq: Sequence,
     pub(super) id: String,
     pub(super) revs: Vec<String>,
+    /// The document, if it came along and is its only revision ever: then there is no more to know of it.
+    pub(super) document: Option<Fetched>,
 }
 
 /// A page of the source's feed.
@@ -177,7 +183,7 @@ impl ChangesAnswer {
         let rows = rows.ok_or(JsonError::Missing("results"))?;
         let (mut changes, mut malformed) = (Vec::with_capacity(rows.len()), Vec::new());
         for row in rows {
-            match Change::read(row) {
+            match Change::read(row, body) {
                 Ok(change) => changes.push(change),
                 Err(error) => malformed.push(format!("a row of the changes feed: {error}")),
             }
@@ -193,14 +199,16 @@ impl ChangesAnswer {
 }
 
 impl Change {
-    fn read(row: &str) -> Result<Self, ReplicationError> {
-        let (mut seq, mut id, mut changes) = (None, None, None);
+    /// Reads `row` of the page `body`.
+    fn read(row: &str, body: &[u8]) -> Result<Self, ReplicationError> {
+        let (mut seq, mut id, mut changes, mut document) = (None, None, None, None);
         read(row.as_bytes(), |reader| {
             reader.members(&mut |member, reader| {
                 match member {
                     "seq" => seq = Some(reader.cut()?),
                     "id" => id = Some(reader.string()?.into_owned()),
                     "changes" => changes = Some(reader.value()?),
+                    "doc" => document = Some(reader.cut()?),
                     _ => reader.pass_over()?,
                 }
                 Ok(())
@@ -219,8 +227,14 @@ impl Change {
             }
         };
         let changes = changes.as_ref().and_then(Value::as_array).ok_or(JsonError::Missing("changes"))?;
-        let revs = changes.iter().map(rev).collect::<Result<_, _>>()?;
-        Ok(Self { seq: Sequence::read(seq.ok_or(JsonError::Missing("seq"))?)?, id, revs })
+        let revs: Vec<String> = changes.iter().map(rev).collect::<Result<_, _>>()?;
+        let document = match (revs.as_slice(), document) {
+            // What cannot be read is asked for.
+            ([rev], Some(text)) if rev.starts_with("1-") => read_head(text, &id, place_in(body, text)).ok(),
+            _ => None,
+        };
+        let document = document.filter(|document| revs.first() == Some(&document.rev));
+        Ok(Self { seq: Sequence::read(seq.ok_or(JsonError::Missing("seq"))?)?, id, revs, document })
     }
 }
 
@@ -334,151 +348,4 @@ pub(super) fn bulk_get_body<'a>(asked: impl IntoIterator<Item = (&'a String, &'a
     }
     out.extend_from_slice(b"]}");
     out
-}
-
-/// A document within the body of an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fetched {
-    pub(super) id: String,
-    pub(super) rev: String,
-    pub(super) deleted: bool,
-    /// Where the document stands in the body.
-    pub(super) at: Range<usize>,
-}
-
-/// What a body that carries documents holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Documents {
-    pub(super) found: Vec<Fetched>,
-    /// What the peer does not have after all, or would not give.
-    pub(super) missing: Vec<Denied>,
-}
-
-impl Documents {
-    /// Reads an answer of `_bulk_get`.
-    pub(super) fn read_bulk_get(body: &[u8]) -> Result<Self, ReplicationError> {
-        let mut groups = None;
-        read(body, |reader| {
-            reader.members(&mut |member, reader| {
-                match member {
-                    "results" => groups = Some(read_groups(reader)?),
-                    _ => reader.pass_over()?,
-                }
-                Ok(())
-            })
-        })?;
-        let mut documents = Self::default();
-        for (id, rows) in groups.ok_or(JsonError::Missing("results"))? {
-            documents.add(body, &id, rows)?;
-        }
-        Ok(documents)
-    }
-
-    /// Reads an answer to `open_revs` of the document `id`.
-    pub(super) fn read_open_revs(body: &[u8], id: &str) -> Result<Self, ReplicationError> {
-        let mut documents = Self::default();
-        documents.add(body, id, read(body, read_rows)?)?;
-        Ok(documents)
-    }
-
-    fn add(&mut self, body: &[u8], id: &str, rows: Vec<DocumentRow<'_>>) -> Result<(), ReplicationError> {
-        for row in rows {
-            match row {
-                DocumentRow::Found(text) => self.found.push(read_head(text, id, place_in(body, text))?),
-                DocumentRow::Missing { rev, error, reason } => self.missing.push(Denied {
-                    id: id.into(),
-                    rev,
-                    error: error.unwrap_or_else(|| "not_found".into()),
-                    reason: reason.unwrap_or_else(|| "missing".into()),
-                }),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// One element of `docs` in an answer of `_bulk_get`, or of an answer to `open_revs`.
-enum DocumentRow<'a> {
-    /// The text of a document.
-    Found(&'a str),
-    Missing {
-        rev: Option<String>,
-        error: Option<String>,
-        reason: Option<String>,
-    },
-}
-
-fn read_groups<'a>(reader: &mut Reader<'a>) -> Result<Vec<(String, Vec<DocumentRow<'a>>)>, JsonError> {
-    let mut groups = Vec::new();
-    reader.elements(&mut |reader| {
-        let (mut id, mut rows) = (None, None);
-        reader.members(&mut |member, reader| {
-            match member {
-                "id" => id = Some(reader.string()?.into_owned()),
-                "docs" => rows = Some(read_rows(reader)?),
-                _ => reader.pass_over()?,
-            }
-            Ok(())
-        })?;
-        groups.push((id.ok_or(JsonError::Missing("id"))?, rows.ok_or(JsonError::Missing("docs"))?));
-        Ok(())
-    })?;
-    Ok(groups)
-}
-
-fn read_rows<'a>(reader: &mut Reader<'a>) -> Result<Vec<DocumentRow<'a>>, JsonError> {
-    let mut rows = Vec::new();
-    reader.elements(&mut |reader| {
-        let (mut found, mut missing, mut error) = (None, None, None);
-        reader.members(&mut |member, reader| {
-            match member {
-                "ok" => found = Some(reader.cut()?).filter(|text| *text != "null"),
-                "missing" => missing = Some(reader.value()?),
-                "error" => error = Some(reader.value()?),
-                _ => reader.pass_over()?,
-            }
-            Ok(())
-        })?;
-        let error = error.as_ref().and_then(Value::as_object);
-        let of_error = |name| error.and_then(|error| string(error, name)).map(String::from);
-        let rev = || missing.as_ref().and_then(Value::as_str).map(String::from);
-        rows.push(match found {
-            Some(text) => DocumentRow::Found(text),
-            None => DocumentRow::Missing {
-                rev: of_error("rev").or_else(rev),
-                error: of_error("error"),
-                reason: of_error("reason"),
-            },
-        });
-        Ok(())
-    })?;
-    Ok(rows)
-}
-
-/// Reads the beginning of a document that was asked for as `id` and stands in the answer `at`.
-fn read_head(text: &str, id: &str, at: Range<usize>) -> Result<Fetched, ReplicationError> {
-    let (mut own_id, mut rev, mut deleted) = (None, None, Value::Bool(false));
-    read(text.as_bytes(), |reader| {
-        reader.members(&mut |member, reader| {
-            match member {
-                "_id" => own_id = Some(reader.string()?.into_owned()),
-                "_rev" => rev = Some(reader.string()?.into_owned()),
-                "_deleted" => deleted = reader.value()?,
-                _ => reader.pass_over()?,
-            }
-            Ok(())
-        })
-    })?;
-    let (own_id, rev) = (own_id.ok_or(JsonError::Missing("_id"))?, rev.ok_or(JsonError::Missing("_rev"))?);
-    // A document under another id than was asked for could be anything, our own checkpoints included.
-    if own_id != id {
-        return Err(ReplicationError::Malformed(format!("{own_id:?} was answered for {id:?}")));
-    }
-    Ok(Fetched { id: own_id, rev, deleted: deleted == Value::Bool(true), at })
-}
-
-/// Where `part`, which was read out of `whole`, stands in it.
-fn place_in(whole: &[u8], part: &str) -> Range<usize> {
-    let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
-    start..start + part.len()
 }

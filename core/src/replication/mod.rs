@@ -9,9 +9,11 @@
 //! **A write to the database is never dropped midway.** One document that a side refuses is reported and passed over; it does
 //! not stop the rest. Nothing a peer answers makes this panic or hold unbounded memory.
 
+mod attachments;
 mod backoff;
 mod checkpoint;
 mod control;
+mod documents;
 mod error;
 mod feed;
 mod fetch;
@@ -19,6 +21,7 @@ mod log;
 mod messages;
 mod offer;
 mod options;
+mod pace;
 mod peer;
 mod pipeline;
 mod pull;

@@ -93,7 +93,11 @@ pub struct Limits {
     pub batch_bytes: usize,
     /// How many batches are in flight at once.
     pub batches_in_flight: usize,
-    /// How many bytes an answer may have; a batch whose answer is longer is asked for in halves.
+    /// An attachment of up to so many bytes goes with its document; a longer one has a request of its own.
+    pub inline_bytes: u64,
+    /// How many attachments are fetched at once.
+    pub attachments_in_flight: usize,
+    /// How many bytes an answer may have, apart from attachments; a batch whose answer is longer is asked for in halves.
     pub answer_bytes_max: usize,
     /// For how many milliseconds a peer may be silent within a request.
     pub idle_timeout_ms: u64,
@@ -114,6 +118,8 @@ impl Default for Limits {
             batch_documents: 500,
             batch_bytes: 2 << 20,
             batches_in_flight: 3,
+            inline_bytes: 64 << 10,
+            attachments_in_flight: 4,
             answer_bytes_max: 16 << 20,
             idle_timeout_ms: 60_000,
             heartbeat_ms: 20_000,

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 
 use async_lock::Mutex;
+use futures_util::future::LocalBoxFuture;
 
 use super::backoff;
 use super::control::Control;
@@ -66,6 +67,14 @@ impl<P> Reply<P> {
     }
 }
 
+/// Reads a body where it is to be read.
+fn read_with(target: &mut Target<'_>, body: Vec<u8>) -> Result<(), ReplicationError> {
+    match target {
+        Target::Read(read) => read(body),
+        Target::Sink(_) => Ok(()),
+    }
+}
+
 /// A refusal as the error that ends a replication.
 pub(super) fn refusal(status: u16, answer: ErrorAnswer) -> ReplicationError {
     match status {
@@ -77,6 +86,20 @@ pub(super) fn refusal(status: u16, answer: ErrorAnswer) -> ReplicationError {
 
 /// Reads the body of an answer, and keeps what it reads.
 type Read<'r> = dyn FnMut(Vec<u8>) -> Result<(), ReplicationError> + 'r;
+
+/// Takes the body of an answer in as it arrives.
+pub(super) trait Sink {
+    /// Takes the bytes from `position` on; a body that begins at 0 again takes the place of what came before.
+    fn take<'s>(&'s self, position: u64, bytes: &'s [u8]) -> LocalBoxFuture<'s, Result<(), ReplicationError>>;
+    /// The body has ended after `length` bytes; [`ReplicationError::Malformed`] if it was cut short.
+    fn end(&self, length: u64) -> Result<(), ReplicationError>;
+}
+
+/// What becomes of the body of an answer.
+enum Target<'t> {
+    Read(&'t mut Read<'t>),
+    Sink(&'t dyn Sink),
+}
 
 /// What one attempt came to, when it was not the end.
 struct Setback {
@@ -172,11 +195,17 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
             found = Some(read(body)?);
             Ok(())
         };
-        Ok(match self.answer(attempts_max, request, &mut keep).await? {
+        Ok(match self.answer(attempts_max, request, Target::Read(&mut keep)).await? {
             Reply::Refused { status, answer } => Reply::Refused { status, answer },
             // What was read is there, unless the answer was too long.
             Reply::Done(()) | Reply::TooLong => found.map_or(Reply::TooLong, Reply::Done),
         })
+    }
+
+    /// Sends `request` until there is an answer that stands; the body of one of 2xx goes to `sink`, whose work is never dropped
+    /// midway unless this future is.
+    pub(super) async fn download(&self, request: &Request, sink: &dyn Sink) -> Result<Reply<()>, ReplicationError> {
+        self.answer(u32::MAX, request, Target::Sink(sink)).await
     }
 
     /// As [`call`](Self::call), which gets what was read by way of `read`: so this is compiled once, whatever is read.
@@ -184,12 +213,12 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
         &self,
         attempts_max: u32,
         request: &Request,
-        read: &mut Read<'_>,
+        mut target: Target<'_>,
     ) -> Result<Reply<()>, ReplicationError> {
         let (mut failures, mut malformed, mut renewed) = (0, 0, false);
         loop {
             let renewals = self.renewals.get();
-            let attempt = self.control().race(self.attempt(request, read)).await??;
+            let attempt = self.attempt(request, &mut target).await?;
             let setback = match attempt {
                 Attempt::Over(reply) => {
                     self.monitor.answered();
@@ -222,21 +251,28 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
     }
 
     /// Sends `request` once.
-    async fn attempt(&self, request: &Request, read: &mut Read<'_>) -> Result<Attempt, ReplicationError> {
+    async fn attempt(&self, request: &Request, target: &mut Target<'_>) -> Result<Attempt, ReplicationError> {
         let again = |error, retry_after_ms| Ok(Attempt::Again(Setback { error, retry_after_ms }));
         self.monitor.update(|status| status.bytes_written += request.body.as_ref().map_or(0, Vec::len) as u64);
-        let mut response = match self.effects.transport.send(request.clone()).await {
+        let mut response = match self.control().race(self.effects.transport.send(request.clone())).await? {
             Ok(response) => response,
             Err(error @ TransportError::BadUrl(_)) => return Err(error.into()),
             Err(error) => return again(error.into(), None),
         };
-        let body = match self.body(&mut response).await {
+        if let (200..=299, Target::Sink(sink)) = (response.status, &target) {
+            return match self.pour(&mut response, *sink).await {
+                Ok(()) => Ok(Attempt::Over(Reply::Done(()))),
+                Err(error @ (ReplicationError::Malformed(_) | ReplicationError::Network(_))) => again(error, None),
+                Err(error) => Err(error),
+            };
+        }
+        let body = match self.control().race(self.body(&mut response)).await? {
             Ok(Some(body)) => body,
             Ok(None) => return Ok(Attempt::Over(Reply::TooLong)),
             Err(error) => return again(error.into(), None),
         };
         match response.status {
-            200..=299 => match read(body) {
+            200..=299 => match read_with(target, body) {
                 Ok(()) => Ok(Attempt::Over(Reply::Done(()))),
                 Err(error @ ReplicationError::Malformed(_)) => again(error, None),
                 Err(error) => Err(error),
@@ -246,6 +282,24 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
                 again(refusal(status, ErrorAnswer::read(&body)), response.retry_after_ms)
             }
             status => Ok(Attempt::Over(Reply::Refused { status, answer: ErrorAnswer::read(&body) })),
+        }
+    }
+
+    /// Lets the body go to `sink`.
+    async fn pour(&self, response: &mut Response<T::Body>, sink: &dyn Sink) -> Result<(), ReplicationError> {
+        let mut position = 0;
+        loop {
+            let chunk = self.control().race(response.body.chunk()).await??;
+            let is_end = chunk.is_none();
+            let chunk = chunk.unwrap_or_default();
+            self.monitor.update(|status| status.bytes_read += chunk.len() as u64);
+            if !is_end || position == 0 {
+                sink.take(position, &chunk).await?;
+            }
+            position += chunk.len() as u64;
+            if is_end {
+                return sink.end(position);
+            }
         }
     }
 

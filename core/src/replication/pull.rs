@@ -6,10 +6,12 @@ use alloc::vec::Vec;
 
 use futures_util::stream::StreamExt;
 
-use super::checkpoint::{Checkpoints, Direction};
+use super::checkpoint::{Checkpoints, Direction, hex};
 use super::feed;
 use super::fetch::{Batch, Fetch};
-use super::messages::{Fetched, Sequence};
+use super::attachments;
+use super::documents::Fetched;
+use super::messages::Sequence;
 use super::options::{Filter, Options, SelectorFilter};
 use super::peer::Peer;
 use super::pipeline::{self, Step};
@@ -45,7 +47,7 @@ async fn run<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
     loop {
         peer.verify().await?;
         let checkpoints = Checkpoints::load(database, peer, Direction::Pull).await?;
-        let fetch = Fetch::new(peer);
+        let fetch = Fetch::new(database, peer);
         let steps = feed::steps(database, &fetch, checkpoints.done().clone())
             .map(async |step| {
                 let Step { until, rows, work, is_again } = step?;
@@ -81,17 +83,44 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Writer<'_, '_, K, T,
         for failure in &batch.failures {
             self.peer.deny(failure, until);
         }
-        let arrivals = batch.answers.iter().flat_map(|(body, documents)| {
+        let arrivals = batch.answers.iter().flat_map(|(body, found)| {
             let arrival = |head| Some(Arrival { head, text: body.get(head.at.clone())? });
-            documents.found.iter().filter_map(move |head: &Fetched| arrival(head))
+            found.iter().filter_map(move |head: &Fetched| arrival(head))
         });
         let mut arrivals: Vec<Arrival<'_>> = arrivals.collect();
         self.peer.monitor.update(|status| status.docs_read += arrivals.len() as u64);
         if let Filter::Selector(filter) = &self.peer.options.filter {
             arrivals = admitted(self.database, filter, arrivals).await?;
         }
-        let taken = self.store(&arrivals, until).await?;
+        let (light, heavy): (Vec<Arrival<'_>>, Vec<Arrival<'_>>) =
+            arrivals.into_iter().partition(|arrival| arrival.head.stubs.is_empty());
+        let mut taken = self.store(&light, until).await?;
+        for arrival in heavy {
+            taken += self.store_heavy(arrival, until).await?;
+        }
         self.peer.monitor.update(|status| status.docs_written += taken);
+        Ok(taken)
+    }
+
+    /// Stores a document whose attachments are still to be fetched.
+    async fn store_heavy(&self, arrival: Arrival<'_>, until: &Sequence) -> Result<u64, ReplicationError> {
+        let Arrival { head, text } = arrival;
+        let mut random = [0; 16];
+        self.peer.effects.random.fill(&mut random);
+        // Nobody can guess it.
+        let prefix = hex(&random) + " ";
+        let stored = match attachments::complete(self.database, self.peer, head, text, &prefix).await {
+            Ok(Ok(text)) => self.store(&[Arrival { head, text: &text }], until).await,
+            Ok(Err(denied)) => {
+                self.peer.deny(&denied, until);
+                Ok(0)
+            }
+            Err(error) => Err(error),
+        };
+        // What was not used is of no use.
+        let unstaged = self.database.unstage(&prefix).await;
+        let taken = stored?;
+        unstaged.map_err(|error| ReplicationError::Local(error.report()))?;
         Ok(taken)
     }
 

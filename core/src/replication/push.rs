@@ -3,12 +3,12 @@
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
-use core::cell::Cell;
 
 use super::checkpoint::{Checkpoints, Direction};
 use super::messages::{ErrorAnswer, RefusedRow, Sequence, bulk_docs_body, read_refused};
 use super::offer::{self, Offered};
 use super::options::Options;
+use super::pace::Pace;
 use super::peer::{Peer, Reply, refusal};
 use super::pipeline;
 use super::status::{Denied, Observer, Status};
@@ -17,9 +17,6 @@ use crate::database::{Database, GetOptions, OpenRev, OpenRevs};
 use crate::effects::{Clock, Method, Random, Transport};
 use crate::json;
 use crate::storage::Kv;
-
-/// A batch is never cut below this size in bytes, however little the peer takes.
-const BATCH_BYTES_MIN: usize = 16 << 10;
 
 /// Brings the changes of `database` to the peer's: all leaves of every document with their ancestry. Returns when all is
 /// there or, if live, when cancelled; a replication that was cancelled is no error.
@@ -44,7 +41,7 @@ async fn run<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
         peer.verify().await?;
         let checkpoints = Checkpoints::load(database, peer, Direction::Push).await?;
         let steps = offer::steps(database, peer, checkpoints.done().clone())?;
-        let sender = Sender { database, peer, batch_bytes: Cell::new(peer.options.limits.batch_bytes) };
+        let sender = Sender { database, peer, pace: Pace::new(peer.options.limits.batch_bytes) };
         let send = async |lacking, until: &Sequence| sender.send_all(lacking, until).await;
         if let Some(status) = pipeline::run(peer, checkpoints, steps, send).await? {
             return Ok(status);
@@ -64,7 +61,7 @@ struct Parcel {
 struct Sender<'p, 'a, K: Kv, T, C, R, O> {
     database: &'p Database<K>,
     peer: &'p Peer<'a, T, C, R, O>,
-    batch_bytes: Cell<usize>,
+    pace: Pace,
 }
 
 impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Sender<'_, '_, K, T, C, R, O> {
@@ -78,7 +75,7 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Sender<'_, '_, K, T,
                 let OpenRev::Ok(text) = opened else { continue };
                 let rev = rev_of(&text);
                 let full = batch.len() >= self.peer.options.limits.batch_documents.max(1);
-                if !batch.is_empty() && (full || bytes + text.len() > self.batch_bytes.get()) {
+                if !batch.is_empty() && (full || bytes + text.len() > self.pace.bytes()) {
                     taken += self.send(core::mem::take(&mut batch), until).await?;
                     bytes = 0;
                 }
@@ -102,8 +99,10 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Sender<'_, '_, K, T,
             let body = bulk_docs_body(part.iter().map(|parcel| parcel.text.as_slice()));
             let bytes = body.len();
             let request = self.peer.request(Method::Post, "_bulk_docs", Some(body));
+            let began_ms = self.peer.effects.clock.now_ms();
             match self.peer.call(&request, |body| read_refused(&body)).await? {
                 Reply::Done(refused) => {
+                    self.pace.answered(began_ms, self.peer.effects.clock);
                     let accepted = (part.len() - refused.len().min(part.len())) as u64;
                     refused.into_iter().for_each(|row| self.peer.deny(&denied_row(row, &part), until));
                     monitor.update(|status| status.docs_written += accepted);
@@ -112,7 +111,7 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Sender<'_, '_, K, T,
                 // One document that the peer cannot read or stomach refuses the whole batch.
                 Reply::Refused { status: status @ (400 | 413 | 415 | 422), answer } => {
                     if status == 413 {
-                        self.batch_bytes.set((bytes / 2).max(BATCH_BYTES_MIN));
+                        self.pace.refused(bytes);
                     }
                     if part.len() > 1 {
                         let rest = part.split_off(part.len() / 2);

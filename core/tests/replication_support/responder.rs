@@ -25,13 +25,14 @@ pub async fn answer<K: Kv>(database: &Database<K>, clock: &impl Clock, request: 
         .map(|(name, value)| (name.into(), decoded(value)))
         .collect();
     let body = request.body.as_ref().map_or(Value::Null, |body| serde_json::from_slice(body).unwrap());
-    let whole = query.get("attachments").is_some_and(|asked| asked == "true");
+    let is_asked = |name: &str| query.get(name).is_some_and(|asked| asked == "true");
+    let asked = Asked { whole: is_asked("attachments"), latest: is_asked("latest") };
     match (request.method, path) {
         (Method::Get, "") => ok(&json!({"db_name": "fake", "update_seq": "0", "instance_start_time": "0"})),
         (_, "_changes") => changes(database, clock, &query, &body).await,
         (Method::Post, "_revs_diff") => revs_diff(database, &body).await,
         (Method::Post, "_bulk_docs") => bulk_docs(database, &body).await,
-        (Method::Post, "_bulk_get") => bulk_get(database, &body, whole).await,
+        (Method::Post, "_bulk_get") => bulk_get(database, &body, asked).await,
         (Method::Put, path) if path.starts_with("_local/") => {
             let mut document = body;
             document["_id"] = json!(path);
@@ -46,8 +47,9 @@ pub async fn answer<K: Kv>(database: &Database<K>, clock: &impl Clock, request: 
         },
         (Method::Get, path) if query.contains_key("open_revs") => {
             let revs = serde_json::from_str::<Vec<String>>(&query["open_revs"]).unwrap();
-            ok(&Value::Array(opened(database, &decoded(path), revs, whole).await))
+            ok(&Value::Array(opened(database, &decoded(path), revs, asked).await))
         }
+        (Method::Get, path) if path.contains('/') => attachment(database, path, query.get("rev").unwrap()).await,
         (method, path) => panic!("the server does not know {} {path}", method.name()),
     }
 }
@@ -75,6 +77,7 @@ async fn changes<K: Kv>(
         since,
         limit: Some(query["limit"].parse().unwrap()),
         all_leaves: true,
+        include_docs: query.get("include_docs").is_some_and(|asked| asked == "true"),
         selector,
         doc_ids,
         ..ChangesQuery::default()
@@ -125,11 +128,11 @@ async fn bulk_docs<K: Kv>(database: &Database<K>, body: &Value) -> Answer {
     (201, Value::Array(refused.collect()).to_string().into_bytes())
 }
 
-async fn bulk_get<K: Kv>(database: &Database<K>, body: &Value, whole: bool) -> Answer {
+async fn bulk_get<K: Kv>(database: &Database<K>, body: &Value, asked: Asked) -> Answer {
     let mut results = Vec::new();
-    for asked in body["docs"].as_array().unwrap() {
-        let (id, rev) = (asked["id"].as_str().unwrap(), asked["rev"].as_str().unwrap());
-        let docs: Vec<Value> = opened(database, id, vec![rev.into()], whole)
+    for wanted in body["docs"].as_array().unwrap() {
+        let (id, rev) = (wanted["id"].as_str().unwrap(), wanted["rev"].as_str().unwrap());
+        let docs: Vec<Value> = opened(database, id, vec![rev.into()], asked)
             .await
             .into_iter()
             .map(|row| match row.get("missing") {
@@ -142,9 +145,35 @@ async fn bulk_get<K: Kv>(database: &Database<K>, body: &Value, whole: bool) -> A
     ok(&json!({"results": results}))
 }
 
-/// The leaves below some revisions, with the data of their attachments if `whole`.
-async fn opened<K: Kv>(database: &Database<K>, id: &str, revs: Vec<String>, whole: bool) -> Vec<Value> {
-    let get = GetOptions { latest: true, revs: true, attachments: whole, ..GetOptions::default() };
+/// How documents are asked for.
+#[derive(Clone, Copy)]
+struct Asked {
+    whole: bool,
+    latest: bool,
+}
+
+async fn attachment<K: Kv>(database: &Database<K>, path: &str, rev: &str) -> Answer {
+    let (id, name) = path.split_once('/').unwrap();
+    match database.get_attachment(&decoded(id), &decoded(name), Some(rev)).await {
+        Ok(mut reader) => {
+            let mut content = Vec::new();
+            while let Some(part) = reader.part().await.unwrap() {
+                content.extend(part);
+            }
+            (200, content)
+        }
+        Err(_) => error(404, "not_found", "Document is missing attachment"),
+    }
+}
+
+/// Some revisions, or if asked the leaves below them, with the data of their attachments if `whole`.
+async fn opened<K: Kv>(
+    database: &Database<K>,
+    id: &str,
+    revs: Vec<String>,
+    Asked { whole, latest }: Asked,
+) -> Vec<Value> {
+    let get = GetOptions { latest, revs: true, attachments: whole, ..GetOptions::default() };
     let rows = database.open_revs(id, OpenRevs::These(revs), &get).await.unwrap();
     let row = |row| match row {
         OpenRev::Ok(text) => json!({"ok": serde_json::from_slice::<Value>(&text).unwrap()}),

@@ -71,6 +71,15 @@ pub struct Server {
     repeated: RefCell<Vec<(u64, Request)>>,
     handlers: RefCell<FuturesUnordered<Pin<Box<dyn Future<Output = ()>>>>>,
     faults: Cell<Faults>,
+    pub kind: Cell<Kind>,
+}
+
+/// What a server can do.
+#[derive(Clone, Copy, Default)]
+pub struct Kind {
+    pub knows_bulk_get: bool,
+    /// Whether documents come with the rows of the feed.
+    pub gives_documents: bool,
 }
 
 /// What a request comes to.
@@ -118,6 +127,7 @@ impl Server {
             repeated: RefCell::default(),
             handlers: RefCell::default(),
             faults: Cell::default(),
+            kind: Cell::default(),
         };
         server.start();
         server
@@ -190,8 +200,15 @@ impl Server {
     }
 
     /// Begins to answer a request; it is carried out whether or not anybody waits for that.
-    fn receive(&self, request: Request) -> Rc<Outcome> {
+    fn receive(&self, mut request: Request) -> Rc<Outcome> {
         let outcome = Rc::new(Outcome::default());
+        if !self.kind.get().gives_documents {
+            request.path = request.path.replace("&include_docs=true", "");
+        }
+        if !self.kind.get().knows_bulk_get && request.path.starts_with("_bulk_get") {
+            outcome.set(Ok(error(405, "method_not_allowed", "Only GET,HEAD,PUT,DELETE,COPY allowed")));
+            return outcome;
+        }
         let Some(database) = self.database.borrow().clone() else {
             outcome.set(Err(gone()));
             return outcome;
@@ -301,7 +318,7 @@ impl Transport for Wire<'_> {
         if self.is_offline.get() || server.happens(weather.lost_answers) {
             return Err(TransportError::Unreachable("the answer was lost".into()));
         }
-        let is_cut = server.happens(weather.cut_bodies);
+        let is_cut = !text.is_empty() && server.happens(weather.cut_bodies);
         if is_cut {
             text.truncate(usize::try_from(server.random.below(text.len() as u64)).unwrap());
         }
