@@ -63,7 +63,8 @@ fn run(seed: u64) {
         let replicas: Vec<Replica<'_>> =
             (0..count).map(|number| Replica::new(seed, number, part(number), &server)).collect();
         server.weather.set(Weather::any(&random));
-        server.kind.set(Kind { knows_bulk_get: random.below(5) > 0, gives_documents: random.below(3) > 0 });
+        let [knows_bulk_get, gives_documents, takes_multipart] = [5, 3, 3].map(|often| random.below(often) > 0);
+        server.kind.set(Kind { knows_bulk_get, gives_documents, takes_multipart });
         server.request_bytes_max.set(7_000 << random.below(4));
         let crash = if random.below(2) == 0 { 0 } else { 20 + random.below(100) };
         let refused_step = if random.below(2) == 0 { 0 } else { 20 + random.below(100) };

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use super::ReplicationError;
 use super::documents::{Fetched, place_in, read_head};
+use super::offer::Offered;
 use crate::json::{self, JsonError, Object, Reader, Value, write_string};
 use crate::revision::Rev;
 
@@ -290,14 +291,16 @@ pub(super) fn revs_diff_body<'a>(asked: impl IntoIterator<Item = (&'a String, &'
 }
 
 /// The answer of `_revs_diff`: the missing revisions of each document that misses some.
-pub(super) fn read_revs_diff(body: &[u8]) -> Result<Vec<(String, Vec<String>)>, ReplicationError> {
+pub(super) fn read_revs_diff(body: &[u8]) -> Result<Vec<Offered>, ReplicationError> {
     let Value::Object(answer) = json::parse(body)? else {
         return Err(JsonError::Missing("the missing revisions").into());
     };
     let row = |(id, row): (&str, &Value)| {
         let missing = row.as_object()?.get("missing")?.as_array()?;
-        let missing = missing.iter().map(|rev| rev.as_str().map(String::from)).collect::<Option<_>>()?;
-        Some((String::from(id), missing))
+        let revs = missing.iter().map(|rev| rev.as_str().map(String::from)).collect::<Option<_>>()?;
+        let ancestors = row.as_object()?.get("possible_ancestors").and_then(Value::as_array).unwrap_or_default();
+        let ancestors = ancestors.iter().filter_map(|rev| rev.as_str().map(String::from)).collect();
+        Some(Offered { id: id.into(), revs, ancestors: Some(ancestors) })
     };
     answer.iter().map(|member| row(member).ok_or_else(|| JsonError::Missing("missing").into())).collect()
 }

@@ -146,7 +146,8 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
 
     /// A request with the usual timeout.
     pub(super) fn request(&self, method: Method, path: impl Into<String>, body: Option<Vec<u8>>) -> Request {
-        Request { method, path: path.into(), body, idle_timeout_ms: self.options.limits.idle_timeout_ms }
+        let idle_timeout_ms = self.options.limits.idle_timeout_ms;
+        Request { method, path: path.into(), body, upload: None, idle_timeout_ms }
     }
 
     /// Holds what answers at the URL against what a database answers.
@@ -253,10 +254,12 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
     /// Sends `request` once.
     async fn attempt(&self, request: &Request, target: &mut Target<'_>) -> Result<Attempt, ReplicationError> {
         let again = |error, retry_after_ms| Ok(Attempt::Again(Setback { error, retry_after_ms }));
-        self.monitor.update(|status| status.bytes_written += request.body.as_ref().map_or(0, Vec::len) as u64);
+        let bytes = request.body.as_ref().map_or(0, |body| body.len() as u64);
+        let bytes = request.upload.as_ref().map_or(bytes, |upload| upload.length());
+        self.monitor.update(|status| status.bytes_written += bytes);
         let mut response = match self.control().race(self.effects.transport.send(request.clone())).await? {
             Ok(response) => response,
-            Err(error @ TransportError::BadUrl(_)) => return Err(error.into()),
+            Err(error @ (TransportError::BadUrl(_) | TransportError::Unreadable(_))) => return Err(error.into()),
             Err(error) => return again(error.into(), None),
         };
         if let (200..=299, Target::Sink(sink)) = (response.status, &target) {

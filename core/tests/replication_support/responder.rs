@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::pin::pin;
 
-use firkin_core::database::{ChangesQuery, Database, GetOptions, OpenRev, OpenRevs, Since, WriteError, WriteOptions};
-use firkin_core::effects::{Clock, Method, Request};
+use firkin_core::database::{
+    ChangesQuery, Database, GetOptions, OpenRev, OpenRevs, RevsDiffRow, Since, WriteError, WriteOptions,
+};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use firkin_core::effects::{Clock, Method, Request, Upload};
 use firkin_core::query::Selector;
 use firkin_core::storage::Kv;
 use futures_util::future::{Either, select};
@@ -48,6 +52,9 @@ pub async fn answer<K: Kv>(database: &Database<K>, clock: &impl Clock, request: 
         (Method::Get, path) if query.contains_key("open_revs") => {
             let revs = serde_json::from_str::<Vec<String>>(&query["open_revs"]).unwrap();
             ok(&Value::Array(opened(database, &decoded(path), revs, asked).await))
+        }
+        (Method::Put, path) if query.get("new_edits").is_some_and(|asked| asked == "false") => {
+            put_multipart(database, &decoded(path), request).await
         }
         (Method::Get, path) if path.contains('/') => attachment(database, path, query.get("rev").unwrap()).await,
         (method, path) => panic!("the server does not know {} {path}", method.name()),
@@ -103,7 +110,8 @@ async fn revs_diff<K: Kv>(database: &Database<K>, body: &Value) -> Answer {
         serde_json::from_value::<BTreeMap<String, Vec<String>>>(body.clone()).unwrap().into_iter().collect();
     match database.revs_diff(&asked).await {
         Ok(rows) => {
-            ok(&Value::Object(rows.into_iter().map(|row| (row.id, json!({"missing": row.missing}))).collect()))
+            let told = |row: RevsDiffRow| json!({"missing": row.missing, "possible_ancestors": row.possible_ancestors});
+            ok(&Value::Object(rows.into_iter().map(|row| (row.id.clone(), told(row))).collect()))
         }
         Err(_) => error(500, "internal_server_error", "the disk"),
     }
@@ -150,6 +158,57 @@ async fn bulk_get<K: Kv>(database: &Database<K>, body: &Value, asked: Asked) -> 
 struct Asked {
     whole: bool,
     latest: bool,
+}
+
+/// All of a body that is read while it is sent.
+pub async fn uploaded(upload: &dyn Upload) -> Vec<u8> {
+    let mut body = Vec::new();
+    for place in 0.. {
+        match upload.part(place).await.unwrap() {
+            Some(part) => body.extend(part),
+            None => break,
+        }
+    }
+    assert_eq!(body.len() as u64, upload.length());
+    body
+}
+
+/// Writes a document of which attachments follow, as CouchDB takes it.
+async fn put_multipart<K: Kv>(database: &Database<K>, id: &str, request: &Request) -> Answer {
+    let upload = request.upload.as_ref().unwrap();
+    let content_type = upload.content_type();
+    let boundary = content_type.strip_prefix("multipart/related; boundary=\"").unwrap().strip_suffix('"').unwrap();
+    let body = uploaded(&**upload).await;
+    let delimiter = format!("\r\n--{boundary}");
+    // The first delimiter has no line before it.
+    let body = [b"\r\n".as_slice(), &body].concat();
+    let parts = body.windows(delimiter.len()).enumerate().filter(|(_, window)| *window == delimiter.as_bytes());
+    let starts: Vec<usize> = parts.map(|(at, _)| at + delimiter.len()).collect();
+    let mut contents = starts.windows(2).map(|pair| {
+        let part = &body[pair[0]..pair[1] - delimiter.len()];
+        let head_end = part.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+        &part[head_end + 4..]
+    });
+    assert!(body[*starts.last().unwrap()..] == *b"--");
+    let mut document: Value = serde_json::from_slice(contents.next().unwrap()).unwrap();
+    assert_eq!(document["_id"], id);
+    for (_, attachment) in document["_attachments"].as_object_mut().unwrap() {
+        if attachment["follows"] == true {
+            let content = contents.next().unwrap();
+            assert_eq!(attachment["length"], content.len());
+            attachment.as_object_mut().unwrap().remove("follows");
+            attachment["data"] = json!(STANDARD.encode(content));
+        }
+    }
+    assert_eq!(contents.next(), None);
+    let text = document.to_string();
+    match database.bulk_docs(&[text.as_bytes()], false, &WriteOptions::default()).await {
+        Ok(rows) => match &rows[0] {
+            Ok(written) => (201, json!({"ok": true, "id": id, "rev": written.rev}).to_string().into_bytes()),
+            Err(refused) => error(refused.error.status, refused.error.name, &refused.error.reason),
+        },
+        Err(failed) => failure(&failed),
+    }
 }
 
 async fn attachment<K: Kv>(database: &Database<K>, path: &str, rev: &str) -> Answer {

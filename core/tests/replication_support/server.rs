@@ -45,6 +45,7 @@ pub struct FakeServer<'d> {
     /// Every checkpoint that was written, in order.
     pub written: RefCell<Vec<Value>>,
     pub knows_bulk_get: Cell<bool>,
+    pub takes_multipart: Cell<bool>,
     /// Whether documents come with the rows of the feed if that is asked for.
     pub gives_documents: Cell<bool>,
     /// A request with a longer body is answered 413.
@@ -73,6 +74,7 @@ impl<'d> FakeServer<'d> {
             longest: Cell::new(0),
             written: RefCell::default(),
             knows_bulk_get: Cell::new(true),
+            takes_multipart: Cell::new(true),
             gives_documents: Cell::new(true),
             request_bytes_max: Cell::new(usize::MAX),
             script: RefCell::default(),
@@ -106,6 +108,10 @@ impl<'d> FakeServer<'d> {
             return (answer.0, answer.1.into_bytes());
         }
         let length = request.body.as_ref().map_or(0, Vec::len);
+        let length = request.upload.as_ref().map_or(length, |upload| upload.length() as usize);
+        if request.upload.is_some() && !self.takes_multipart.get() {
+            return error(415, "bad_content_type", "Content-Type must be application/json");
+        }
         if length > self.request_bytes_max.get() {
             self.too_long.set(self.too_long.get() + 1);
             return error(413, "too_large", "the request entity is too large");

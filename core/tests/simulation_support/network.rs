@@ -80,6 +80,7 @@ pub struct Kind {
     pub knows_bulk_get: bool,
     /// Whether documents come with the rows of the feed.
     pub gives_documents: bool,
+    pub takes_multipart: bool,
 }
 
 /// What a request comes to.
@@ -205,6 +206,10 @@ impl Server {
         if !self.kind.get().gives_documents {
             request.path = request.path.replace("&include_docs=true", "");
         }
+        if !self.kind.get().takes_multipart && request.upload.is_some() {
+            outcome.set(Ok(error(415, "bad_content_type", "Content-Type must be application/json")));
+            return outcome;
+        }
         if !self.kind.get().knows_bulk_get && request.path.starts_with("_bulk_get") {
             outcome.set(Ok(error(405, "method_not_allowed", "Only GET,HEAD,PUT,DELETE,COPY allowed")));
             return outcome;
@@ -269,6 +274,7 @@ impl<'s> Wire<'s> {
             return Some((error(status, "busy", "later"), retry_after_ms));
         }
         let length = request.body.as_ref().map_or(0, Vec::len);
+        let length = request.upload.as_ref().map_or(length, |upload| upload.length() as usize);
         if length > server.request_bytes_max.get() {
             return Some((error(413, "too_large", "the request entity is too large"), None));
         }
