@@ -42,13 +42,20 @@ const BEGINNINGS_MAX: u32 = 3;
 pub(super) enum Direction {
     Pull,
     Push,
+    /// The part of a pull that looks for documents that no longer match.
+    Drop,
 }
 
 /// The name under which both sides keep the checkpoint: it differs with everything on which the meaning of a sequence
 /// depends.
 fn replication_id(identity: &str, peer: &str, direction: Direction, filter: &Filter) -> String {
     let mut text = b"[".to_vec();
-    for part in [identity, peer, if direction == Direction::Pull { "pull" } else { "push" }] {
+    let direction = match direction {
+        Direction::Pull => "pull",
+        Direction::Push => "push",
+        Direction::Drop => "drop",
+    };
+    for part in [identity, peer, direction] {
         write_string(part, &mut text);
         text.push(b',');
     }
@@ -103,8 +110,8 @@ impl<'a, K: Kv> Checkpoints<'a, K> {
         // Who begins at the beginning offers everything anyway.
         peer.refusals.begin(if history.is_empty() { Vec::new() } else { core::mem::take(&mut ours.refused) });
         let known = match direction {
-            Direction::Pull if ours.is_confirmed_by(&theirs) => ours.arrived,
-            Direction::Pull => Ranges::default(),
+            Direction::Pull | Direction::Drop if ours.is_confirmed_by(&theirs) => ours.arrived,
+            Direction::Pull | Direction::Drop => Ranges::default(),
             Direction::Push => pulled_before(database, peer, &identity, start.number()).await?,
         };
         let arrivals = database.note_arrivals(&options.peer, known);

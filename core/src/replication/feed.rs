@@ -12,7 +12,7 @@ use futures_util::stream::{Stream, try_unfold};
 use super::ReplicationError;
 use super::documents::Fetched;
 use super::fetch::{Fetch, Wants};
-use super::messages::{ChangesAnswer, Sequence, percent_encoded, strings_json};
+use super::messages::{Change, ChangesAnswer, Sequence, percent_encoded, strings_json};
 use super::options::Filter;
 use super::peer::Reply;
 use super::pipeline::Step;
@@ -36,6 +36,8 @@ struct Row {
     id: String,
     missing: Vec<String>,
     document: Option<Fetched>,
+    /// The leaves that the peer has, if it is to be looked whether the document still matches.
+    listed: Option<Vec<String>>,
 }
 
 impl Row {
@@ -85,7 +87,7 @@ where
     let feed = Feed {
         database,
         fetch,
-        with_documents: since.is_start(),
+        with_documents: since.is_start() && !fetch.peer.drops,
         since,
         phase: Phase::CatchingUp,
         rows: VecDeque::new(),
@@ -107,7 +109,8 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C
             let due = self.fetch.peer.refusals.due(self.fetch.peer.renewals());
             if !due.is_empty() {
                 self.fetch.peer.monitor.step_begun();
-                let work = Wants { wanted: self.lacking(due).await?, given: Vec::new(), page: Rc::default() };
+                let wanted = self.lacking(due).await?;
+                let work = Wants { wanted, given: Vec::new(), page: Rc::default(), listed: Vec::new() };
                 return Ok(Some(Step { until: self.since.clone(), rows: 0, work, is_again: true }));
             }
             if self.phase == Phase::Over {
@@ -120,11 +123,13 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C
     /// Takes a step of about a batch from the page.
     fn cut(&mut self, page_end: Sequence) -> Step<Wants> {
         let batch = self.fetch.batch_documents();
-        let work = Wants { wanted: Vec::new(), given: Vec::new(), page: Rc::clone(&self.page) };
+        let page = Rc::clone(&self.page);
+        let work = Wants { wanted: Vec::new(), given: Vec::new(), page, listed: Vec::new() };
         let mut step = Step { until: page_end.clone(), rows: 0, work, is_again: false };
         while let Some(row) = self.rows.pop_front() {
             step.rows += 1;
             step.until = row.seq;
+            step.work.listed.extend(row.listed.map(|revs| (row.id.clone(), revs)));
             match row.document {
                 Some(document) if !row.missing.is_empty() => step.work.given.push(document),
                 _ => step.work.wanted.extend(row.missing.into_iter().map(|rev| (row.id.clone(), rev))),
@@ -194,7 +199,7 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C
         let wanting = self.rows.iter().filter(|row| !row.missing.is_empty());
         let (first, all) = wanting.fold((0, 0), |(first, all), row| (first + usize::from(row.is_first()), all + 1));
         if !self.rows.is_empty() {
-            self.with_documents = all > 0 && first * 2 >= all;
+            self.with_documents = all > 0 && first * 2 >= all && !peer.drops;
         }
         Ok(())
     }
@@ -214,9 +219,16 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C
         let lacking = self.database.revs_diff(&asked).await.map_err(|error| ReplicationError::Local(error.report()))?;
         // Its rows stand in the order of the page, without those of which nothing is missing.
         let mut lacking = lacking.into_iter().peekable();
-        let row = |change: super::messages::Change| {
-            let missing = lacking.next_if(|row| row.id == change.id).map(|row| row.missing).unwrap_or_default();
-            Row { seq: change.seq, id: change.id, missing, document: change.document }
+        let drops = self.fetch.peer.drops;
+        let row = |Change { seq, id, revs, document }: Change| {
+            let (missing, is_here) =
+                lacking.next_if(|row| row.id == id).map_or((Vec::new(), true), |row| (row.missing, row.is_here));
+            match drops {
+                // Of what is not here nothing can leave.
+                true if !is_here => Row { seq, id, missing: Vec::new(), document: None, listed: None },
+                true => Row { seq, id, missing, document, listed: Some(revs) },
+                false => Row { seq, id, missing, document, listed: None },
+            }
         };
         Ok(page.changes.into_iter().map(row).collect())
     }
@@ -240,6 +252,7 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C
             path.push_str(&format!("&feed=longpoll&heartbeat={}", limits.heartbeat_ms));
         }
         let body = match &peer.options.filter {
+            _ if peer.drops => None,
             Filter::Everything => None,
             Filter::Ids(ids) => {
                 path.push_str("&filter=_doc_ids");

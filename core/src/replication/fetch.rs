@@ -41,7 +41,12 @@ pub(super) struct Wants {
     pub(super) given: Vec<Fetched>,
     /// The page.
     pub(super) page: Rc<Vec<u8>>,
+    /// Documents of which it is to be looked whether they still match, with the leaves that the peer has.
+    pub(super) listed: Vec<Listed>,
 }
+
+/// A document and its leaves.
+pub(super) type Listed = (String, Vec<String>);
 
 /// What a step brought.
 #[derive(Default)]
@@ -50,6 +55,8 @@ pub(super) struct Batch {
     pub(super) answers: Vec<(Rc<Vec<u8>>, Vec<Fetched>)>,
     /// What the peer would not give.
     pub(super) failures: Vec<Denied>,
+    /// As in [`Wants`].
+    pub(super) listed: Vec<Listed>,
 }
 
 /// Fetches from one peer and learns how.
@@ -77,8 +84,8 @@ impl<'f, 'a, K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Fetch<'f, 'a
 
     /// Fetches what is wanted. What the peer does not give is among the failures.
     pub(super) async fn fetch(&self, wants: Wants) -> Result<Batch, ReplicationError> {
-        let Wants { wanted, given, page } = wants;
-        let mut batch = Batch::default();
+        let Wants { wanted, given, page, listed } = wants;
+        let mut batch = Batch { listed, ..Batch::default() };
         batch.add(page, given);
         let parts = if wanted.is_empty() { vec![] } else { vec![wanted] };
         self.fetch_parts(parts, STUBS, &mut batch).await?;

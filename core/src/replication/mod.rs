@@ -13,6 +13,7 @@ mod attachments;
 mod backoff;
 mod checkpoint;
 mod control;
+mod departures;
 mod documents;
 mod error;
 mod feed;

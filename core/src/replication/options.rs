@@ -10,7 +10,7 @@ use crate::query::Selector;
 use crate::sorting::sort_by;
 
 /// What is asked of a replication.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Names the peer's database for checkpoints, usually its URL without credentials.
     pub peer: String,
@@ -22,8 +22,18 @@ pub struct Options {
     pub since: Option<String>,
     /// Which documents take part.
     pub filter: Filter,
+    /// Whether a pull by selector keeps documents that no longer match. Else they are purged here: without a tombstone, so that
+    /// no push deletes them elsewhere, and only if the peer has all that is here of them.
+    pub keep: bool,
     /// Bounds on memory and requests.
     pub limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let (peer, since, filter, limits) = (String::new(), None, Filter::default(), Limits::default());
+        Self { peer, live: false, retry: false, since, filter, keep: true, limits }
+    }
 }
 
 /// Which documents take part in a replication.

@@ -23,6 +23,9 @@ use crate::effects::{Clock, Method, Random, Request, Response, ResponseBody, Tra
 /// So many answers in a row that make no sense are taken for cut short on the way; one more ends the replication.
 const MALFORMED_MAX: u32 = 5;
 
+/// The slowest line that is waited for while a request is sent, in bytes a millisecond.
+const SLOWEST_BYTES_A_MS: u64 = 8;
+
 /// The peer of one replication.
 pub(super) struct Peer<'a, T, C, R, O> {
     pub(super) effects: &'a Effects<'a, T, C, R, O>,
@@ -32,6 +35,8 @@ pub(super) struct Peer<'a, T, C, R, O> {
     renewals: Cell<u64>,
     renewing: Mutex<()>,
     pub(super) refusals: Refusals,
+    /// Whether this is the part of a pull that looks for documents that no longer match.
+    pub(super) drops: bool,
     /// What told the peer's database from others when the replication began.
     identity: RefCell<String>,
     /// A request failed since the latest look at what the peer is: it may be another now.
@@ -114,8 +119,8 @@ enum Attempt {
 }
 
 impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
-    pub(super) fn new(effects: &'a Effects<'a, T, C, R, O>, options: &'a Options) -> Self {
-        let monitor = Monitor::new(effects.observer);
+    pub(super) fn new(effects: &'a Effects<'a, T, C, R, O>, options: &'a Options, drops: bool) -> Self {
+        let monitor = Monitor::new(effects.observer, drops);
         Self {
             effects,
             options,
@@ -123,6 +128,7 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
             renewals: Cell::new(0),
             renewing: Mutex::new(()),
             refusals: Refusals::default(),
+            drops,
             identity: RefCell::default(),
             was_away: Cell::new(false),
             beginnings: Cell::new(0),
@@ -257,7 +263,9 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
         let bytes = request.body.as_ref().map_or(0, |body| body.len() as u64);
         let bytes = request.upload.as_ref().map_or(bytes, |upload| upload.length());
         self.monitor.update(|status| status.bytes_written += bytes);
-        let mut response = match self.control().race(self.effects.transport.send(request.clone())).await? {
+        let mut request = request.clone();
+        request.idle_timeout_ms += bytes / SLOWEST_BYTES_A_MS;
+        let mut response = match self.control().race(self.effects.transport.send(request)).await? {
             Ok(response) => response,
             Err(error @ (TransportError::BadUrl(_) | TransportError::Unreadable(_))) => return Err(error.into()),
             Err(error) => return again(error.into(), None),

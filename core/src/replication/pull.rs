@@ -4,9 +4,11 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use futures_util::future::join;
 use futures_util::stream::StreamExt;
 
 use super::checkpoint::{Checkpoints, Direction, hex};
+use super::departures;
 use super::feed;
 use super::fetch::{Batch, Fetch};
 use super::attachments;
@@ -35,8 +37,25 @@ pub async fn pull<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
     effects: &Effects<'_, T, C, R, O>,
     options: &Options,
 ) -> Result<Status, ReplicationError> {
-    let peer = Peer::new(effects, options);
-    let result = run(database, &peer).await;
+    let peer = Peer::new(effects, options, false);
+    let result = match &options.filter {
+        Filter::Selector(_) if !options.keep => {
+            let other = Peer::new(effects, options, true);
+            // Where one ends for a reason the other ends too, but finishes what it is writing.
+            let [first, second] = [&peer, &other].map(async |peer| {
+                let result = run(database, peer).await;
+                if result.is_err() {
+                    effects.control.cancel();
+                }
+                result
+            });
+            match join(first, second).await {
+                (Err(ReplicationError::Cancelled) | Ok(_), Err(error)) => Err(error),
+                (first, _) => first,
+            }
+        }
+        _ => run(database, &peer).await,
+    };
     pipeline::conclude(&peer, result)
 }
 
@@ -46,7 +65,8 @@ async fn run<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
 ) -> Result<Status, ReplicationError> {
     loop {
         peer.verify().await?;
-        let checkpoints = Checkpoints::load(database, peer, Direction::Pull).await?;
+        let direction = if peer.drops { Direction::Drop } else { Direction::Pull };
+        let checkpoints = Checkpoints::load(database, peer, direction).await?;
         let fetch = Fetch::new(database, peer);
         let steps = feed::steps(database, &fetch, checkpoints.done().clone())
             .map(async |step| {
@@ -97,6 +117,11 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Writer<'_, '_, K, T,
         let mut taken = self.store(&light, until).await?;
         for arrival in heavy {
             taken += self.store_heavy(arrival, until).await?;
+        }
+        if let Filter::Selector(filter) = &self.peer.options.filter {
+            for (id, revs) in &batch.listed {
+                departures::drop_if_left(self.database, filter, id, revs).await?;
+            }
         }
         self.peer.monitor.update(|status| status.docs_written += taken);
         Ok(taken)

@@ -33,7 +33,7 @@ pub async fn push<K: Kv<Snapshot: 'static>, T: Transport, C: Clock, R: Random, O
     effects: &Effects<'_, T, C, R, O>,
     options: &Options,
 ) -> Result<Status, ReplicationError> {
-    let peer = Peer::new(effects, options);
+    let peer = Peer::new(effects, options, false);
     let result = run(database, &peer).await;
     pipeline::conclude(&peer, result)
 }
