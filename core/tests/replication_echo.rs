@@ -107,7 +107,7 @@ fn peer_that_was_set_back_is_offered_what_it_once_gave() {
         client.pull(&server, &small).await.unwrap();
         client.push(&server, &small).await.unwrap();
         // The backup has the checkpoints, and lacks what came after it.
-        for checkpoint in server.written.borrow().iter() {
+        for checkpoint in server.written.take() {
             backup.put_local(checkpoint.to_string().as_bytes()).await.unwrap();
         }
         fill(&there, 10..20).await;
@@ -127,9 +127,8 @@ fn purged_documents_and_those_of_a_peer_made_anew_are_offered_where_they_lack() 
         fill(&first, 0..10).await;
         let client = Client::new(&here, &clock, 4);
         client.pull(&FakeServer::new(&first, &clock, 5), &options("peer")).await.unwrap();
-        here.purge("d0003", &content(&here).await["d0003"][0]["_rev"].as_str().unwrap().to_owned(), &WriteOptions::default())
-            .await
-            .unwrap();
+        let leaf = content(&here).await["d0003"][0]["_rev"].clone();
+        here.purge("d0003", leaf.as_str().unwrap(), &WriteOptions::default()).await.unwrap();
         // The same name, another database behind it.
         client.push(&FakeServer::new(&second, &clock, 6), &options("peer")).await.unwrap();
         assert_eq!(content(&second).await, content(&here).await);

@@ -61,7 +61,8 @@ impl Peer<'_> {
             (Method::Get, "") => (200, r#"{"db_name":"made up"}"#.into()),
             (Method::Put, _) => (201, r#"{"ok":true,"rev":"0-1"}"#.into()),
             (_, "_changes") => {
-                let stub = json!({"content_type": "a/b", "revpos": 1, "digest": "md5-x", "length": LENGTH, "stub": true});
+                let stub =
+                    json!({"content_type": "a/b", "revpos": 1, "digest": "md5-x", "length": LENGTH, "stub": true});
                 let attachments: serde_json::Map<_, _> =
                     (0..ATTACHMENTS).map(|place| (format!("a{place}"), stub.clone())).collect();
                 let row = |place| {
@@ -154,8 +155,7 @@ fn memory_is_bounded_whatever_the_length_of_attachments() {
             };
             assert_eq!((status.docs_written, status.doc_write_failures), (DOCUMENTS as u64, 0));
             let moved = (DOCUMENTS * ATTACHMENTS * LENGTH) as u64;
-            let (bytes, way) =
-                if is_pull { (status.bytes_read, "pull") } else { (peer.received.get(), "push") };
+            let (bytes, way) = if is_pull { (status.bytes_read, "pull") } else { (peer.received.get(), "push") };
             assert!(bytes >= moved, "{way}: {bytes} of {moved} bytes");
             let held = peer.most.get() - before;
             println!("{way}: {bytes} bytes moved, at most {held} bytes held beside what is stored");

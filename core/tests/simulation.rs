@@ -124,7 +124,10 @@ fn check_content(seed: u64, part: &Part, here: &Content, there: &Content) {
             Some(_) => {}
             None => {
                 let is_deleted = leaves[0]["_deleted"] == true;
-                assert!(!part.has(id) || (matches!(part, Part::Kind(_)) && is_deleted), "seed {seed}: {id} of {part:?}");
+                assert!(
+                    !part.has(id) || (matches!(part, Part::Kind(_)) && is_deleted),
+                    "seed {seed}: {id} of {part:?}"
+                );
             }
         }
     }
@@ -153,8 +156,11 @@ async fn check_index(seed: u64, database: &Engine, content: &Content) {
             for (selector, by_kind) in queries {
                 let query = json!({ "selector": selector, "fields": ["_id"] }).to_string();
                 let page = database.find(&FindQuery::parse(query.as_bytes()).unwrap()).await.unwrap();
-                let found: BTreeSet<String> =
-                    page.docs.iter().map(|text| serde_json::from_slice::<Value>(text).unwrap()["_id"].to_string()).collect();
+                let found: BTreeSet<String> = page
+                    .docs
+                    .iter()
+                    .map(|text| serde_json::from_slice::<Value>(text).unwrap()["_id"].to_string())
+                    .collect();
                 let matching = winners.iter().filter(|winner| winner["n"] == n && (!by_kind || winner["kind"] == kind));
                 let expected: BTreeSet<String> = matching.map(|winner| winner["_id"].to_string()).collect();
                 assert_eq!(found, expected, "seed {seed}: {query}");

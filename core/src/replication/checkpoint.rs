@@ -254,7 +254,9 @@ impl<'a, K: Kv> Checkpoints<'a, K> {
                     self.written = self.number;
                     return Ok(true);
                 }
-                Reply::Refused { status: 409, .. } => self.peer_rev = read_peer(peer, &self.id, ATTEMPTS_MAX).await?.rev,
+                Reply::Refused { status: 409, .. } => {
+                    self.peer_rev = read_peer(peer, &self.id, ATTEMPTS_MAX).await?.rev
+                }
                 Reply::Refused { .. } | Reply::TooLong => return Ok(false),
             }
         }

@@ -186,7 +186,8 @@ impl<'f, 'a, K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Fetch<'f, 'a
             let mut kept = Vec::with_capacity(found.len());
             for mut document in mem::take(found) {
                 document.stubs = missing(self.database, &document.id, document.stubs).await?;
-                let long = |stub: &super::documents::Stub| stub.length.is_none_or(|length| length > limits.inline_bytes);
+                let long =
+                    |stub: &super::documents::Stub| stub.length.is_none_or(|length| length > limits.inline_bytes);
                 let bytes: u64 = document.stubs.iter().filter_map(|stub| stub.length).sum();
                 let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
                 if document.stubs.is_empty() || document.stubs.iter().any(long) || bytes > self.pace.bytes() {

@@ -177,7 +177,8 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
 
     /// Whether the database is the one with which the replication began, as far as the peer says.
     pub(super) async fn is_same(&self, attempts_max: u32) -> Result<bool, ReplicationError> {
-        let reply = self.call_up_to(attempts_max, &self.request(Method::Get, "", None), |body| read_info(&body)).await?;
+        let reply =
+            self.call_up_to(attempts_max, &self.request(Method::Get, "", None), |body| read_info(&body)).await?;
         Ok(reply.done(self.options.limits.answer_bytes_max)? == *self.identity.borrow())
     }
 

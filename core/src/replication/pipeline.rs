@@ -75,7 +75,11 @@ where
 }
 
 /// Does `work`; the next step is read meanwhile.
-async fn meanwhile<F: Future, S: Stream>(work: F, mut steps: Pin<&mut S>, ahead: &mut Option<Option<S::Item>>) -> F::Output {
+async fn meanwhile<F: Future, S: Stream>(
+    work: F,
+    mut steps: Pin<&mut S>,
+    ahead: &mut Option<Option<S::Item>>,
+) -> F::Output {
     let mut work = pin!(work);
     if ahead.is_none() {
         match select(work.as_mut(), steps.next()).await {

@@ -7,12 +7,12 @@ use alloc::vec::Vec;
 use futures_util::future::join;
 use futures_util::stream::StreamExt;
 
+use super::attachments;
 use super::checkpoint::{Checkpoints, Direction, hex};
 use super::departures;
+use super::documents::Fetched;
 use super::feed;
 use super::fetch::{Batch, Fetch};
-use super::attachments;
-use super::documents::Fetched;
 use super::messages::Sequence;
 use super::options::{Filter, Options, SelectorFilter};
 use super::peer::Peer;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::pin::pin;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use firkin_core::database::{
     ChangesQuery, Database, GetOptions, OpenRev, OpenRevs, RevsDiffRow, Since, WriteError, WriteOptions,
 };
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use firkin_core::effects::{Clock, Method, Request, Upload};
 use firkin_core::query::Selector;
 use firkin_core::storage::Kv;

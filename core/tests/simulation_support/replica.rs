@@ -73,8 +73,13 @@ impl<'s> Replica<'s> {
     pub fn new(seed: u64, number: u64, part: Part, server: &'s Server) -> Self {
         let random = Seeded::new(seed.wrapping_mul(101) ^ (number + 1));
         let odds = |from: u64| if random.below(2) == 0 { 0 } else { from + random.below(200) };
-        let faults =
-            Faults { crash: odds(40), refused_step: odds(40), unknown_step: odds(80), failed_read: odds(200), hang: odds(3) };
+        let faults = Faults {
+            crash: odds(40),
+            refused_step: odds(40),
+            unknown_step: odds(80),
+            failed_read: odds(200),
+            hang: odds(3),
+        };
         Self {
             seed,
             part,
@@ -154,8 +159,10 @@ impl<'s> Replica<'s> {
             self.wire.is_offline.set(self.random.below(6) == 0);
             let options = self.options(self.random.below(2) == 0, self.random.below(4) > 0);
             let (pulling, pushing) = (Control::new(), Control::new());
-            let replicating =
-                join(self.replicate(database, &options, &pulling, true), self.replicate(database, &options, &pushing, false));
+            let replicating = join(
+                self.replicate(database, &options, &pulling, true),
+                self.replicate(database, &options, &pushing, false),
+            );
             let stopping = async {
                 self.clock.sleep(self.random.below(20_000)).await;
                 self.wire.is_offline.set(self.random.below(6) == 0);
@@ -165,10 +172,9 @@ impl<'s> Replica<'s> {
             };
             let ((pulled, pushed), ()) = join(replicating, stopping).await;
             for ended in [pulled, pushed] {
-                match ended {
+                if matches!(ended, Err(ReplicationError::Local(_))) {
                     // A store that is closed stays so until it is opened anew.
-                    Err(ReplicationError::Local(_)) => return,
-                    Ok(_) | Err(_) => {}
+                    return;
                 }
             }
         }
