@@ -103,7 +103,9 @@ async fn blob(upload: &dyn Upload) -> Result<Blob, TransportError> {
     let parts = Array::new();
     let mut place = 0;
     while let Some(part) = upload.part(place).await? {
-        parts.push(blob_of(&Array::of1(&Uint8Array::from(part.as_slice())))?.as_ref());
+        let bytes = Array::new();
+        bytes.push(&Uint8Array::from(part.as_slice()));
+        parts.push(blob_of(&bytes)?.as_ref());
         place += 1;
     }
     blob_of(&parts)

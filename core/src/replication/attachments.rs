@@ -7,9 +7,11 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::RefCell;
+use core::future::poll_fn;
+use core::task::Poll;
 
 use futures_util::future::LocalBoxFuture;
-use futures_util::stream::{self, StreamExt};
 
 use super::ReplicationError;
 use super::documents::{Fetched, Stub};
@@ -71,17 +73,32 @@ pub(super) async fn complete<K: Kv, T: Transport, C: Clock, R: Random, O: Observ
 ) -> Result<Result<Vec<u8>, Denied>, ReplicationError> {
     let stubs = missing(database, &document.id, document.stubs.clone()).await?;
     let names: Vec<String> = (0..stubs.len()).map(|place| format!("{prefix}{place}")).collect();
-    let fetched = stream::iter(stubs.iter().zip(&names))
-        .map(async |(stub, name)| {
+    let left = RefCell::new(stubs.iter().zip(&names));
+    let replies = RefCell::new(Vec::with_capacity(stubs.len()));
+    let fetch_one_by_one = async || {
+        loop {
+            let next = left.borrow_mut().next();
+            let Some((stub, name)) = next else { break };
             let [id, attachment, rev] = [&document.id, &stub.name, &document.rev].map(|text| percent_encoded(text));
             let request = peer.request(Method::Get, format!("{id}/{attachment}?rev={rev}"), None);
-            peer.download(&request, &Stage { database, name, length: stub.length }).await
-        })
-        // All come to their end, lest one be dropped while it stores what arrived.
-        .buffer_unordered(peer.options.limits.attachments_in_flight.max(1))
-        .collect::<Vec<_>>()
-        .await;
-    for reply in fetched {
+            let reply = peer.download(&request, &Stage { database, name, length: stub.length }).await;
+            if reply.is_err() {
+                // The rest is not begun.
+                left.borrow_mut().by_ref().for_each(drop);
+            }
+            replies.borrow_mut().push(reply);
+        }
+    };
+    let workers = peer.options.limits.attachments_in_flight.clamp(1, stubs.len().max(1));
+    let mut workers: Vec<LocalBoxFuture<'_, ()>> = (0..workers).map(|_| Box::pin(fetch_one_by_one()) as _).collect();
+    // All come to their end, lest one be dropped while it stores what arrived.
+    poll_fn(|context| {
+        workers.retain_mut(|worker| worker.as_mut().poll(context).is_pending());
+        if workers.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    drop(workers);
+    for reply in replies.into_inner() {
         match reply? {
             Reply::Refused { status: 400 | 404 | 413 | 414, answer } => {
                 let (id, rev) = (document.id.clone(), Some(document.rev.clone()));
