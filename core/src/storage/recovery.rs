@@ -26,7 +26,8 @@ pub(super) async fn recover<B: Blocks>(reader: &BlockReader<B>) -> Result<(Versi
         let recovered = log::recover(reader, manifest.first_log).await?;
         match begin_writing(reader, manifest.first_log, &recovered).await {
             // Whoever had the store has written one more record meanwhile: the one that the bar keeps from another.
-            Err(StorageError::Fenced) if is_there(reader, BlockKey::log(recovered.next)).await? && owns(reader).await? => {}
+            Err(StorageError::Fenced)
+                if is_there(reader, BlockKey::log(recovered.next)).await? && owns(reader).await? => {}
             writer => break (recovered, writer?),
         }
     };
