@@ -22,11 +22,12 @@ use crate::calls;
 use crate::cancellation::Cancellation;
 use crate::clock::BrowserClock;
 use crate::commands::backup::Copy;
-use crate::commands::transactions::{self, Transactions};
+use crate::commands::transactions::Transactions;
 use crate::commands::{self, Asked, Followed, requests};
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::indexeddb::{self, IndexedDbBlocks};
+use crate::leases;
 use crate::logic::HostLogic;
 use crate::options::{database_options, listener, store_options};
 use crate::payload::{self, Payload};
@@ -71,6 +72,8 @@ pub struct Opened {
     pub transactions: RefCell<Transactions>,
     /// The copies that pages read.
     pub copies: RefCell<Vec<Rc<Copy>>>,
+    /// Whether somebody sees to it that those two end that nobody uses.
+    pub leases_watched: Cell<bool>,
     /// What pages follow, by the number that the page gave it.
     pub followed: RefCell<Map<u64, Rc<Followed>>>,
     /// Set once the database is being closed.
@@ -200,6 +203,7 @@ impl Opened {
             reads: RefCell::default(),
             transactions: RefCell::default(),
             copies: RefCell::default(),
+            leases_watched: Cell::new(false),
             followed: RefCell::default(),
             closing: Cancellation::default(),
             tasks: Cell::new(0),
@@ -315,7 +319,7 @@ async fn tell_changes(task: Task) {
     while opened.closing.unless_cancelled(changed).await.is_some() {
         // Listening comes before reading, so that a commit between the two is told as well.
         changed = opened.database.changed();
-        transactions::drop_idle(opened);
+        leases::end_idle(opened);
         match opened.database.info().await {
             Ok(info) => opened.host.event("changed", ObjectWriter::new().text("last_seq", &info.update_seq)),
             // The page hears of it by its own calls.
