@@ -64,6 +64,8 @@ export class Leader {
   // An answer to another leader's question must not be taken for one to ours.
   #questions = Math.floor(Math.random() * 2 ** 48)
   #engine: Engine | undefined
+  /** Settles once the engine that follows a backup is open, or is given up. */
+  #opening: Promise<void> | undefined
   #logic: Logic | undefined
   #leaving = false
 
@@ -120,11 +122,10 @@ export class Leader {
   /** A backup is in, or given up. */
   async #openAtLast(options: string, host: Host): Promise<void> {
     if (this.#leaving) return
-    try {
-      await this.#openEngine(options, host)
-    } catch (error) {
-      this.#lose(reportOf(error))
-    }
+    this.#opening = this.#openEngine(options, host).catch((error) => {
+      if (!this.#leaving) this.#lose(reportOf(error))
+    })
+    await this.#opening
     this.#waits = false
     for (const { client, call } of this.#held.splice(0)) void this.#serve(client, call)
   }
@@ -192,6 +193,8 @@ export class Leader {
     this.#ended.abort()
     this.#rescue?.end()
     for (const { client, call } of this.#held.splice(0)) this.#around.send(client, { type: 'unserved', id: call.id })
+    // Who comes next would take the storage from an engine that is about to open.
+    await this.#opening
     const engine = this.#engine
     await engine?.close()
     this.#logic?.close()

@@ -5,8 +5,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use firkin_core::effects::Clock;
 use firkin_core::storage::blocks::{BLOCK_BYTES_MAX, BlockBatch, BlockKey, Blocks};
 use firkin_core::storage::{Durability, StorageError};
+use firkin_wasm::clock::BrowserClock;
 use firkin_wasm::indexeddb::{self, IndexedDbBlocks};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -219,6 +221,12 @@ async fn what_is_under_way_when_the_connection_is_lost_is_refused_as_closed_and_
         };
         assert_eq!(failure, Some(StorageError::Closed));
         assert_eq!(blocks.read(&[BlockKey::log(1)]).await, Err(StorageError::Closed));
+        // That comes in a task of its own.
+        for _ in 0..200 {
+            if heard.borrow().is_empty() {
+                BrowserClock.sleep(10).await;
+            }
+        }
         assert_eq!(*heard.borrow(), ["disconnected"]);
     }
     assert_eq!(open("disconnected").await.keys(BlockKey::log(0), BlockKey::log(99)).await.unwrap(), []);
