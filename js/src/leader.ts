@@ -68,6 +68,8 @@ export class Leader {
   #opening: Promise<void> | undefined
   #logic: Logic | undefined
   #leaving = false
+  /** The browser has lost the data there were, and all were told. */
+  #toldOfLoss = false
 
   /** `self` is the client that it leads for itself; `asked` is to be done before the engine is opened. */
   constructor(
@@ -90,7 +92,9 @@ export class Leader {
   async open(identity: string | undefined): Promise<void> {
     // One that has known the database has followed another leader, since whose opening the storage has been open. Others have
     // this done while they load the engine.
-    if (this.#options.storage === 'indexeddb' && identity === undefined) beginNewLog()
+    if (this.#options.storage === 'indexeddb' && identity === undefined) {
+      beginNewLog((reason) => this.#happened('lost', JSON.stringify({ reason })))
+    }
     await loadEngine(this.#wasm)
     const logic = await this.#loadLogic()
     this.#logic = logic
@@ -340,7 +344,8 @@ export class Leader {
     } else if (name === 'replication') {
       const client = this.#replications.get((JSON.parse(json) as { id: number }).id)
       if (client !== undefined) this.#around.send(client, event)
-    } else {
+    } else if (name !== 'lost' || !this.#toldOfLoss) {
+      this.#toldOfLoss ||= name === 'lost'
       this.#around.tell(event)
     }
   }
