@@ -7,6 +7,7 @@
 import { decode, encode } from './encode.js'
 import { loadEngine } from './engine.js'
 import { badRequest, closed, type ErrorReport, FirkinError, reportOf } from './errors.js'
+import { beginNewLog } from './log.js'
 import { Logic, type StartThread } from './logic.js'
 import { livingMembers } from './mail.js'
 import type { Answer, Call, EngineOptions, EventMessage, Outcome, Request, Response } from './messages.js'
@@ -26,7 +27,10 @@ export interface Surroundings {
   rescue(asked: Asked): void
   /** The engine is of no more use. */
   lost(reason: string): void
-  /** Another has taken the database over: nothing that this one does from now on has any effect. */
+  /**
+   * Another has taken the database over, or the browser has taken the storage away: nothing that this one does from now on
+   * has any effect.
+   */
   deposed(): void
   /** Starts what the app's logic runs in. */
   startLogic: StartThread
@@ -60,8 +64,12 @@ export class Leader {
   // An answer to another leader's question must not be taken for one to ours.
   #questions = Math.floor(Math.random() * 2 ** 48)
   #engine: Engine | undefined
+  /** Settles once the engine that follows a backup is open, or is given up. */
+  #opening: Promise<void> | undefined
   #logic: Logic | undefined
   #leaving = false
+  /** The browser has lost the data there were, and all were told. */
+  #toldOfLoss = false
 
   /** `self` is the client that it leads for itself; `asked` is to be done before the engine is opened. */
   constructor(
@@ -80,12 +88,19 @@ export class Leader {
     this.#rescue = asked === undefined ? undefined : new Rescue(asked)
   }
 
-  async open(): Promise<void> {
+  /** Opens the database; one whose identity is known must be there, else this fails as `gone`. */
+  async open(identity: string | undefined): Promise<void> {
+    // One that has known the database has followed another leader, since whose opening the storage has been open. Others have
+    // this done while they load the engine.
+    if (this.#options.storage === 'indexeddb' && identity === undefined) {
+      beginNewLog((reason) => this.#happened('lost', JSON.stringify({ reason })))
+    }
     await loadEngine(this.#wasm)
     const logic = await this.#loadLogic()
     this.#logic = logic
     try {
-      const options = JSON.stringify({ ...this.#options, ...(await this.#parties()), logic: logic !== undefined })
+      const more = { ...(await this.#parties()), logic: logic !== undefined, identity }
+      const options = JSON.stringify({ ...this.#options, ...more })
       const host: Host = {
         event: (name, json) => this.#happened(name, json),
         ask: (name, json) => (name === 'judge' && logic !== undefined ? logic.judge(json) : this.#ask(name, json)),
@@ -111,11 +126,10 @@ export class Leader {
   /** A backup is in, or given up. */
   async #openAtLast(options: string, host: Host): Promise<void> {
     if (this.#leaving) return
-    try {
-      await this.#openEngine(options, host)
-    } catch (error) {
-      this.#lose(reportOf(error))
-    }
+    this.#opening = this.#openEngine(options, host).catch((error) => {
+      if (!this.#leaving) this.#lose(reportOf(error))
+    })
+    await this.#opening
     this.#waits = false
     for (const { client, call } of this.#held.splice(0)) void this.#serve(client, call)
   }
@@ -131,6 +145,11 @@ export class Leader {
     const logic = new Logic(this.#options.logic, this.#name, this.#around.startLogic)
     await logic.load()
     return logic
+  }
+
+  /** The identity of the database, once it is open. */
+  get identity(): string | undefined {
+    return this.#engine?.identity
   }
 
   receive(client: string, request: Request): void {
@@ -178,6 +197,8 @@ export class Leader {
     this.#ended.abort()
     this.#rescue?.end()
     for (const { client, call } of this.#held.splice(0)) this.#around.send(client, { type: 'unserved', id: call.id })
+    // Who comes next would take the storage from an engine that is about to open.
+    await this.#opening
     const engine = this.#engine
     await engine?.close()
     this.#logic?.close()
@@ -241,13 +262,18 @@ export class Leader {
       outcome = { type: 'result', id, payload: answer }
     } catch (error) {
       outcome = { type: 'refused', id, error: reportOf(error) }
-      if (outcome.error.name === 'fenced') {
+      if (this.#tellsOfLoss(outcome.error)) {
         this.#around.deposed()
         return { type: 'unserved', id }
       }
     }
     // What goes on without an end of its own is cancelled when its leader leaves; it has not ended.
     return this.#leaving && (method === 'replicate' || feed !== undefined) ? { type: 'unserved', id } : outcome
+  }
+
+  /** Whether another has taken the database from this engine, or the browser its storage: the next leader serves the call. */
+  #tellsOfLoss({ name }: ErrorReport): boolean {
+    return name === 'fenced' || (name === 'closed' && this.#options.storage !== 'memory')
   }
 
   /** By what the engine knows the call. In memory there is no leader after this one, and no read that waits. */
@@ -313,10 +339,13 @@ export class Leader {
     const event: EventMessage = { type: 'event', name, json }
     if (name === 'closed') {
       this.#around.lost((JSON.parse(json) as { reason: string }).reason)
+    } else if (name === 'disconnected') {
+      this.#around.deposed()
     } else if (name === 'replication') {
       const client = this.#replications.get((JSON.parse(json) as { id: number }).id)
       if (client !== undefined) this.#around.send(client, event)
-    } else {
+    } else if (name !== 'lost' || !this.#toldOfLoss) {
+      this.#toldOfLoss ||= name === 'lost'
       this.#around.tell(event)
     }
   }

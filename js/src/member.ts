@@ -5,6 +5,9 @@
 // holder of the lock ever opens the engine**. From a leader that is frozen (`pulse.ts`) the lock is stolen; when it wakes up, what
 // it writes is refused, and it follows like any other.
 //
+// A leader whose storage the browser takes away gives up its term; whoever has the next turn opens the storage again, if the
+// database is still there: **a member goes on with the database that it has known, or ends**.
+//
 // A database in memory is not shared: its member leads alone, without a lock.
 
 import { Backlog } from './backlog.js'
@@ -35,12 +38,18 @@ const OWN = 'own'
 /** How long a leader that leaves still tells others that it serves no more: letters on their way arrive within it. */
 const FAREWELL_MS = 20
 
+/** How often a database that was there is tried to be opened again where the browser loses the connection, and how soon. */
+const RECONNECTIONS_MAX = 20
+const RECONNECT_MS = 250
+
 const BUILD: Build = { version: VERSION, protocol: PROTOCOL }
 
 /** What a member has for as long as it leads. */
 interface Reign {
   term: string
   engine: Leader
+  /** Before its engine was opened, the database was repaired or taken from a backup, as an app has asked: it is another replica. */
+  rescued: boolean
 }
 
 export class Member {
@@ -75,6 +84,9 @@ export class Member {
   /** What is to be done before the next engine is opened. */
   #rescue: Asked | undefined
   #opened = false
+  /** The identity of the database. */
+  #identity: string | undefined
+  #reconnections = 0
   #failed = false
 
   constructor(
@@ -197,25 +209,38 @@ export class Member {
     }
     const engine = new Leader(this.#self, this.#name, this.#options, this.#wasm, around, asked)
     try {
-      await engine.open()
+      // What is asked for may make another replica of it.
+      await engine.open(asked === undefined ? this.#identity : undefined)
     } catch (error) {
       this.#pulse?.follow()
-      if (!deposed.signal.aborted && reportOf(error).name !== 'fenced') this.#fail(error)
+      if (!deposed.signal.aborted) await this.#notOpened(error)
       return
     }
+    this.#reconnections = 0
     // The lock may have been stolen meanwhile.
     if (deposed.signal.aborted) {
       this.#pulse?.follow()
       engine.leave().catch(() => {})
       return
     }
-    this.#reign = { term, engine }
+    this.#identity = engine.identity
+    this.#reign = { term, engine, rescued: asked !== undefined }
     this.#announce()
     this.#follow({ leader: this.#self, term })
     await Promise.race([this.#ending, deposed, renewed].map(({ signal }) => whenAborted(signal)))
-    if (deposed.signal.aborted) this.#stepDown(engine)
-    else if (this.#ending.signal.aborted) await this.#resign(term, engine)
+    if (this.#ending.signal.aborted) await this.#resign(term, engine)
+    else if (deposed.signal.aborted) this.#stepDown(engine)
     else await this.#renew(term, engine)
+  }
+
+  async #notOpened(error: unknown): Promise<void> {
+    const { name, reason } = reportOf(error)
+    if (name === 'fenced') return
+    if (name === 'gone') this.#end(reason)
+    else if (name === 'closed' && this.#opened && this.#reconnections < RECONNECTIONS_MAX) {
+      this.#reconnections += 1
+      await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS))
+    } else this.#fail(error)
   }
 
   /** Leaves the engine, and leads on with another one, for another term: what has no outcome yet is asked of that. */
@@ -236,7 +261,7 @@ export class Member {
     this.#depart()
   }
 
-  /** Another leads: what the page has asked for is asked of that one, and this engine ends, whatever it is in the middle of. */
+  /** Another is to lead: what the page has asked for is asked of that one, and this engine ends, whatever it is in the middle of. */
   #stepDown(engine: Leader): void {
     const term = this.#reign?.term
     this.#reign = undefined
@@ -300,12 +325,22 @@ export class Member {
     const { logic } = this.#options
     const more = logic === undefined ? {} : { logic }
     if (this.#mail === undefined || this.#reign === undefined) return
-    this.#mail.notify({ type: 'leads', leader: this.#mail.member, term: this.#reign.term, ...more, ...BUILD })
+    const { term, engine, rescued } = this.#reign
+    const { identity } = engine
+    if (identity !== undefined) Object.assign(more, { identity })
+    if (rescued) Object.assign(more, { rescued })
+    this.#mail.notify({ type: 'leads', leader: this.#mail.member, term, ...more, ...BUILD })
   }
 
-  #led({ leader, term, logic }: Extract<Notice, { type: 'leads' }>): void {
+  #led({ leader, term, identity, rescued, logic }: Extract<Notice, { type: 'leads' }>): void {
     // What one says who has been stolen from comes late. This member's own lock tells it whether it leads.
     if (this.#reign !== undefined) return
+    if (rescued) this.#identity = identity
+    this.#identity ??= identity
+    if (identity !== undefined && identity !== this.#identity) {
+      this.#end('the data of the database are gone, and another has been made in its place')
+      return
+    }
     if (term !== this.#followed?.term && logic !== this.#options.logic) {
       const [asked, holds] = [this.#options.logic, logic].map((url) => url ?? 'none')
       console.warn(

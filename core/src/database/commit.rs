@@ -12,7 +12,7 @@ use super::live::{Change, Changes};
 use super::requests::Record;
 use super::state::State;
 use super::text::{document_value, read_body};
-use super::{Database, WriteOptions};
+use super::{Database, Ranges, WriteOptions};
 use crate::document::{Head, keys};
 use crate::index::{IndexUpdate, PathIndex, Updated};
 use crate::json::Object;
@@ -90,12 +90,16 @@ impl Edits {
         let mut index = index.update(snapshot);
         let (mut contents, mut has_purged) = (ContentChanges::default(), false);
         let total = self.edits.len();
+        let mut arrived = Ranges::default();
         for (done, mut edit) in self.edits.into_iter().enumerate().filter(|(_, edit)| edit.is_changed()) {
             if total >= MANY && done.is_multiple_of(MANY) {
                 progress.tell(Task::Write, done as u64, Some(total as u64));
             }
             state.seq += 1;
             let leaves = edit.stage(snapshot, revs_limit, &mut contents, &mut batch).await?;
+            if leaves.iter().all(|leaf| edit.bodies.iter().any(|(rev, _)| *rev == leaf.rev)) {
+                arrived.add(state.seq, state.seq);
+            }
             // A document that was purged whole has no head any more, and no row in the feed.
             let head = (!leaves.is_empty()).then_some(Head { seq: state.seq, leaves });
             has_purged |= head.is_none();
@@ -117,7 +121,7 @@ impl Edits {
         contents.settle(snapshot, &mut batch).await?;
         state.stage(first_seq, &mut batch);
         let updated = index.stage(&mut batch).await?;
-        Ok(Some(Staged { batch, documents: total, state, updated, contents, has_purged, changes }))
+        Ok(Some(Staged { batch, documents: total, state, updated, contents, has_purged, arrived, changes }))
     }
 }
 
@@ -131,24 +135,31 @@ pub(super) struct Staged {
     contents: ContentChanges,
     /// Whether a document is gone without a row in the feed.
     has_purged: bool,
+    /// The changes of which all leaves came with this write.
+    arrived: Ranges,
     changes: Option<Changes>,
 }
 
 impl<K: Kv> Database<K> {
     /// Commits what `edits` changed, and the records of the requests; nothing if they changed nothing. The caller holds the
-    /// writer's lock, and has read all that led to the edits from `snapshot`.
+    /// writer's lock, and has read all that led to the edits from `snapshot`. Returns the changes of which all leaves came with
+    /// this write.
     pub(super) async fn commit_edits(
         &self,
         snapshot: &K::Snapshot,
         edits: Edits,
         write: &WriteOptions,
         records: &[Record],
-    ) -> Result<(), StorageError> {
+    ) -> Result<Ranges, StorageError> {
         let state = self.state.borrow().clone();
         let (limit, changes) = (self.options.revs_limit, self.subscribers.gather());
         match edits.stage(snapshot, &self.index, state, limit, changes, &self.progress).await? {
-            Some(staged) => self.commit_staged(staged, write.durability, records).await,
-            None => Ok(()),
+            Some(mut staged) => {
+                let arrived = mem::take(&mut staged.arrived);
+                self.commit_staged(staged, write.durability, records).await?;
+                Ok(arrived)
+            }
+            None => Ok(Ranges::default()),
         }
     }
 

@@ -5,6 +5,7 @@
 //! for nobody.
 
 mod all_docs;
+mod arrivals;
 mod attached;
 mod attachments;
 mod changes;
@@ -36,6 +37,7 @@ mod value;
 mod write;
 
 pub use all_docs::AllDocsQuery;
+pub(crate) use arrivals::{Arrivals, Ranges};
 pub use attachments::AttachmentReader;
 pub use changes::{ChangesPage, ChangesQuery, ChangesRow, Since};
 pub use compact::{Compacted, Compaction};
@@ -127,6 +129,8 @@ pub struct Database<K> {
     staging: Staging,
     changed: Event,
     logic: Option<Rc<dyn Logic>>,
+    /// What pulls brought, those that are over included.
+    arrivals: RefCell<Vec<Rc<Arrivals>>>,
     /// Who follows documents.
     subscribers: Subscribers,
     /// Who is told how far what takes long has come.
@@ -169,6 +173,7 @@ impl<K: Kv> Database<K> {
             staging: Staging::new(random),
             changed: Event::new(),
             logic: None,
+            arrivals: RefCell::default(),
             subscribers: Subscribers::default(),
             progress,
         })
@@ -191,6 +196,11 @@ impl<K: Kv> Database<K> {
             update_seq: state.token(state.seq),
             identity: state.identity(),
         })
+    }
+
+    /// The identity of this replica: 32 hex digits, made when the database was.
+    pub fn identity(&self) -> String {
+        self.state.borrow().identity()
     }
 
     /// The storage below.

@@ -108,6 +108,14 @@ impl<K: Kv> Database<K> {
     }
 }
 
+impl<K: Kv> Database<K> {
+    /// The leaves of a document, the winner first; none if it is not here.
+    pub(crate) async fn leaves(&self, id: &str) -> Result<Vec<String>, StorageError> {
+        let head = read_head(&self.kv.snapshot()?, id).await?;
+        Ok(head.iter().flat_map(|head| &head.leaves).map(|leaf| leaf.rev.to_string()).collect())
+    }
+}
+
 /// The JSON text of a document that a snapshot holds, local documents apart.
 pub(super) async fn get_in<S: Snapshot>(snapshot: &S, id: &str, get: &GetOptions) -> Result<Vec<u8>, ReadError> {
     let head = read_head(snapshot, id).await?.ok_or(ReadError::Missing)?;

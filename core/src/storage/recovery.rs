@@ -9,6 +9,7 @@ use super::garbage::Garbage;
 use super::log::Recovered;
 use super::manifest::Manifest;
 use super::reader::BlockReader;
+use super::run::Run;
 use super::version::Version;
 use super::{Durability, StorageError, log};
 
@@ -21,20 +22,30 @@ pub(super) async fn recover<B: Blocks>(reader: &BlockReader<B>) -> Result<(Versi
         Some(manifest) => manifest,
         None => create(reader).await?,
     };
-    let recovered = log::recover(reader, manifest.first_log).await?;
-    let mut writer = begin_writing(reader, manifest.first_log, &recovered).await?;
+    let (recovered, mut writer) = loop {
+        let recovered = log::recover(reader, manifest.first_log).await?;
+        match begin_writing(reader, manifest.first_log, &recovered).await {
+            // Whoever had the store has written one more record meanwhile: the one that the bar keeps from another.
+            Err(StorageError::Fenced)
+                if is_there(reader, BlockKey::log(recovered.next)).await? && owns(reader).await? => {}
+            writer => break (recovered, writer?),
+        }
+    };
     collect_orphans(reader, &manifest, &mut writer).await?;
     Ok((Version { memtable: recovered.memtable, segments: manifest.segments.into() }, writer))
 }
 
-/// Keeps whoever has had the store from writing: from here on nobody else changes anything.
+/// Keeps whoever has had the store from writing: from here on nobody else changes anything but for one record of the log, until
+/// that is barred.
 pub(super) async fn take_over<B: Blocks>(reader: &BlockReader<B>) -> Result<(), StorageError> {
     let epoch = (BlockKey::epoch(), reader.epoch.clone());
     let takeover = BlockBatch { puts: Vec::from([epoch]), ..BlockBatch::default() };
     reader.blocks.commit(takeover, Durability::Relaxed).await
 }
 
-/// The writer that goes on behind the log.
+/// The writer that goes on behind the log, which is barred with a record without entries against whoever had the store before:
+/// that one's next record would have the same number. What it could write until then is part of the log; it is not told that
+/// it could.
 pub(super) async fn begin_writing<B: Blocks>(
     reader: &BlockReader<B>,
     first_log: u64,
@@ -44,15 +55,30 @@ pub(super) async fn begin_writing<B: Blocks>(
         // Their numbers are about to be used again.
         write(reader, BlockBatch { deletes: recovered.torn.clone(), ..BlockBatch::default() }).await?;
     }
+    let bar = if reader.blocks.has_rivals() { log::encode(&Run::default(), recovered.next) } else { Vec::new() };
+    let (blocks, bytes) = (bar.len() as u64, bar.iter().map(|(_, block)| block.len()).sum::<usize>());
+    if blocks > 0 {
+        write(reader, BlockBatch { puts: bar, are_new: true, ..BlockBatch::default() }).await?;
+    }
     Ok(Writer {
         next_segment: 0,
         first_log,
-        next_log: recovered.next,
-        log_bytes: recovered.bytes,
+        next_log: recovered.next + blocks,
+        log_bytes: recovered.bytes + bytes,
         garbage: Garbage::default(),
         merges: Vec::new(),
         unreadable: Vec::new(),
     })
+}
+
+async fn is_there<B: Blocks>(reader: &BlockReader<B>, key: BlockKey) -> Result<bool, StorageError> {
+    Ok(!reader.blocks.keys(key, key).await?.is_empty())
+}
+
+/// Whether nobody else has taken the store over.
+async fn owns<B: Blocks>(reader: &BlockReader<B>) -> Result<bool, StorageError> {
+    let epoch = reader.blocks.read(&[BlockKey::epoch()]).await?.pop().flatten();
+    Ok(epoch.as_ref() == Some(&reader.epoch))
 }
 
 pub(super) async fn read_manifest<B: Blocks>(reader: &BlockReader<B>) -> Result<Option<Manifest>, StorageError> {
@@ -82,6 +108,10 @@ pub(super) async fn collect_orphans<B: Blocks>(
     for segment in &manifest.retired {
         let (first, last) = (segment_block(*segment, 0), segment_block(*segment, SEGMENT_BLOCKS_MAX - 1));
         writer.garbage.doom(reader.blocks.keys(first, last).await?);
+    }
+    if let Some(before) = manifest.first_log.checked_sub(1) {
+        // Bars that kept others out, and what one wrote that was kept out.
+        writer.garbage.doom(reader.blocks.keys(BlockKey::log(0), BlockKey::log(before)).await?);
     }
     writer.next_segment = manifest.next_segment;
     let last = segment_block(SEGMENTS_MAX - 1, SEGMENT_BLOCKS_MAX - 1);

@@ -158,7 +158,7 @@ impl<B: Blocks> Restore<B> {
         puts.extend(more);
         self.ready_bytes = 0;
         let guard = Some((BlockKey::epoch(), self.reader.epoch.clone()));
-        self.reader.blocks.commit(BlockBatch { puts, deletes, guard }, durability).await
+        self.reader.blocks.commit(BlockBatch { puts, deletes, guard, are_new: false }, durability).await
     }
 }
 

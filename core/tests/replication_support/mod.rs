@@ -5,6 +5,7 @@
 //! real servers are met in the end-to-end tests.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+pub mod responder;
 pub mod server;
 pub mod time;
 
@@ -57,12 +58,12 @@ pub async fn database(seed: u64) -> Memory {
     Database::open(MemoryKv::new(), &Seeded::new(seed), DatabaseOptions::default()).await.unwrap()
 }
 
-pub async fn put(database: &Memory, document: &str) -> String {
+pub async fn put<K: Kv>(database: &Database<K>, document: &str) -> String {
     database.put(document.as_bytes(), &WriteOptions::default()).await.unwrap().rev
 }
 
 /// The winning revision, with its conflicts.
-pub async fn get(database: &Memory, id: &str) -> Value {
+pub async fn get<K: Kv>(database: &Database<K>, id: &str) -> Value {
     let options = GetOptions { conflicts: true, ..GetOptions::default() };
     serde_json::from_slice(&database.get(id, &options).await.unwrap()).unwrap()
 }
@@ -115,7 +116,7 @@ pub struct Client<'a, K: Kv = MemoryKv> {
     pub told: std::cell::RefCell<Vec<Told>>,
 }
 
-impl<'a, K: Kv> Client<'a, K> {
+impl<'a, K: Kv<Snapshot: 'static>> Client<'a, K> {
     pub fn new(database: &'a Database<K>, clock: &'a SimulatedClock, seed: u64) -> Self {
         let told = std::cell::RefCell::default();
         Self { database, clock, random: Seeded::new(seed), control: Control::new(), told }

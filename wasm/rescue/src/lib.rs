@@ -30,7 +30,8 @@ pub fn repair(name: String, options: String, host: Host) -> Promise {
     calls::promise(async move {
         let asked = Payload::parse(options.as_bytes())?;
         let options = StoreOptions { progress: listener(&host), ..store_options(&asked)? };
-        let blocks = IndexedDbBlocks::open(&name, asked.texts("living")?, |_| {}).await?;
+        let blocks =
+            IndexedDbBlocks::open(&name, false, asked.texts("living")?, |_, _| {}).await?.ok_or_else(Failure::gone)?;
         let (store, repaired) = Database::repair(blocks, options, &CryptoRandom, &database_options(&asked)?).await?;
         store.close().await;
         Ok(answer(&repaired).into())
@@ -52,7 +53,9 @@ impl Restore {
     pub fn begin(name: String, options: String, format: u32) -> Promise {
         calls::promise(async move {
             let asked = Payload::parse(options.as_bytes())?;
-            let blocks = IndexedDbBlocks::open(&name, asked.texts("living")?, |_| {}).await?;
+            let blocks = IndexedDbBlocks::open(&name, false, asked.texts("living")?, |_, _| {})
+                .await?
+                .ok_or_else(Failure::gone)?;
             let restore = Database::begin_restore(blocks, store_options(&asked)?, format).await?;
             Ok(Self { restore: Rc::new(RefCell::new(Some(restore))) }.into())
         })
