@@ -510,8 +510,12 @@ fn pull_names_what_the_rules_refuse_and_brings_the_rest() {
         let text = there.get("d007", &GetOptions::default()).await.unwrap();
         let rev = serde_json::from_slice::<Value>(&text).unwrap()["_rev"].clone();
         replication_support::put(&there, &json!({ "_id": "d007", "_rev": rev, "n": 7 }).to_string()).await;
-        let status = Client::new(&here, &clock, 5).pull(&server, &options("peer")).await.unwrap();
-        assert_eq!((status.docs_read, status.docs_written), (1, 1));
+        let later = Client::new(&here, &clock, 5);
+        let status = later.pull(&server, &options("peer")).await.unwrap();
+        // What was refused is asked for again, beside the change.
+        assert_eq!((status.docs_read, status.doc_write_failures), (25 + 1, 24));
+        assert_eq!(denials(&later), expected.iter().skip(1).cloned().collect::<Vec<_>>());
+        assert_eq!(here.info().await.unwrap().doc_count, 226);
     });
 }
 

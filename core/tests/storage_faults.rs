@@ -54,6 +54,8 @@ struct World {
     snapshots: Vec<(LogSnapshot<FaultyBlocks>, Model)>,
     /// Snapshots of stores that were taken over.
     stale: Vec<(LogSnapshot<FaultyBlocks>, Model)>,
+    /// Stores that were taken over and do not know it yet.
+    rivals: Vec<LogStore<FaultyBlocks>>,
 }
 
 /// Opens the store, again and again if the machine dies meanwhile.
@@ -107,6 +109,7 @@ impl World {
             states: vec![Model::new()],
             snapshots: Vec::new(),
             stale: Vec::new(),
+            rivals: Vec::new(),
         }
     }
 
@@ -204,7 +207,12 @@ impl World {
                 Err(error) => panic!("seed {}: {error}", self.seed),
             }
         }
-        self.check_current();
+        // One of them may have merged meanwhile, in a step that ended with an answer that nobody knows.
+        if self.is_open() {
+            self.check_current();
+        } else {
+            self.reopen([self.model().clone()].into());
+        }
     }
 
     fn is_open(&self) -> bool {
@@ -254,6 +262,7 @@ impl World {
         let allowed: Vec<Model> = self.states[first..].iter().cloned().chain(unfinished).collect();
         self.snapshots.clear();
         self.stale.clear();
+        self.rivals.clear();
         let faults = self.faults;
         self.faults.crash = 0;
         self.reopen(allowed.clone());
@@ -360,14 +369,25 @@ impl World {
         self.faults = Faults::default();
         let state = self.model().clone();
         let successor = open(&self.disk, &mut self.options, Faults::default());
-        let mut batch = Batch::new();
-        batch.put(b"from", b"the one before");
-        let refused = pollster::block_on(self.store.commit(batch, Durability::Relaxed));
-        assert_eq!(refused, Err(StorageError::Fenced), "seed {}", self.seed);
-        self.store = successor;
+        self.rivals.push(std::mem::replace(&mut self.store, successor));
+        // It may sleep for long before it tries.
+        if self.dice.once_in(2) {
+            self.rival_writes();
+        }
         assert!(self.read_all(&self.store.snapshot().unwrap()) == state, "seed {}", self.seed);
         self.faults = faults;
         self.disk.set_faults(faults);
+    }
+
+    /// One of those who had the store before wakes up: nothing that it writes is told to be there, or ever is.
+    fn rival_writes(&mut self) {
+        let Some(rival) = self.rivals.pop() else { return };
+        self.disk.set_faults(Faults::default());
+        let mut batch = Batch::new();
+        batch.put(b"from", b"the one before");
+        let refused = pollster::block_on(rival.commit(batch, Durability::Relaxed));
+        assert_eq!(refused, Err(StorageError::Fenced), "seed {}", self.seed);
+        self.disk.set_faults(self.faults);
     }
 
     fn close(&mut self) {
@@ -410,7 +430,8 @@ fn run(seed: u64) {
             1 => world.close(),
             2..4 => world.check_old_snapshot(),
             4 => world.check_stale_snapshots(),
-            5..9 => world.maintain(),
+            5 => world.rival_writes(),
+            6..9 => world.maintain(),
             9..12 => world.commit_at_once(),
             _ => world.commit(),
         }

@@ -34,6 +34,7 @@ interface ConnectionEvents {
   leader: { leading: boolean }
   outdated: { version: string; own: string }
   closed: { reason: string }
+  lost: { reason: string }
   progress: Progress
   replication: EngineProgress
 }
@@ -115,17 +116,27 @@ export async function listDatabases(): Promise<string[]> {
 
 /** Starts what serves a page, in a worker or here. */
 function start(inWorker: boolean, fail: (error: FirkinError) => void): PagePort {
-  if (!inWorker) {
+  const worker = inWorker ? startWorker() : undefined
+  if (worker === undefined || worker instanceof FirkinError) {
     const [page, member] = portPair<FromPage, ToPage>()
-    serve(member, startInPlace)
+    if (worker === undefined) serve(member, startInPlace)
+    else queueMicrotask(() => fail(worker))
     return page
   }
-  const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'firkin' })
   worker.onerror = (event) => {
     // A script that cannot be loaded is told by a bare event; anything else is an error in a script that runs.
     if (!(event instanceof ErrorEvent)) fail(storageFailed('the worker of the database could not be loaded'))
   }
   return threadPort<FromPage, ToPage>(worker, () => worker.terminate())
+}
+
+/** The worker, or why a page may have none: one without an origin, as in a sandbox, may not load scripts of others. */
+function startWorker(): Worker | FirkinError {
+  try {
+    return new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'firkin' })
+  } catch (error) {
+    return storageFailed(`the worker of the database could not be started: ${(error as Error).message}`, error)
+  }
 }
 
 /** The line to one database. */
@@ -217,13 +228,20 @@ export class Connection extends Emitter<ConnectionEvents> {
     if (signal?.aborted) throw aborted(signal)
     if (this.#ended !== undefined) throw this.#ended
     if (this.#closing !== undefined) throw closed('the database is closed')
-    if (this.#failure !== undefined && method !== 'destroy') throw this.#failure
+    if (this.#failure === undefined || method === 'destroy') return
+    if (method !== 'repair' || this.#failure.code === 'outdated') throw this.#failure
   }
 
   /** Has `answer` asked what the engine asks for the replication of this number; the function returned ends that. */
   onQuestions(replication: number, answer: Answering): () => void {
     this.#answering.set(replication, answer)
     return () => this.#answering.delete(replication)
+  }
+
+  /** Tells all tabs, this one among them, how far something is that this page does. */
+  tell(progress: Progress): void {
+    this.emit('progress', progress)
+    if (!this.isClosed) this.#port.post({ type: 'event', name: 'progress', json: JSON.stringify(progress) })
   }
 
   /** Ends the connection once what was begun is done. */
@@ -269,6 +287,8 @@ export class Connection extends Emitter<ConnectionEvents> {
         void this.#answer(message)
         break
       case 'opened':
+        // It may have failed before, and was repaired.
+        this.#failure = undefined
         this.#opening.resolve()
         break
       case 'failed':

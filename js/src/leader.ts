@@ -6,11 +6,14 @@
 
 import { decode, encode } from './encode.js'
 import { loadEngine } from './engine.js'
-import { closed, type ErrorReport, FirkinError, reportOf } from './errors.js'
+import { badRequest, closed, type ErrorReport, FirkinError, reportOf } from './errors.js'
+import { beginNewLog } from './log.js'
 import { Logic, type StartThread } from './logic.js'
 import { livingMembers } from './mail.js'
 import type { Answer, Call, EngineOptions, EventMessage, Outcome, Request, Response } from './messages.js'
-import type { Engine } from './wasm-glue/engine.js'
+import { type Asked, gone, isRescue, Rescue } from './rescue.js'
+import type { Info } from './types.js'
+import type { Engine, Host } from './wasm-glue/engine.js'
 
 /** What a leader needs of those around it. */
 export interface Surroundings {
@@ -20,15 +23,20 @@ export interface Surroundings {
   tell(event: EventMessage): void
   /** The database is deleted, and closed. */
   destroyed(): void
+  /** A call asks for what is done without an engine: this one is to be left, and another leader to begin with that. */
+  rescue(asked: Asked): void
   /** The engine is of no more use. */
   lost(reason: string): void
-  /** Another has taken the database over: nothing that this one does from now on has any effect. */
+  /**
+   * Another has taken the database over, or the browser has taken the storage away: nothing that this one does from now on
+   * has any effect.
+   */
   deposed(): void
   /** Starts what the app's logic runs in. */
   startLogic: StartThread
 }
 
-interface Asked {
+interface Questioned {
   client: string
   resolve(json: string): void
   reject(error: FirkinError): void
@@ -40,6 +48,10 @@ export class Leader {
   readonly #options: EngineOptions
   readonly #wasm: string | undefined
   readonly #around: Surroundings
+  readonly #rescue: Rescue | undefined
+  /** What waits for the engine, while a backup comes in. */
+  readonly #held: Asked[] = []
+  #waits = false
   readonly #underWay = new Set<{ client: string; call: Call }>()
   readonly #replications = new Map<number, string>()
   /** The clients of open transactions. */
@@ -47,39 +59,79 @@ export class Leader {
   /** What clients follow, by its number. */
   readonly #feeds = new Map<number, string>()
   readonly #uploads = new Map<string, string>()
-  readonly #asked = new Map<number, Asked>()
+  readonly #asked = new Map<number, Questioned>()
   readonly #ended = new AbortController()
   // An answer to another leader's question must not be taken for one to ours.
   #questions = Math.floor(Math.random() * 2 ** 48)
   #engine: Engine | undefined
+  /** Settles once the engine that follows a backup is open, or is given up. */
+  #opening: Promise<void> | undefined
   #logic: Logic | undefined
   #leaving = false
+  /** The browser has lost the data there were, and all were told. */
+  #toldOfLoss = false
 
-  /** `self` is the client that it leads for itself. */
-  constructor(self: string, name: string, options: EngineOptions, wasm: string | undefined, around: Surroundings) {
+  /** `self` is the client that it leads for itself; `asked` is to be done before the engine is opened. */
+  constructor(
+    self: string,
+    name: string,
+    options: EngineOptions,
+    wasm: string | undefined,
+    around: Surroundings,
+    asked?: Asked,
+  ) {
     this.#self = self
     this.#name = name
     this.#options = options
     this.#wasm = wasm
     this.#around = around
+    this.#rescue = asked === undefined ? undefined : new Rescue(asked)
   }
 
-  async open(): Promise<void> {
-    const { Engine } = await loadEngine(this.#wasm)
+  /** Opens the database; one whose identity is known must be there, else this fails as `gone`. */
+  async open(identity: string | undefined): Promise<void> {
+    // One that has known the database has followed another leader, since whose opening the storage has been open. Others have
+    // this done while they load the engine.
+    if (this.#options.storage === 'indexeddb' && identity === undefined) {
+      beginNewLog((reason) => this.#happened('lost', JSON.stringify({ reason })))
+    }
+    await loadEngine(this.#wasm)
     const logic = await this.#loadLogic()
+    this.#logic = logic
     try {
-      const options = JSON.stringify({ ...this.#options, ...(await this.#parties()), logic: logic !== undefined })
-      this.#engine = await Engine.open(this.#name, options, {
+      const more = { ...(await this.#parties()), logic: logic !== undefined, identity }
+      const options = JSON.stringify({ ...this.#options, ...more })
+      const host: Host = {
         event: (name, json) => this.#happened(name, json),
         ask: (name, json) => (name === 'judge' && logic !== undefined ? logic.judge(json) : this.#ask(name, json)),
-      })
+      }
+      await this.#rescue?.begin(this.#name, options, this.#wasm, host, () => void this.#openAtLast(options, host))
+      this.#waits = this.#rescue?.isUnderWay === true
+      if (!this.#waits) await this.#openEngine(options, host)
     } catch (error) {
       logic?.close()
       throw error
     }
-    this.#logic = logic
     this.#listen()
+  }
+
+  async #openEngine(options: string, host: Host): Promise<void> {
+    const { Engine } = await loadEngine(this.#wasm)
+    const engine = await Engine.open(this.#name, options, host)
+    if (this.#leaving) return engine.close()
+    this.#engine = engine
     if (this.#options.storage !== 'memory') this.#forgetOthers().catch(() => {})
+  }
+
+  /** A backup is in, or given up. */
+  async #openAtLast(options: string, host: Host): Promise<void> {
+    if (this.#leaving) return
+    this.#opening = this.#openEngine(options, host).catch((error) => {
+      if (!this.#leaving) this.#lose(reportOf(error))
+    })
+    await this.#opening
+    this.#waits = false
+    for (const { client, call } of this.#held.splice(0)) void this.#serve(client, call)
   }
 
   /** Who opens the database, and who may be in the middle of a write, having led before. */
@@ -93,6 +145,11 @@ export class Leader {
     const logic = new Logic(this.#options.logic, this.#name, this.#around.startLogic)
     await logic.load()
     return logic
+  }
+
+  /** The identity of the database, once it is open. */
+  get identity(): string | undefined {
+    return this.#engine?.identity
   }
 
   receive(client: string, request: Request): void {
@@ -123,6 +180,7 @@ export class Leader {
       void this.#tell('followEnd', { id: feed })
     }
     if (this.#options.storage !== 'memory') void this.#tell('forgetClient', { client: recordName(client) })
+    this.#rescue?.forget(client)
     const prefix = this.#uploads.get(client)
     if (prefix !== undefined) void this.#tell('unstage', { prefix })
     this.#uploads.delete(client)
@@ -137,6 +195,10 @@ export class Leader {
   async leave(): Promise<void> {
     this.#leaving = true
     this.#ended.abort()
+    this.#rescue?.end()
+    for (const { client, call } of this.#held.splice(0)) this.#around.send(client, { type: 'unserved', id: call.id })
+    // Who comes next would take the storage from an engine that is about to open.
+    await this.#opening
     const engine = this.#engine
     await engine?.close()
     this.#logic?.close()
@@ -148,6 +210,11 @@ export class Leader {
     const { id, method, replication, transaction, feed, uploads } = call
     if (this.#leaving) return this.#around.send(client, { type: 'unserved', id })
     if (method === 'destroy') return this.#destroy(client, id)
+    if (isRescue(method)) return this.#serveRescue(client, call)
+    if (this.#waits) {
+      this.#held.push({ client, call })
+      return
+    }
     const begun = { client, call }
     const begins = method === 'replicate' && replication !== undefined
     this.#underWay.add(begun)
@@ -165,6 +232,26 @@ export class Leader {
     if (outcome.type === 'refused' && outcome.error.name === 'engine_failed') this.#lose(outcome.error)
   }
 
+  /** The call comes again, of the leader that begins with what it asks for. What is in memory is as it is. */
+  async #serveRescue(client: string, call: Call): Promise<void> {
+    const { id, method } = call
+    const outcome = await this.#rescue?.answer(client, call)
+    if (outcome !== undefined) {
+      this.#around.send(client, outcome)
+    } else if (method !== 'repair' && method !== 'restore') {
+      this.#around.send(client, { type: 'refused', id, error: reportOf(gone()) })
+    } else if (this.#options.storage !== 'memory') {
+      this.#around.rescue({ client, call })
+    } else if (method === 'repair') {
+      const { doc_count, doc_del_count } = decode((await this.#callSelf('info', {})) ?? encode({})) as Info
+      const repaired = { ok: true, blocks: [], lost: [], documents: doc_count + doc_del_count }
+      this.#around.send(client, { type: 'result', id, payload: encode(repaired) })
+    } else {
+      const error = badRequest('a backup of blocks is taken in by a database in IndexedDB, and not in memory')
+      this.#around.send(client, { type: 'refused', id, error: reportOf(error) })
+    }
+  }
+
   async #run(client: string, call: Call): Promise<Outcome> {
     const { id, method, payload, feed, request } = call
     let outcome: Outcome
@@ -175,13 +262,18 @@ export class Leader {
       outcome = { type: 'result', id, payload: answer }
     } catch (error) {
       outcome = { type: 'refused', id, error: reportOf(error) }
-      if (outcome.error.name === 'fenced') {
+      if (this.#tellsOfLoss(outcome.error)) {
         this.#around.deposed()
         return { type: 'unserved', id }
       }
     }
     // What goes on without an end of its own is cancelled when its leader leaves; it has not ended.
     return this.#leaving && (method === 'replicate' || feed !== undefined) ? { type: 'unserved', id } : outcome
+  }
+
+  /** Whether another has taken the database from this engine, or the browser its storage: the next leader serves the call. */
+  #tellsOfLoss({ name }: ErrorReport): boolean {
+    return name === 'fenced' || (name === 'closed' && this.#options.storage !== 'memory')
   }
 
   /** By what the engine knows the call. In memory there is no leader after this one, and no read that waits. */
@@ -247,10 +339,13 @@ export class Leader {
     const event: EventMessage = { type: 'event', name, json }
     if (name === 'closed') {
       this.#around.lost((JSON.parse(json) as { reason: string }).reason)
+    } else if (name === 'disconnected') {
+      this.#around.deposed()
     } else if (name === 'replication') {
       const client = this.#replications.get((JSON.parse(json) as { id: number }).id)
       if (client !== undefined) this.#around.send(client, event)
-    } else {
+    } else if (name !== 'lost' || !this.#toldOfLoss) {
+      this.#toldOfLoss ||= name === 'lost'
       this.#around.tell(event)
     }
   }

@@ -5,6 +5,9 @@
 // holder of the lock ever opens the engine**. From a leader that is frozen (`pulse.ts`) the lock is stolen; when it wakes up, what
 // it writes is refused, and it follows like any other.
 //
+// A leader whose storage the browser takes away gives up its term; whoever has the next turn opens the storage again, if the
+// database is still there: **a member goes on with the database that it has known, or ends**.
+//
 // A database in memory is not shared: its member leads alone, without a lock.
 
 import { Backlog } from './backlog.js'
@@ -13,9 +16,20 @@ import { outdated, reportOf, storageFailed } from './errors.js'
 import { destroyDatabase, Leader } from './leader.js'
 import { checkOrigin, type StartThread } from './logic.js'
 import { type Letter, Mail, type Notice } from './mail.js'
-import type { Call, Cancel, EngineOptions, FromPage, Outcome, Request, Response, ToPage } from './messages.js'
+import type {
+  Call,
+  Cancel,
+  EngineOptions,
+  EventMessage,
+  FromPage,
+  Outcome,
+  Request,
+  Response,
+  ToPage,
+} from './messages.js'
 import type { Port } from './port.js'
 import { Pulse } from './pulse.js'
+import type { Asked } from './rescue.js'
 import { type Build, isNewer, PROTOCOL, VERSION } from './version.js'
 
 /** The name by which a member of a database in memory is its own client. */
@@ -24,12 +38,18 @@ const OWN = 'own'
 /** How long a leader that leaves still tells others that it serves no more: letters on their way arrive within it. */
 const FAREWELL_MS = 20
 
+/** How often a database that was there is tried to be opened again where the browser loses the connection, and how soon. */
+const RECONNECTIONS_MAX = 20
+const RECONNECT_MS = 250
+
 const BUILD: Build = { version: VERSION, protocol: PROTOCOL }
 
 /** What a member has for as long as it leads. */
 interface Reign {
   term: string
   engine: Leader
+  /** Before its engine was opened, the database was repaired or taken from a backup, as an app has asked: it is another replica. */
+  rescued: boolean
 }
 
 export class Member {
@@ -61,7 +81,12 @@ export class Member {
   readonly #newer = new Set<string>()
   /** Settles once a leader that has slept knows whether it leads still. */
   #waking: Promise<unknown> | undefined
+  /** What is to be done before the next engine is opened. */
+  #rescue: Asked | undefined
   #opened = false
+  /** The identity of the database. */
+  #identity: string | undefined
+  #reconnections = 0
   #failed = false
 
   constructor(
@@ -107,10 +132,12 @@ export class Member {
   /** What the page says. */
   receive(message: FromPage): void {
     if (message.type === 'answer') this.#toLeader(message)
+    else if (message.type === 'event') this.#mail?.notify(message)
     else if (message.type === 'cancel') this.#cancel(message)
     else if (message.type === 'close') void this.#leave()
     else if (message.type === 'call') {
       if (this.#failed && message.method === 'destroy') void this.#destroyUnopened(message.id)
+      else if (this.#failed && message.method === 'repair') void this.#repairUnopened(message)
       else this.#backlog.add(message)
     }
   }
@@ -159,9 +186,12 @@ export class Member {
     const lost = (reason: string) => {
       if (!deposed.signal.aborted) this.#end(reason)
     }
-    const engine = new Leader(this.#self, this.#name, this.#options, this.#wasm, {
-      send: (client, response) => this.#toClient(client, term, response),
-      tell: (event) => {
+    const renewed = new AbortController()
+    const asked = this.#rescue
+    this.#rescue = undefined
+    const around = {
+      send: (client: string, response: Response) => this.#toClient(client, term, response),
+      tell: (event: EventMessage) => {
         this.#page.post(event)
         this.#mail?.notify(event)
       },
@@ -169,29 +199,59 @@ export class Member {
         this.#mail?.notify({ type: 'destroyed' })
         this.#end('the database was destroyed')
       },
+      rescue: (asked: Asked) => {
+        this.#rescue ??= asked
+        renewed.abort()
+      },
       lost,
       deposed: () => deposed.abort(),
       startLogic: this.#startLogic,
-    })
+    }
+    const engine = new Leader(this.#self, this.#name, this.#options, this.#wasm, around, asked)
     try {
-      await engine.open()
+      // What is asked for may make another replica of it.
+      await engine.open(asked === undefined ? this.#identity : undefined)
     } catch (error) {
       this.#pulse?.follow()
-      if (!deposed.signal.aborted && reportOf(error).name !== 'fenced') this.#fail(error)
+      if (!deposed.signal.aborted) await this.#notOpened(error)
       return
     }
+    this.#reconnections = 0
     // The lock may have been stolen meanwhile.
     if (deposed.signal.aborted) {
       this.#pulse?.follow()
       engine.leave().catch(() => {})
       return
     }
-    this.#reign = { term, engine }
+    this.#identity = engine.identity
+    this.#reign = { term, engine, rescued: asked !== undefined }
     this.#announce()
     this.#follow({ leader: this.#self, term })
-    await Promise.race([this.#ending, deposed].map(({ signal }) => whenAborted(signal)))
-    if (deposed.signal.aborted) this.#stepDown(engine)
-    else await this.#resign(term, engine)
+    await Promise.race([this.#ending, deposed, renewed].map(({ signal }) => whenAborted(signal)))
+    if (this.#ending.signal.aborted) await this.#resign(term, engine)
+    else if (deposed.signal.aborted) this.#stepDown(engine)
+    else await this.#renew(term, engine)
+  }
+
+  async #notOpened(error: unknown): Promise<void> {
+    const { name, reason } = reportOf(error)
+    if (name === 'fenced') return
+    if (name === 'gone') this.#end(reason)
+    else if (name === 'closed' && this.#opened && this.#reconnections < RECONNECTIONS_MAX) {
+      this.#reconnections += 1
+      await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS))
+    } else this.#fail(error)
+  }
+
+  /** Leaves the engine, and leads on with another one, for another term: what has no outcome yet is asked of that. */
+  async #renew(term: string, engine: Leader): Promise<void> {
+    this.#mail?.notify({ type: 'leaves', term })
+    this.#reign = undefined
+    this.#follow(undefined)
+    const deposed = this.#deposed
+    await engine.leave().catch(() => {})
+    if (deposed.signal.aborted) this.#pulse?.follow()
+    else await this.#lead()
   }
 
   async #resign(term: string, engine: Leader): Promise<void> {
@@ -201,7 +261,7 @@ export class Member {
     this.#depart()
   }
 
-  /** Another leads: what the page has asked for is asked of that one, and this engine ends, whatever it is in the middle of. */
+  /** Another is to lead: what the page has asked for is asked of that one, and this engine ends, whatever it is in the middle of. */
   #stepDown(engine: Leader): void {
     const term = this.#reign?.term
     this.#reign = undefined
@@ -265,12 +325,22 @@ export class Member {
     const { logic } = this.#options
     const more = logic === undefined ? {} : { logic }
     if (this.#mail === undefined || this.#reign === undefined) return
-    this.#mail.notify({ type: 'leads', leader: this.#mail.member, term: this.#reign.term, ...more, ...BUILD })
+    const { term, engine, rescued } = this.#reign
+    const { identity } = engine
+    if (identity !== undefined) Object.assign(more, { identity })
+    if (rescued) Object.assign(more, { rescued })
+    this.#mail.notify({ type: 'leads', leader: this.#mail.member, term, ...more, ...BUILD })
   }
 
-  #led({ leader, term, logic }: Extract<Notice, { type: 'leads' }>): void {
+  #led({ leader, term, identity, rescued, logic }: Extract<Notice, { type: 'leads' }>): void {
     // What one says who has been stolen from comes late. This member's own lock tells it whether it leads.
     if (this.#reign !== undefined) return
+    if (rescued) this.#identity = identity
+    this.#identity ??= identity
+    if (identity !== undefined && identity !== this.#identity) {
+      this.#end('the data of the database are gone, and another has been made in its place')
+      return
+    }
     if (term !== this.#followed?.term && logic !== this.#options.logic) {
       const [asked, holds] = [this.#options.logic, logic].map((url) => url ?? 'none')
       console.warn(
@@ -342,6 +412,7 @@ export class Member {
   #fail(error: unknown): void {
     this.#failed = true
     this.#page.post({ type: 'failed', error: reportOf(error) })
+    this.#backlog.refuseAll(reportOf(error))
   }
 
   /** Ends once the page's calls have their outcomes. */
@@ -376,6 +447,19 @@ export class Member {
       await destroyDatabase(this.#name, this.#options, this.#wasm)
     }
     this.#end('the database was destroyed by another tab')
+  }
+
+  /** A database that cannot be opened can be repaired: this member does that as soon as it leads. */
+  async #repairUnopened(call: Call): Promise<void> {
+    this.#failed = false
+    this.#rescue = { client: this.#self, call }
+    this.#backlog.add(call)
+    this.#mail?.notify({ type: 'whoLeads', ...BUILD })
+    try {
+      await this.#takeTurns()
+    } catch (error) {
+      if (!this.#ending.signal.aborted) this.#fail(error)
+    }
   }
 
   /** A database that cannot be opened can be destroyed all the same. */

@@ -4,11 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use event_listener::Event;
-use firkin_core::database::{Database, Options, Request};
-use firkin_core::document::keys;
-use firkin_core::effects::{Clock, Random};
+use firkin_core::database::{Database, Request};
+use firkin_core::effects::Clock;
 use firkin_core::ordered::Map;
-use firkin_core::path::Path;
 use firkin_core::replication::Control;
 use firkin_core::storage::StorageError;
 use firkin_core::storage::blocks_memory::MemoryBlocks;
@@ -23,12 +21,15 @@ use crate::blocks::PlatformBlocks;
 use crate::calls;
 use crate::cancellation::Cancellation;
 use crate::clock::BrowserClock;
-use crate::commands::transactions::{self, Transactions};
+use crate::commands::backup::Copy;
+use crate::commands::transactions::Transactions;
 use crate::commands::{self, Asked, Followed, requests};
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::indexeddb::{self, IndexedDbBlocks};
+use crate::leases;
 use crate::logic::HostLogic;
+use crate::options::{database_options, listener, store_options};
 use crate::payload::{self, Payload};
 use crate::random::CryptoRandom;
 
@@ -69,6 +70,10 @@ pub struct Opened {
     pub reads: RefCell<Vec<(Request, Rc<Cancellation>)>>,
     /// The transactions that are open.
     pub transactions: RefCell<Transactions>,
+    /// The copies that pages read.
+    pub copies: RefCell<Vec<Rc<Copy>>>,
+    /// Whether somebody sees to it that those two end that nobody uses.
+    pub leases_watched: Cell<bool>,
     /// What pages follow, by the number that the page gave it.
     pub followed: RefCell<Map<u64, Rc<Followed>>>,
     /// Set once the database is being closed.
@@ -82,8 +87,13 @@ impl Engine {
     /// Opens the database `name`, and creates it where there is none.
     ///
     /// `options` is JSON: `{ storage: 'indexeddb' | 'memory', durability: 'relaxed' | 'strict', cacheBytes,
-    /// revsLimit, documentBytesMax, index: { exclude }, logic, client, living }`; with `logic`, the host is asked to `judge`
-    /// whatever is to be written. `client` is who opens it, `living` are all that may be about to write, each in 16 hex digits.
+    /// revsLimit, documentBytesMax, index: { exclude }, logic, client, living, identity }`; with `logic`, the host is asked to
+    /// `judge` whatever is to be written. `client` is who opens it, `living` are all that may be about to write, each in 16 hex
+    /// digits. A database whose `identity` is given is there already: if it is gone, or another has its place, the promise is
+    /// rejected with `gone`, and nothing is created.
+    ///
+    /// The host hears of `disconnected` when the storage is taken away from this engine, of `closed` when another tab destroys or
+    /// upgrades the database, and of `lost` where the browser says that it had to make the database anew.
     #[wasm_bindgen(unchecked_return_type = "Promise<Engine>")]
     pub fn open(name: String, options: String, host: Host) -> Promise {
         calls::promise(async move {
@@ -93,6 +103,12 @@ impl Engine {
             spawn_local(maintain(Task::begin(&opened)));
             Ok(Self { opened: RefCell::new(Some(opened)) }.into())
         })
+    }
+
+    /// The identity of this replica, in 32 hex digits; empty once closed.
+    #[wasm_bindgen(getter)]
+    pub fn identity(&self) -> String {
+        self.opened.borrow().as_ref().map(|opened| opened.database.identity()).unwrap_or_default()
     }
 
     /// Runs `method`; `payload` and the answer are JSON in UTF-8, the answer may be empty. A few methods have bytes behind the
@@ -156,20 +172,25 @@ pub fn list() -> Promise {
 impl Opened {
     async fn open(name: String, asked: &Payload<'_>, host: Host) -> Result<Self, Failure> {
         let (store_options, options) = (store_options(asked)?, database_options(asked)?);
+        let known = asked.text("identity")?;
         let (storage, blocks) = match asked.text("storage")?.as_deref() {
             None | Some("indexeddb") => {
                 let listener = host.clone();
-                let on_lost = move |reason: &str| listener.event("closed", ObjectWriter::new().text("reason", reason));
-                (
-                    "indexeddb",
-                    PlatformBlocks::IndexedDb(IndexedDbBlocks::open(&name, asked.texts("living")?, on_lost).await?),
-                )
+                let on_event =
+                    move |name: &str, reason: &str| listener.event(name, ObjectWriter::new().text("reason", reason));
+                let blocks = IndexedDbBlocks::open(&name, known.is_some(), asked.texts("living")?, on_event).await?;
+                ("indexeddb", PlatformBlocks::IndexedDb(blocks.ok_or_else(Failure::gone)?))
             }
             Some("memory") => ("memory", PlatformBlocks::Memory(MemoryBlocks::new())),
             Some(_) => return Err(payload::wrong("storage", "\"indexeddb\" or \"memory\"")),
         };
+        let progress = listener(&host);
+        let store_options = StoreOptions { progress: progress.clone(), ..store_options };
         let store = LogStore::open(blocks, store_options).await?;
-        let mut database = Database::open(store, &CryptoRandom, options).await?;
+        let mut database = Database::open_with(store, &CryptoRandom, options, progress).await?;
+        if known.is_some_and(|known| known != database.identity()) {
+            return Err(Failure::gone());
+        }
         if asked.flag("logic")? {
             database = database.with_logic(Rc::new(HostLogic(host.clone())));
         }
@@ -181,6 +202,8 @@ impl Opened {
             replications: RefCell::default(),
             reads: RefCell::default(),
             transactions: RefCell::default(),
+            copies: RefCell::default(),
+            leases_watched: Cell::new(false),
             followed: RefCell::default(),
             closing: Cancellation::default(),
             tasks: Cell::new(0),
@@ -198,42 +221,12 @@ impl Opened {
         self.closing.cancel();
         self.replications.borrow().iter().for_each(|(_, control)| control.cancel());
         self.transactions.take();
+        self.copies.take();
         while self.tasks.get() > 0 {
             self.idle.listen().await;
         }
         self.database.kv().close().await;
     }
-}
-
-fn store_options(asked: &Payload<'_>) -> Result<StoreOptions, Failure> {
-    let mut epoch = [0; 16];
-    CryptoRandom.fill(&mut epoch);
-    if let Some(client) = asked.text("client")? {
-        let owner = u64::from_str_radix(&client, 16).map_err(|_| payload::wrong("client", "16 hex digits"))?;
-        let (first, _) = epoch.split_at_mut(8);
-        first.copy_from_slice(&owner.to_be_bytes());
-    }
-    let mut options = StoreOptions { unfiltered: keys::WALKED, ..StoreOptions::new(epoch) };
-    if let Some(bytes) = asked.count("cacheBytes")? {
-        options.cache_bytes = bytes;
-    }
-    Ok(options)
-}
-
-fn database_options(asked: &Payload<'_>) -> Result<Options, Failure> {
-    let mut options = Options::default();
-    if let Some(durability) = asked.durability("durability")? {
-        options.durability = durability;
-    }
-    if let Some(limit) = asked.count("revsLimit")? {
-        options.revs_limit = u32::try_from(limit).unwrap_or(u32::MAX);
-    }
-    let excluded = asked.object("index")?.texts("exclude")?.unwrap_or_default();
-    options.exclude = excluded.iter().map(|path| Path::parse(path)).collect();
-    if let Some(bytes) = asked.count("documentBytesMax")? {
-        options.document_bytes_max = bytes;
-    }
-    Ok(options)
 }
 
 /// The methods that only read: each can be dropped wherever it is.
@@ -326,7 +319,7 @@ async fn tell_changes(task: Task) {
     while opened.closing.unless_cancelled(changed).await.is_some() {
         // Listening comes before reading, so that a commit between the two is told as well.
         changed = opened.database.changed();
-        transactions::drop_idle(opened);
+        leases::end_idle(opened);
         match opened.database.info().await {
             Ok(info) => opened.host.event("changed", ObjectWriter::new().text("last_seq", &info.update_seq)),
             // The page hears of it by its own calls.

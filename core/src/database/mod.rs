@@ -26,7 +26,9 @@ mod paths;
 mod purge;
 mod read;
 mod reindex;
+mod repair;
 mod requests;
+mod restore;
 mod revs_diff;
 mod state;
 mod text;
@@ -47,6 +49,7 @@ pub use live::{Added, Changed, Difference, Live, LiveStats, Moved, Watch};
 pub use paths::KnownPath;
 pub use purge::Purged;
 pub use read::{GetOptions, OpenRev, OpenRevs};
+pub use repair::{Loss, LostRevision, Repaired};
 pub use requests::{Done, Request};
 pub use revs_diff::RevsDiffRow;
 pub use transaction::{CommitOptions, Transaction, TransactionError};
@@ -64,6 +67,7 @@ use crate::effects::Random;
 use crate::index::{Exclusions, PathIndex};
 use crate::logic::Logic;
 use crate::path::Path;
+use crate::progress::Listener;
 use crate::storage::{Durability, Kv, StorageError};
 use contents::Staging;
 use live::Subscribers;
@@ -129,6 +133,8 @@ pub struct Database<K> {
     arrivals: RefCell<Vec<Rc<Arrivals>>>,
     /// Who follows documents.
     subscribers: Subscribers,
+    /// Who is told how far what takes long has come.
+    progress: Listener,
 }
 
 impl<K: Kv> Database<K> {
@@ -137,9 +143,23 @@ impl<K: Kv> Database<K> {
     /// # Errors
     /// What the storage reports, and [`StorageError::Corrupt`] where its records are not this library's.
     pub async fn open(kv: K, random: &impl Random, options: Options) -> Result<Self, StorageError> {
+        Self::open_with(kv, random, options, Listener::default()).await
+    }
+
+    /// As [`open`](Self::open), with somebody who is told how far what takes long has come: making the index anew, and writes of
+    /// many documents.
+    ///
+    /// # Errors
+    /// As those of [`open`](Self::open).
+    pub async fn open_with(
+        kv: K,
+        random: &impl Random,
+        options: Options,
+        progress: Listener,
+    ) -> Result<Self, StorageError> {
         let state = State::open(&kv, random).await?;
         let index = PathIndex::new(Exclusions::new(options.exclude.clone()));
-        reindex::fit(&kv, &index).await?;
+        reindex::fit(&kv, &index, &progress).await?;
         Ok(Self {
             kv,
             options,
@@ -155,6 +175,7 @@ impl<K: Kv> Database<K> {
             logic: None,
             arrivals: RefCell::default(),
             subscribers: Subscribers::default(),
+            progress,
         })
     }
 
@@ -175,6 +196,11 @@ impl<K: Kv> Database<K> {
             update_seq: state.token(state.seq),
             identity: state.identity(),
         })
+    }
+
+    /// The identity of this replica: 32 hex digits, made when the database was.
+    pub fn identity(&self) -> String {
+        self.state.borrow().identity()
     }
 
     /// The storage below.

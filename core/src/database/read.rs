@@ -147,7 +147,7 @@ pub(super) async fn read_head<S: Snapshot>(snapshot: &S, id: &str) -> Result<Opt
     snapshot.get(&keys::head(id)).await?.map(|record| Head::decode(&record)).transpose()
 }
 
-/// The body of a revision, if it is here, with the data of its attachments if they are asked for.
+/// The body of a revision, if it is here; with the data of its attachments if they are asked for, and if those are here.
 pub(super) async fn body_text<S: Snapshot>(
     snapshot: &S,
     id: &str,
@@ -155,7 +155,7 @@ pub(super) async fn body_text<S: Snapshot>(
     attachments: bool,
 ) -> Result<Option<Vec<u8>>, StorageError> {
     match snapshot.get(&keys::body(id, rev)).await? {
-        Some(body) if attachments => Ok(Some(with_data(snapshot, id, rev, body).await?)),
+        Some(body) if attachments => with_data(snapshot, id, rev, body).await,
         body => Ok(body),
     }
 }

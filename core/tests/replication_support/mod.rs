@@ -108,16 +108,16 @@ pub fn told(event: Event<'_>) -> Told {
 }
 
 /// One replica's side of replications with a server: its seed names its sessions.
-pub struct Client<'a> {
-    pub database: &'a Memory,
+pub struct Client<'a, K: Kv = MemoryKv> {
+    pub database: &'a Database<K>,
     pub clock: &'a SimulatedClock,
     pub random: Seeded,
     pub control: Control,
     pub told: std::cell::RefCell<Vec<Told>>,
 }
 
-impl<'a> Client<'a> {
-    pub fn new(database: &'a Memory, clock: &'a SimulatedClock, seed: u64) -> Self {
+impl<'a, K: Kv<Snapshot: 'static>> Client<'a, K> {
+    pub fn new(database: &'a Database<K>, clock: &'a SimulatedClock, seed: u64) -> Self {
         let told = std::cell::RefCell::default();
         Self { database, clock, random: Seeded::new(seed), control: Control::new(), told }
     }
