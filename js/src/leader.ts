@@ -68,8 +68,6 @@ export class Leader {
   #opening: Promise<void> | undefined
   #logic: Logic | undefined
   #leaving = false
-  /** The browser has lost the data there were, and all were told. */
-  #toldOfLoss = false
 
   /** `self` is the client that it leads for itself; `asked` is to be done before the engine is opened. */
   constructor(
@@ -344,8 +342,7 @@ export class Leader {
     } else if (name === 'replication') {
       const client = this.#replications.get((JSON.parse(json) as { id: number }).id)
       if (client !== undefined) this.#around.send(client, event)
-    } else if (name !== 'lost' || !this.#toldOfLoss) {
-      this.#toldOfLoss ||= name === 'lost'
+    } else {
       this.#around.tell(event)
     }
   }

@@ -92,8 +92,8 @@ impl Engine {
     /// digits. A database whose `identity` is given is there already: if it is gone, or another has its place, the promise is
     /// rejected with `gone`, and nothing is created.
     ///
-    /// The host hears of `disconnected` when the storage is taken away from this engine, of `closed` when another tab destroys or
-    /// upgrades the database, and of `lost` where the browser says that it had to make the database anew.
+    /// The host hears of `disconnected` when the storage is taken away from this engine, and of `closed` when another tab destroys
+    /// or upgrades the database.
     #[wasm_bindgen(unchecked_return_type = "Promise<Engine>")]
     pub fn open(name: String, options: String, host: Host) -> Promise {
         calls::promise(async move {
