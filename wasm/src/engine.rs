@@ -72,8 +72,8 @@ pub struct Opened {
     pub transactions: RefCell<Transactions>,
     /// The copies that pages read.
     pub copies: RefCell<Vec<Rc<Copy>>>,
-    /// Whether somebody sees to it that those two end that nobody uses.
-    pub leases_watched: Cell<bool>,
+    /// Ends the watch over those two, if there is one.
+    pub lease_watch: RefCell<Option<Rc<Cancellation>>>,
     /// What pages follow, by the number that the page gave it.
     pub followed: RefCell<Map<u64, Rc<Followed>>>,
     /// Set once the database is being closed.
@@ -203,7 +203,7 @@ impl Opened {
             reads: RefCell::default(),
             transactions: RefCell::default(),
             copies: RefCell::default(),
-            leases_watched: Cell::new(false),
+            lease_watch: RefCell::default(),
             followed: RefCell::default(),
             closing: Cancellation::default(),
             tasks: Cell::new(0),
@@ -222,6 +222,7 @@ impl Opened {
         self.replications.borrow().iter().for_each(|(_, control)| control.cancel());
         self.transactions.take();
         self.copies.take();
+        leases::release(&self);
         while self.tasks.get() > 0 {
             self.idle.listen().await;
         }

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use firkin_core::effects::Clock;
 use js_sys::futures::spawn_local;
 
+use crate::cancellation::Cancellation;
 use crate::clock::BrowserClock;
 use crate::engine::Opened;
 
@@ -49,21 +50,31 @@ pub fn end_idle(opened: &Opened) {
     }
 }
 
-/// Ends what is over also where nobody asks anything any more, for as long as there are leases.
+/// Ends what is over also where nobody asks anything any more, for as long as there are leases: where there are none, no timer
+/// keeps a process of Node alive.
 pub fn watch(opened: &Rc<Opened>) {
-    if opened.leases_watched.replace(true) {
+    let mut watch = opened.lease_watch.borrow_mut();
+    if watch.is_some() {
         return;
     }
+    let ended = Rc::new(Cancellation::default());
+    *watch = Some(Rc::clone(&ended));
     let opened = Rc::downgrade(opened);
     spawn_local(async move {
-        loop {
-            BrowserClock.sleep(IDLE_MS_MAX).await;
+        while ended.unless_cancelled(BrowserClock.sleep(IDLE_MS_MAX)).await.is_some() {
             let Some(opened) = opened.upgrade() else { return };
             end_idle(&opened);
-            if opened.transactions.borrow().is_empty() && opened.copies.borrow().is_empty() {
-                opened.leases_watched.set(false);
-                return;
-            }
+            release(&opened);
         }
     });
+}
+
+/// One has ended: where it was the last, nothing is watched any more.
+pub fn release(opened: &Opened) {
+    if opened.transactions.borrow().is_empty()
+        && opened.copies.borrow().is_empty()
+        && let Some(watch) = opened.lease_watch.take()
+    {
+        watch.cancel();
+    }
 }

@@ -52,7 +52,8 @@ pub async fn next(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure> {
     let bytes = copy.backup.lock().await.next(PART_BYTES).await?;
     copy.lease.renew();
     if bytes.is_empty() {
-        engine.copies.borrow_mut().retain(|other| other.name != name);
+        drop(copy);
+        drop_copy(engine, &name);
     }
     Ok(bytes)
 }
@@ -60,6 +61,12 @@ pub async fn next(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure> {
 /// `{ name }` →
 pub fn end(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure> {
     let name = Payload::parse(payload)?.required_text("name")?;
-    engine.copies.borrow_mut().retain(|copy| copy.name != name);
+    drop_copy(engine, &name);
     Ok(Vec::new())
+}
+
+fn drop_copy(engine: &Opened, name: &str) {
+    engine.copies.borrow_mut().retain(|copy| copy.name != name);
+    engine.database.kv().look_for_garbage();
+    leases::release(engine);
 }

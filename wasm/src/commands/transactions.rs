@@ -142,9 +142,10 @@ pub fn abort(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure> {
 }
 
 fn take(engine: &Opened, name: &str) -> Option<Rc<Open>> {
-    let mut transactions = engine.transactions.borrow_mut();
-    let place = transactions.iter().position(|open| open.name == name)?;
-    Some(transactions.swap_remove(place))
+    let place = engine.transactions.borrow().iter().position(|open| open.name == name)?;
+    let open = engine.transactions.borrow_mut().swap_remove(place);
+    leases::release(engine);
+    Some(open)
 }
 
 fn name(payload: &Payload<'_>) -> Result<String, Failure> {
