@@ -52,6 +52,8 @@ pub enum Origins {
 pub struct Limits {
     /// The largest request body, once decompressed, in bytes.
     pub body_bytes_max: usize,
+    /// The largest attachment in bytes, however it comes in a body of its own.
+    pub attachment_bytes_max: u64,
     /// The largest document in bytes.
     pub document_bytes_max: usize,
     /// So many `_changes` requests may wait or stream at one time.
@@ -68,6 +70,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes_max: 64 << 20,
+            attachment_bytes_max: 64 << 20,
             document_bytes_max: 8 << 20,
             feeds_max: 2048,
             connections_max: 4096,

@@ -13,6 +13,7 @@ mod database_name;
 pub mod databases;
 mod http;
 mod mailbox;
+pub mod parts;
 mod random;
 pub mod redb_kv;
 
@@ -70,6 +71,7 @@ impl Server {
             databases,
             access: config.access,
             sessions: auth::Sessions::default(),
+            limits: config.limits,
             feeds: Arc::new(Semaphore::new(config.limits.feeds_max.min(Semaphore::MAX_PERMITS))),
             stopping,
         };

@@ -35,6 +35,9 @@ struct Flags {
     /// The largest request body in bytes, once decompressed
     #[arg(long, value_name = "BYTES", default_value_t = Limits::default().body_bytes_max)]
     body_bytes_max: usize,
+    /// The largest attachment in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().attachment_bytes_max)]
+    attachment_bytes_max: u64,
     /// The largest document in bytes
     #[arg(long, value_name = "BYTES", default_value_t = Limits::default().document_bytes_max)]
     document_bytes_max: usize,
@@ -62,6 +65,7 @@ impl Flags {
             origins: choose_origins(&self.cors)?,
             limits: Limits {
                 body_bytes_max: self.body_bytes_max,
+                attachment_bytes_max: self.attachment_bytes_max,
                 document_bytes_max: self.document_bytes_max,
                 feeds_max: self.feeds_max,
                 connections_max: self.connections_max,

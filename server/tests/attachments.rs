@@ -181,7 +181,7 @@ fn replicas_bring_data_and_stubs_of_what_is_here() {
 
 #[test]
 fn content_beyond_the_limit_or_cut_short_leaves_nothing() {
-    let server = server(&["--body-bytes-max", "2000000"]);
+    let server = server(&["--attachment-bytes-max", "2000000"]);
     put(&server, "/things/a/x", "a/b", &bytes(2_000_001)).expect_error(413, "too_large");
     put(&server, "/things/a/fits", "a/b", &bytes(2_000_000)).expect(201);
     let mut cut = TcpStream::connect(&server.address).unwrap();

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use firkin_core::database::{GetOptions, OpenRev, OpenRevs, RevsDiffRow, WriteOptions};
 use firkin_core::json;
@@ -13,8 +13,10 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::answer::{self, Failure};
+use super::bulk_parts::bulk_get_in_parts;
 use super::document::push_member;
 use super::query::Query;
+use super::related::is_accepted;
 use super::request::{JsonBody, Members, Target};
 use super::stream::{Chunks, Gone, streamed};
 use crate::mailbox::Engine;
@@ -87,17 +89,33 @@ fn check_bulk_docs(body: &[u8]) -> Result<bool, Failure> {
     }
 }
 
+/// A revision that a `_bulk_get` asks for.
 #[derive(Deserialize)]
-struct Wanted {
-    id: Option<String>,
-    rev: Option<String>,
+pub struct Wanted {
+    /// The document's id.
+    pub id: Option<String>,
+    /// The revision; all leaves if there is none.
+    pub rev: Option<String>,
+    /// Revisions whose attachments the client has.
+    #[serde(default)]
+    pub atts_since: Option<Vec<String>>,
 }
 
 /// `POST /{database}/_bulk_get`: the answer streams, for it may be large.
-pub async fn bulk_get(target: Target, query: Query, JsonBody(body): JsonBody) -> Result<Response, Failure> {
+pub async fn bulk_get(
+    target: Target,
+    query: Query,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Failure> {
     let missing = || Failure::bad_request("Missing JSON list of 'docs'.");
     let wanted: Vec<Wanted> = Members::parse(&body)?.get("docs").ok_or_else(missing)?.map_err(|_| missing())?;
     drop(body);
+    let in_parts = !is_accepted(&headers, "application/json")
+        && (is_accepted(&headers, "multipart/mixed") || is_accepted(&headers, "multipart/related"));
+    if in_parts {
+        return Ok(bulk_get_in_parts(target, &query, wanted));
+    }
     let get = GetOptions {
         latest: query.is_true("latest"),
         revs: query.is_true("revs"),

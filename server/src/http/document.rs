@@ -1,7 +1,9 @@
 //! Documents one at a time: `/{database}/{id}`, with `_design/` and `_local/`, and `POST /{database}`.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use firkin_core::database::{GetOptions, OpenRev, OpenRevs, WriteOptions, Written};
@@ -10,9 +12,14 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::App;
 use super::answer::{self, Failure};
+use super::multipart;
 use super::query::Query;
+use super::related::{self, Parcel, is_accepted};
 use super::request::{DocumentId, JsonBody, Target, WholeBody};
+use super::stream::{Chunks, Gone, streamed};
+use super::upload::Upload;
 use crate::random::random_id;
 
 const LOCAL_PREFIX: &str = "_local/";
@@ -43,9 +50,13 @@ pub async fn get(
 ) -> Result<Response, Failure> {
     if let Some(revs) = query.text("open_revs") {
         let revs = parse_open_revs(revs)?;
+        if is_accepted(&headers, "multipart/mixed") {
+            return open_revs_in_parts(target, id, revs, &query).await;
+        }
         return open_revs(target, id, revs, &query).await;
     }
     let meta = query.is_true("meta");
+    let (wants_data, in_parts) = (query.is_true("attachments"), is_accepted(&headers, "multipart/related"));
     let options = GetOptions {
         rev: query.text("rev").map(str::to_owned),
         revs: query.is_true("revs"),
@@ -53,7 +64,7 @@ pub async fn get(
         conflicts: meta || query.is_true("conflicts"),
         deleted_conflicts: meta || query.is_true("deleted_conflicts"),
         latest: query.is_true("latest"),
-        attachments: query.is_true("attachments"),
+        attachments: wants_data && !in_parts,
     };
     // What else an answer holds may change while the revision stays, and so may a local document.
     let may_change = options.revs
@@ -62,6 +73,10 @@ pub async fn get(
         || options.deleted_conflicts
         || id.starts_with(LOCAL_PREFIX);
     let document = target.mailbox.read(async move |database| database.get(&id, &options).await).await??;
+    if wants_data && in_parts {
+        let parcel = Parcel::new(document, &known_revs(&query)?, true);
+        return Ok(answer_parcel(target, parcel));
+    }
     let etag = (!may_change).then(|| rev_of(&document)).flatten().and_then(|rev| etag(&rev));
     let Some(etag) = etag else {
         return Ok(answer::json_text(StatusCode::OK, document));
@@ -110,6 +125,60 @@ async fn open_revs(target: Target, id: String, revs: OpenRevs, query: &Query) ->
     Ok(answer::json_text(StatusCode::OK, text))
 }
 
+/// The revisions whose attachments the client has: `atts_since`.
+fn known_revs(query: &Query) -> Result<Vec<String>, Failure> {
+    match query.text("atts_since") {
+        Some(text) => serde_json::from_str(text)
+            .map_err(|_| Failure::bad_request("`atts_since` must be a JSON array of revisions")),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn answer_parcel(target: Target, parcel: Parcel) -> Response {
+    let boundary = random_id();
+    let (chunks, body) = streamed();
+    let response = related::answer("related", &boundary, body);
+    let etag = etag(parcel.rev());
+    tokio::spawn(async move {
+        let _ = parcel.send(&chunks, &target.mailbox, &boundary).await;
+    });
+    with_etag(response, etag)
+}
+
+/// The same, each with its attachments behind it.
+async fn open_revs_in_parts(target: Target, id: String, revs: OpenRevs, query: &Query) -> Result<Response, Failure> {
+    let get = GetOptions { latest: query.is_true("latest"), revs: query.is_true("revs"), ..GetOptions::default() };
+    let known = known_revs(query)?;
+    let found = target.mailbox.read(async move |database| database.open_revs(&id, revs, &get).await).await??;
+    let boundary = random_id();
+    let (chunks, body) = streamed();
+    let response = related::answer("mixed", &boundary, body);
+    tokio::spawn(async move { send_in_parts(&chunks, &target, found, &known, &boundary).await });
+    Ok(response)
+}
+
+async fn send_in_parts(
+    chunks: &Chunks,
+    target: &Target,
+    found: Vec<OpenRev>,
+    known: &[String],
+    boundary: &str,
+) -> Result<(), Gone> {
+    for rev in found {
+        match rev {
+            OpenRev::Ok(document) => {
+                Parcel::new(document, known, true).send_as_part(chunks, &target.mailbox, boundary, "").await?;
+            }
+            OpenRev::Missing(rev) => {
+                let missing = json!({"missing": rev}).to_string();
+                let content_type = "application/json; error=\"true\"";
+                related::send_json_part(chunks, boundary, "", content_type, missing.as_bytes()).await?;
+            }
+        }
+    }
+    chunks.send(format!("--{boundary}--")).await
+}
+
 /// Writes an object of one member, whose value is JSON text.
 pub fn push_member(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.push(b'{');
@@ -121,13 +190,22 @@ pub fn push_member(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 
 /// `PUT /{database}/{id}`
 pub async fn put(
+    State(app): State<Arc<App>>,
     target: Target,
     DocumentId(id): DocumentId,
     query: Query,
     headers: HeaderMap,
-    WholeBody(body): WholeBody,
+    request: Request,
 ) -> Result<Response, Failure> {
-    let mut document = parse_document(&body)?;
+    // What no document took is given up behind the answer.
+    let mut upload = Upload::new(target.mailbox.clone(), app.limits.attachment_bytes_max);
+    let mut document = match multipart::boundary(&headers)? {
+        Some(boundary) => {
+            let document_bytes_max = app.limits.body_bytes_max as u64;
+            multipart::read(request.into_body(), &boundary, document_bytes_max, &mut upload).await?
+        }
+        None => parse_document(&WholeBody::from_request(request, &()).await?.0)?,
+    };
     document.insert("_id", id.as_str().into());
     if let Some(rev) = named_rev(&query, &headers, document.get("_rev").and_then(Value::as_str))? {
         document.insert("_rev", rev.as_str().into());

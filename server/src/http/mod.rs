@@ -7,6 +7,7 @@ mod all_docs;
 mod answer;
 mod attachment;
 mod bulk;
+mod bulk_parts;
 mod changes;
 mod database;
 mod document;
@@ -14,11 +15,15 @@ mod feed;
 mod find;
 mod guard;
 mod leftover;
+mod multipart;
 mod query;
+mod range;
+mod related;
 mod request;
 mod root;
 mod session;
 mod stream;
+mod upload;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +55,8 @@ pub struct App {
     pub access: Access,
     /// The open sessions.
     pub sessions: Sessions,
+    /// What bounds a client.
+    pub limits: Limits,
     /// Room for feeds.
     pub feeds: Arc<Semaphore>,
     /// Turns `true` when the server stops: feeds end.

@@ -96,7 +96,8 @@ impl<S: Send + Sync> FromRequest<S> for WholeBody {
     }
 }
 
-fn too_large() -> Failure {
+/// `413 too_large`
+pub fn too_large() -> Failure {
     Failure::new(413, "too_large", "the request entity is too large")
 }
 
