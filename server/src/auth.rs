@@ -13,11 +13,13 @@ use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::config::Access;
 use crate::random::random_id;
 
 /// CouchDB's name of the session cookie.
 pub const COOKIE: &str = "AuthSession";
+
+/// The role of who may do everything.
+pub const ADMIN_ROLE: &str = "_admin";
 
 /// A session ends after so long without a request.
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(600);
@@ -67,39 +69,65 @@ fn digest(name: &str, password: &str) -> [u8; 32] {
     hasher.finalize().into()
 }
 
-/// Who sent a request.
+/// How a caller proved who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Caller {
-    /// Nobody who said so.
-    Anonymous,
-    /// The administrator, by Basic credentials.
+pub enum Proof {
+    /// Not at all.
+    None,
+    /// By Basic credentials.
     Basic,
-    /// The administrator, by the cookie of a session.
+    /// By the cookie of a session.
     Cookie,
+    /// It is a part of this server.
+    Inside,
 }
 
-/// Credentials that are not the administrator's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WrongCredentials;
+/// Who sent a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The account's name; `None` for who did not say.
+    pub name: Option<String>,
+    /// Its roles; `_admin` is the server's administrator.
+    pub roles: Vec<String>,
+    /// How that is known.
+    pub proof: Proof,
+}
 
-/// Tells who sent a request with these headers.
-///
-/// # Errors
-/// There are Basic credentials, and they are wrong.
-pub fn identify(access: &Access, sessions: &Sessions, headers: &HeaderMap) -> Result<Caller, WrongCredentials> {
-    let Access::Administrator(administrator) = access else {
-        return Ok(Caller::Anonymous);
-    };
-    if let Some(given) = basic_credentials(headers) {
-        let accepted = given.is_some_and(|(name, password)| administrator.accepts(&name, &password));
-        return if accepted { Ok(Caller::Basic) } else { Err(WrongCredentials) };
+impl Caller {
+    /// Nobody who said so.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self { name: None, roles: Vec::new(), proof: Proof::None }
     }
-    let session = cookie(headers).is_some_and(|token| sessions.touch(token, Instant::now()));
-    Ok(if session { Caller::Cookie } else { Caller::Anonymous })
+
+    /// An account.
+    #[must_use]
+    pub fn named(name: String, roles: Vec<String>) -> Self {
+        Self { name: Some(name), roles, proof: Proof::Basic }
+    }
+
+    /// Everyone, where everyone is an administrator.
+    #[must_use]
+    pub fn everyone() -> Self {
+        Self { roles: vec![ADMIN_ROLE.into()], ..Self::anonymous() }
+    }
+
+    /// A part of this server.
+    #[must_use]
+    pub fn inside() -> Self {
+        Self { proof: Proof::Inside, ..Self::everyone() }
+    }
+
+    /// Whether this is the server's administrator.
+    #[must_use]
+    pub fn is_server_admin(&self) -> bool {
+        self.roles.iter().any(|role| role == ADMIN_ROLE)
+    }
 }
 
 /// The credentials of an `Authorization: Basic` header; inside, `None` where they cannot be read.
-fn basic_credentials(headers: &HeaderMap) -> Option<Option<(String, String)>> {
+#[must_use]
+pub fn basic_credentials(headers: &HeaderMap) -> Option<Option<(String, String)>> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, encoded) = value.split_once(' ').unwrap_or((value, ""));
     scheme.eq_ignore_ascii_case("basic").then(|| {
@@ -121,41 +149,46 @@ pub fn cookie(headers: &HeaderMap) -> Option<&str> {
         .map(|(_, token)| token)
 }
 
+#[derive(Debug)]
+struct Session {
+    name: String,
+    last_used: Instant,
+}
+
 /// The open sessions.
 #[derive(Debug, Default)]
 pub struct Sessions {
-    last_used: Mutex<HashMap<String, Instant>>,
+    sessions: Mutex<HashMap<String, Session>>,
 }
 
 impl Sessions {
-    /// Opens a session and gives its token.
-    pub fn open(&self, now: Instant) -> String {
+    /// Opens a session of an account and gives its token.
+    pub fn open(&self, name: &str, now: Instant) -> String {
         let token = random_id();
-        let mut last_used = self.last_used.lock().unwrap_or_else(PoisonError::into_inner);
-        last_used.retain(|_, used| now.duration_since(*used) < SESSION_LIFETIME);
-        if last_used.len() >= SESSIONS_MAX {
-            let oldest = last_used.iter().min_by_key(|(_, used)| **used).map(|(token, _)| token.clone());
-            oldest.and_then(|token| last_used.remove(&token));
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.retain(|_, session| now.duration_since(session.last_used) < SESSION_LIFETIME);
+        if sessions.len() >= SESSIONS_MAX {
+            let oldest = sessions.iter().min_by_key(|(_, session)| session.last_used).map(|(token, _)| token.clone());
+            oldest.and_then(|token| sessions.remove(&token));
         }
-        last_used.insert(token.clone(), now);
+        sessions.insert(token.clone(), Session { name: name.into(), last_used: now });
         token
     }
 
-    /// Whether the token is of an open session, which is used at `now`.
-    pub fn touch(&self, token: &str, now: Instant) -> bool {
-        let mut last_used = self.last_used.lock().unwrap_or_else(PoisonError::into_inner);
-        match last_used.get_mut(token) {
-            Some(used) if now.duration_since(*used) < SESSION_LIFETIME => {
-                *used = now;
-                true
-            }
-            _ => false,
+    /// Whose session it is that is open under this token, which is used at `now`.
+    pub fn touch(&self, token: &str, now: Instant) -> Option<String> {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = sessions.get_mut(token)?;
+        if now.duration_since(session.last_used) >= SESSION_LIFETIME {
+            return None;
         }
+        session.last_used = now;
+        Some(session.name.clone())
     }
 
     /// Ends a session.
     pub fn close(&self, token: &str) {
-        self.last_used.lock().unwrap_or_else(PoisonError::into_inner).remove(token);
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).remove(token);
     }
 }
 
@@ -168,75 +201,62 @@ mod tests {
         HeaderMap::from_iter([(name, HeaderValue::from_str(value).expect("a header value"))])
     }
 
-    fn access() -> Access {
-        Access::Administrator(Administrator::parse("iko:pass:word").expect("credentials"))
-    }
-
-    fn basic(credentials: &str) -> HeaderMap {
-        headers(header::AUTHORIZATION, &format!("Basic {}", BASE64_STANDARD.encode(credentials)))
-    }
-
     #[test]
     fn the_administrators_credentials_are_told_from_others() {
-        let sessions = Sessions::default();
-        assert_eq!(identify(&access(), &sessions, &basic("iko:pass:word")), Ok(Caller::Basic));
-        for wrong in ["iko:pass", "iko:", "iko", "ikop:ass:word", "IKO:pass:word", "", ":"] {
-            assert_eq!(identify(&access(), &sessions, &basic(wrong)), Err(WrongCredentials), "{wrong}");
+        let administrator = Administrator::parse("iko:pass:word").expect("credentials");
+        assert!(administrator.accepts("iko", "pass:word"));
+        for (name, password) in [("iko", "pass"), ("iko", ""), ("", ""), ("ikop", "ass:word"), ("IKO", "pass:word")] {
+            assert!(!administrator.accepts(name, password), "{name} {password}");
         }
-        let unreadable = headers(header::AUTHORIZATION, "Basic ***");
-        assert_eq!(identify(&access(), &sessions, &unreadable), Err(WrongCredentials));
     }
 
     #[test]
-    fn without_credentials_a_caller_is_anonymous() {
-        let sessions = Sessions::default();
-        for headers in [
-            HeaderMap::new(),
-            headers(header::AUTHORIZATION, ""),
-            headers(header::AUTHORIZATION, "Bearer x"),
-            headers(header::COOKIE, "AuthSession=; other=1"),
-            headers(header::COOKIE, "AuthSession=0123456789abcdef0123456789abcdef"),
-        ] {
-            assert_eq!(identify(&access(), &sessions, &headers), Ok(Caller::Anonymous), "{headers:?}");
-        }
+    fn credentials_and_cookies_are_read_from_headers() {
+        let basic = |text: &str| basic_credentials(&headers(header::AUTHORIZATION, text));
+        assert_eq!(basic("basic aWtvOnBhc3M6d29yZA=="), Some(Some(("iko".into(), "pass:word".into()))));
+        assert_eq!(basic("Basic ***"), Some(None));
+        assert_eq!(basic("Basic"), Some(None));
+        assert_eq!(basic("Bearer x"), None);
+        assert_eq!(cookie(&headers(header::COOKIE, "a=b; AuthSession=t")), Some("t"));
+        assert_eq!(cookie(&headers(header::COOKIE, "AuthSession=; other=1")), None);
+        assert_eq!(cookie(&HeaderMap::new()), None);
     }
 
     #[test]
     fn a_session_lives_as_long_as_it_is_used() {
         let sessions = Sessions::default();
         let start = Instant::now();
-        let token = sessions.open(start);
+        let token = sessions.open("iko", start);
         let almost = SESSION_LIFETIME - Duration::from_secs(1);
-        assert!(sessions.touch(&token, start + almost));
-        assert!(sessions.touch(&token, start + almost + almost));
-        assert!(!sessions.touch(&token, start + almost + almost + SESSION_LIFETIME));
-        assert!(!sessions.touch("", start));
+        assert_eq!(sessions.touch(&token, start + almost).as_deref(), Some("iko"));
+        assert_eq!(sessions.touch(&token, start + almost + almost).as_deref(), Some("iko"));
+        assert_eq!(sessions.touch(&token, start + almost + almost + SESSION_LIFETIME), None);
+        assert_eq!(sessions.touch("", start), None);
     }
 
     #[test]
     fn a_closed_session_is_gone() {
         let sessions = Sessions::default();
-        let token = sessions.open(Instant::now());
-        let cookies = headers(header::COOKIE, &format!("a=b; AuthSession={token}"));
-        assert_eq!(identify(&access(), &sessions, &cookies), Ok(Caller::Cookie));
+        let now = Instant::now();
+        let token = sessions.open("iko", now);
         sessions.close(&token);
-        assert_eq!(identify(&access(), &sessions, &cookies), Ok(Caller::Anonymous));
+        assert_eq!(sessions.touch(&token, now), None);
     }
 
     #[test]
     fn sessions_are_bounded_and_the_longest_unused_goes_first() {
         let sessions = Sessions::default();
         let start = Instant::now();
-        let first = sessions.open(start);
+        let first = sessions.open("iko", start);
         for _ in 1..=SESSIONS_MAX {
-            sessions.open(start + Duration::from_secs(1));
+            sessions.open("iko", start + Duration::from_secs(1));
         }
-        assert!(!sessions.touch(&first, start + Duration::from_secs(1)));
-        assert_eq!(sessions.last_used.lock().expect("not poisoned").len(), SESSIONS_MAX);
+        assert_eq!(sessions.touch(&first, start + Duration::from_secs(1)), None);
+        assert_eq!(sessions.sessions.lock().expect("not poisoned").len(), SESSIONS_MAX);
     }
 
     #[test]
     fn an_account_is_printed_without_its_password() {
-        assert!(!format!("{:?}", access()).contains("pass"));
+        assert!(!format!("{:?}", Administrator::parse("iko:password")).contains("password"));
     }
 }

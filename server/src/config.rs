@@ -21,9 +21,14 @@ pub struct Config {
     pub access: Access,
     /// Which other origins' pages may ask.
     pub origins: Origins,
+    /// How many iterations a new password's key is derived by.
+    pub password_iterations: u32,
     /// What bounds a client.
     pub limits: Limits,
 }
+
+/// CouchDB's number.
+pub const PASSWORD_ITERATIONS_DEFAULT: u32 = 600_000;
 
 /// Who may read and write.
 #[derive(Debug)]

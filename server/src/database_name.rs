@@ -14,13 +14,17 @@ const FILE_NAME_BYTES_MAX: usize = 250;
 
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-');
 
+/// The database of accounts.
+pub const USERS: &str = "_users";
+
 /// Whether CouchDB would take `name` for a new database.
 #[must_use]
 pub fn is_legal(name: &str) -> bool {
-    name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'$' | b'(' | b')' | b'+' | b'-' | b'/'))
+    name == USERS
+        || name.starts_with(|first: char| first.is_ascii_lowercase())
+            && name
+                .bytes()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'$' | b'(' | b')' | b'+' | b'-' | b'/'))
 }
 
 /// The name of the file that holds the database, or `None` where it would be too long for a file system.
@@ -44,10 +48,10 @@ mod tests {
 
     #[test]
     fn couchdb_names_are_told_from_others() {
-        for name in ["a", "a1_$()+-/b", "team/notes"] {
+        for name in ["a", "a1_$()+-/b", "team/notes", "_users"] {
             assert!(is_legal(name), "{name}");
         }
-        for name in ["", "A", "1a", "_users", "a b", "a.b", "ä", "../a", "a\0"] {
+        for name in ["", "A", "1a", "_other", "a b", "a.b", "ä", "../a", "a\0"] {
             assert!(!is_legal(name), "{name}");
         }
     }

@@ -14,8 +14,10 @@ pub mod databases;
 mod http;
 mod mailbox;
 pub mod parts;
+mod passwords;
 mod random;
 pub mod redb_kv;
+mod settings;
 
 use std::io;
 use std::net::SocketAddr;
@@ -71,6 +73,7 @@ impl Server {
             databases,
             access: config.access,
             sessions: auth::Sessions::default(),
+            passwords: passwords::Passwords::new(config.password_iterations),
             limits: config.limits,
             feeds: Arc::new(Semaphore::new(config.limits.feeds_max.min(Semaphore::MAX_PERMITS))),
             stopping,

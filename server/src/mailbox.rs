@@ -4,20 +4,27 @@
 //! after the other, and its answer goes back through a channel. Jobs wait in a bounded queue; a sender waits for room. A
 //! job whose asker has gone before it started is not run.
 //!
-//! Feeds wait on [`Mailbox::writes`], a counter of the writes done, and then read what changed.
+//! A replication is a task on the same thread: it goes on while its requests are under way, between the jobs of others.
+//!
+//! Feeds wait on [`Mailbox::writes`], a counter that moves with the commits, and then read what changed.
 //!
 //! **The thread ends** when it is told to, when the last mailbox handle is dropped, or when an IO error spoilt the file's
 //! handle; from then on every job fails with [`Closed`], and the file may be opened again.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::thread;
 
 use firkin_core::database::{Database, Options};
 use firkin_core::storage::StorageError;
+use futures_util::future::LocalBoxFuture;
+use tokio::runtime::{self, Runtime};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinSet, LocalSet};
 
 use crate::random::SystemRandom;
 use crate::redb_kv::RedbKv;
+use crate::settings::Settings;
 
 /// So many jobs may wait for one database.
 const WAITING_JOBS_MAX: usize = 64;
@@ -25,10 +32,12 @@ const WAITING_JOBS_MAX: usize = 64;
 /// The database as jobs see it.
 pub type Engine = Database<RedbKv>;
 
-type Job = Box<dyn FnOnce(&Resident) + Send>;
+type Job = Box<dyn FnOnce(Rc<Resident>) -> LocalBoxFuture<'static, ()> + Send>;
 
 enum Letter {
     Job(Job),
+    Task(Job),
+    Settings(Settings, oneshot::Sender<Result<(), StorageError>>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -36,7 +45,6 @@ enum Letter {
 struct Resident {
     database: Engine,
     kv: RedbKv,
-    writes: watch::Sender<u64>,
 }
 
 /// How a database is opened.
@@ -44,7 +52,7 @@ struct Resident {
 pub struct Opening {
     /// Its file.
     pub path: PathBuf,
-    /// Core's options.
+    /// Core's options; what the database itself has settings for counts over them.
     pub options: Options,
     /// The size of redb's page cache.
     pub cache_bytes: usize,
@@ -59,6 +67,7 @@ pub struct Closed;
 pub struct Mailbox {
     letters: mpsc::Sender<Letter>,
     writes: watch::Receiver<u64>,
+    settings: watch::Receiver<Settings>,
 }
 
 impl Mailbox {
@@ -70,10 +79,12 @@ impl Mailbox {
         let (letters, inbox) = mpsc::channel(WAITING_JOBS_MAX);
         let (writes_sender, writes) = watch::channel(0);
         let (opened, opening_result) = oneshot::channel();
-        let body = move || match open_resident(&opening, writes_sender) {
-            Ok(resident) => {
-                let _ = opened.send(Ok(()));
-                live(resident, inbox);
+        let body = move || match open_resident(&opening) {
+            Ok((runtime, resident, settings)) => {
+                let (settings_sender, settings) = watch::channel(settings);
+                let _ = opened.send(Ok(settings));
+                let local = LocalSet::new();
+                local.block_on(&runtime, live(Rc::new(resident), inbox, writes_sender, settings_sender));
             }
             Err(error) => {
                 let _ = opened.send(Err(error));
@@ -83,37 +94,32 @@ impl Mailbox {
             .name("database".into())
             .spawn(body)
             .map_err(|error| StorageError::Failed(error.to_string()))?;
-        opening_result.await.unwrap_or(Err(StorageError::Closed))?;
-        Ok(Self { letters, writes })
+        let settings = opening_result.await.unwrap_or(Err(StorageError::Closed))?;
+        Ok(Self { letters, writes, settings })
     }
 
-    /// Runs `work`, which changes nothing that feeds tell of.
-    ///
-    /// # Errors
-    /// The database is closed.
-    pub async fn read<T, W>(&self, work: W) -> Result<T, Closed>
-    where
-        W: AsyncFnOnce(&Engine) -> T + Send + 'static,
-        T: Send + 'static,
-    {
-        self.run(move |resident| pollster::block_on(work(&resident.database))).await
-    }
-
-    /// Runs `work`, and wakes the feeds once it is done.
+    /// Runs `work` after the jobs before it, and to its end before the next.
     ///
     /// # Errors
     /// The database is closed; whether the work was done is not known then.
-    pub async fn write<T, W>(&self, work: W) -> Result<T, Closed>
+    pub async fn run<T, W>(&self, work: W) -> Result<T, Closed>
     where
         W: AsyncFnOnce(&Engine) -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.run(move |resident| {
-            let answer = pollster::block_on(work(&resident.database));
-            resident.writes.send_modify(|writes| *writes += 1);
-            answer
-        })
-        .await
+        self.ask(|work, reply| Letter::Job(job(work, reply)), work).await
+    }
+
+    /// Runs `work` beside the jobs of others, whenever it does not wait for something.
+    ///
+    /// # Errors
+    /// The database is closed, and the work was given up.
+    pub async fn run_beside<T, W>(&self, work: W) -> Result<T, Closed>
+    where
+        W: AsyncFnOnce(&Engine) -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.ask(|work, reply| Letter::Task(job(work, reply)), work).await
     }
 
     /// Gives free space in the file back to the file system.
@@ -121,10 +127,26 @@ impl Mailbox {
     /// # Errors
     /// The database is closed; inside, what the store says.
     pub async fn compact(&self) -> Result<Result<(), StorageError>, Closed> {
-        self.run(|resident| resident.kv.compact()).await
+        self.run(async |database| database.kv().compact()).await
     }
 
-    /// A counter that moves with every write. It fails once the database is closed.
+    /// What was set for this database.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.settings.borrow().clone()
+    }
+
+    /// Sets them anew, which is on the disk when this completes.
+    ///
+    /// # Errors
+    /// The database is closed; inside, what the store says.
+    pub async fn set(&self, settings: Settings) -> Result<Result<(), StorageError>, Closed> {
+        let (reply, answer) = oneshot::channel();
+        self.letters.send(Letter::Settings(settings, reply)).await.map_err(|_| Closed)?;
+        answer.await.map_err(|_| Closed)
+    }
+
+    /// A counter that moves with the commits. It fails once the database is closed.
     #[must_use]
     pub fn writes(&self) -> watch::Receiver<u64> {
         self.writes.clone()
@@ -144,37 +166,80 @@ impl Mailbox {
         }
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Resident) -> T + Send + 'static) -> Result<T, Closed> {
+    async fn ask<T: Send + 'static, W>(
+        &self,
+        letter: impl FnOnce(W, oneshot::Sender<T>) -> Letter,
+        work: W,
+    ) -> Result<T, Closed> {
         let (reply, answer) = oneshot::channel();
-        let job: Job = Box::new(move |resident| {
-            if !reply.is_closed() {
-                let _ = reply.send(work(resident));
-            }
-        });
-        self.letters.send(Letter::Job(job)).await.map_err(|_| Closed)?;
+        self.letters.send(letter(work, reply)).await.map_err(|_| Closed)?;
         answer.await.map_err(|_| Closed)
     }
 }
 
-fn open_resident(opening: &Opening, writes: watch::Sender<u64>) -> Result<Resident, StorageError> {
-    let kv = RedbKv::open(&opening.path, opening.cache_bytes)?;
-    let database = pollster::block_on(Database::open(kv.clone(), &SystemRandom, opening.options.clone()))?;
-    Ok(Resident { database, kv, writes })
+fn job<T, W>(work: W, reply: oneshot::Sender<T>) -> Job
+where
+    W: AsyncFnOnce(&Engine) -> T + Send + 'static,
+    T: Send + 'static,
+{
+    Box::new(move |resident| {
+        Box::pin(async move {
+            if !reply.is_closed() {
+                let _ = reply.send(work(&resident.database).await);
+            }
+        })
+    })
 }
 
-fn live(resident: Resident, mut inbox: mpsc::Receiver<Letter>) {
-    while let Some(letter) = inbox.blocking_recv() {
+fn open_resident(opening: &Opening) -> Result<(Runtime, Resident, Settings), StorageError> {
+    let runtime = runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.map_err(|error| StorageError::Failed(error.to_string()))?;
+    let kv = RedbKv::open(&opening.path, opening.cache_bytes)?;
+    let settings = Settings::read(&kv)?;
+    let mut options = opening.options.clone();
+    options.revs_limit = settings.revs_limit.unwrap_or(options.revs_limit);
+    let database = runtime.block_on(Database::open(kv.clone(), &SystemRandom, options))?;
+    Ok((runtime, Resident { database, kv }, settings))
+}
+
+async fn live(
+    resident: Rc<Resident>,
+    mut inbox: mpsc::Receiver<Letter>,
+    writes: watch::Sender<u64>,
+    settings: watch::Sender<Settings>,
+) {
+    let mut tasks = JoinSet::new();
+    tasks.spawn_local(count_writes(resident.clone(), writes));
+    let mut stopped = None;
+    while let Some(letter) = inbox.recv().await {
         match letter {
-            Letter::Job(job) => job(&resident),
-            Letter::Stop(stopped) => {
-                drop(inbox);
-                drop(resident);
-                let _ = stopped.send(());
-                return;
+            Letter::Job(job) => job(resident.clone()).await,
+            Letter::Task(task) => drop(tasks.spawn_local(task(resident.clone()))),
+            Letter::Settings(given, reply) => {
+                let _ = reply.send(given.apply(&resident.database).map(|()| drop(settings.send_replace(given))));
+            }
+            Letter::Stop(reply) => {
+                stopped = Some(reply);
+                break;
             }
         }
+        while tasks.try_join_next().is_some() {}
         if resident.kv.is_spoilt() {
-            return;
+            break;
         }
+    }
+    drop(inbox);
+    tasks.shutdown().await;
+    drop(resident);
+    if let Some(stopped) = stopped {
+        let _ = stopped.send(());
+    }
+}
+
+/// A commit that happens before the next round is counted with the one that began this.
+async fn count_writes(resident: Rc<Resident>, writes: watch::Sender<u64>) {
+    loop {
+        resident.database.changed().await;
+        writes.send_modify(|writes| *writes += 1);
     }
 }

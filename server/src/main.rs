@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use firkin_server::Server;
-use firkin_server::config::{Config, Limits, choose_access, choose_origins};
+use firkin_server::config::{Config, Limits, PASSWORD_ITERATIONS_DEFAULT, choose_access, choose_origins};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Serves CouchDB's HTTP API over a folder of databases.
@@ -32,6 +32,9 @@ struct Flags {
     /// Let pages of this origin ask (repeatable), or * for pages of any origin
     #[arg(long, value_name = "ORIGIN")]
     cors: Vec<String>,
+    /// How many iterations the key of a new password is derived by
+    #[arg(long, value_name = "COUNT", default_value_t = PASSWORD_ITERATIONS_DEFAULT)]
+    password_iterations: u32,
     /// The largest request body in bytes, once decompressed
     #[arg(long, value_name = "BYTES", default_value_t = Limits::default().body_bytes_max)]
     body_bytes_max: usize,
@@ -63,6 +66,7 @@ impl Flags {
             data: self.data,
             access,
             origins: choose_origins(&self.cors)?,
+            password_iterations: self.password_iterations,
             limits: Limits {
                 body_bytes_max: self.body_bytes_max,
                 attachment_bytes_max: self.attachment_bytes_max,

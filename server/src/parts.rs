@@ -167,8 +167,10 @@ pub fn file_name(head: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
+    type Parts = Vec<(String, Vec<u8>)>;
+
     /// The parts of a body that arrives in chunks of `size` bytes: heads and contents, and whether it ended.
-    fn split(body: &[u8], size: usize) -> Result<(Vec<(String, Vec<u8>)>, bool), Malformed> {
+    fn split(body: &[u8], size: usize) -> Result<(Parts, bool), Malformed> {
         let mut splitter = Splitter::new("b");
         let mut parts = Vec::new();
         for chunk in body.chunks(size) {

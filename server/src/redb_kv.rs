@@ -20,6 +20,9 @@ use redb::{AccessGuard, Builder, Durability, ReadOnlyTable, ReadableDatabase, Ta
 
 const ENTRIES: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("entries");
 
+/// What the server keeps beside the entries: settings of the database.
+const SETTINGS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("settings");
+
 type Bytes = &'static [u8];
 
 /// An open file. Clones share it; they stay on one thread.
@@ -59,6 +62,36 @@ impl RedbKv {
     pub fn compact(&self) -> Result<(), StorageError> {
         let compacted = self.shared.database.borrow_mut().compact();
         compacted.map(|_| ()).map_err(|error| self.failed(error.into()))
+    }
+
+    /// A setting as it was written last.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn setting(&self, name: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        let read = || -> Result<Option<Vec<u8>>, redb::Error> {
+            let transaction = self.shared.database.borrow().begin_read()?;
+            match transaction.open_table(SETTINGS) {
+                Ok(table) => Ok(table.get(name)?.map(|value| value.value().to_vec())),
+                Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        };
+        read().map_err(|error| self.failed(error))
+    }
+
+    /// Writes a setting. It is on the disk when this returns.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn set_setting(&self, name: &str, value: &[u8]) -> Result<(), StorageError> {
+        let write = || -> Result<(), redb::Error> {
+            let transaction = self.shared.database.borrow().begin_write()?;
+            transaction.open_table(SETTINGS)?.insert(name, value)?;
+            transaction.commit()?;
+            Ok(())
+        };
+        write().map_err(|error| self.failed(error))
     }
 
     /// Reading a table that no transaction opened for writing yet would be an error.

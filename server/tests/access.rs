@@ -6,7 +6,7 @@ mod common;
 use common::{Answer, JSON, Server, run};
 use serde_json::{Value, json};
 
-const ADMIN: &[&str] = &["--admin", "iko:pass:word"];
+const ADMIN: &[&str] = &["--admin", "iko:pass:word", "--password-iterations", "100"];
 
 #[test]
 fn without_credentials_only_the_door_is_seen() {

@@ -40,7 +40,7 @@ const DATABASES: &[Row<'_>] = &[
     ("PUT", "/Upper", "", 400, "illegal_database_name"),
     ("PUT", "/..%2F..%2Fetc", "", 400, "illegal_database_name"),
     ("PUT", "/%2e%2e", "", 400, "illegal_database_name"),
-    ("PUT", "/_users", "", 400, "illegal_database_name"),
+    ("PUT", "/_other", "", 400, "illegal_database_name"),
     ("PUT", "/a%00b", "", 400, "illegal_database_name"),
     ("PUT", "/things", "", 412, "file_exists"),
     ("GET", "/none", "", 404, "not_found"),
@@ -150,8 +150,10 @@ const QUERIES: &[Row<'_>] = &[
 const SETTINGS: &[Row<'_>] = &[
     ("PUT", "/things/_revs_limit", "x", 400, "bad_request"),
     ("PUT", "/things/_revs_limit", "0", 400, "bad_request"),
-    ("PUT", "/things/_revs_limit", "5", 501, "not_implemented"),
-    ("PUT", "/things/_security", "{}", 501, "not_implemented"),
+    ("PUT", "/things/_revs_limit", "1.5", 400, "bad_request"),
+    ("PUT", "/things/_security", "{", 400, "bad_request"),
+    ("PUT", "/things/_security", "[]", 400, "bad_request"),
+    ("PUT", "/things/_security", "{\"admins\":{\"names\":[1]}}", 400, "bad_request"),
     ("DELETE", "/things/_security", "", 405, "method_not_allowed"),
     ("POST", "/", "{}", 405, "method_not_allowed"),
 ];

@@ -211,7 +211,7 @@ fn is_hash(text: &str) -> bool {
 
 #[test]
 fn every_step_is_answered_as_couchdb_answered_it() {
-    let server = Server::start(&["--admin", "admin:secret"]);
+    let server = Server::start(&["--admin", "admin:secret", "--password-iterations", "100"]);
     let client = server.client.clone().with_credentials("admin:secret");
     client.create(DATABASE);
     let mut replay = Replay::default();

@@ -152,7 +152,7 @@ impl<K: Kv> Database<K> {
         records: &[Record],
     ) -> Result<Ranges, StorageError> {
         let state = self.state.borrow().clone();
-        let (limit, changes) = (self.options.revs_limit, self.subscribers.gather());
+        let (limit, changes) = (self.revs_limit.get(), self.subscribers.gather());
         match edits.stage(snapshot, &self.index, state, limit, changes, &self.progress).await? {
             Some(mut staged) => {
                 let arrived = mem::take(&mut staged.arrived);

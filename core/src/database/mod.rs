@@ -77,7 +77,7 @@ use transaction::Turns;
 /// How a database behaves.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How many revisions of each branch are remembered.
+    /// How many revisions of each branch are remembered, unless [`Database::set_revs_limit`] says otherwise.
     pub revs_limit: u32,
     /// How many bytes the JSON text of a document may have.
     pub document_bytes_max: usize,
@@ -116,6 +116,7 @@ pub struct Info {
 pub struct Database<K> {
     kv: K,
     options: Options,
+    revs_limit: Cell<u32>,
     index: PathIndex,
     /// What the latest commit left; a writer holds `writer` while it makes the next.
     state: RefCell<State>,
@@ -162,6 +163,7 @@ impl<K: Kv> Database<K> {
         reindex::fit(&kv, &index, &progress).await?;
         Ok(Self {
             kv,
+            revs_limit: Cell::new(options.revs_limit),
             options,
             index,
             state: RefCell::new(state),
@@ -201,6 +203,11 @@ impl<K: Kv> Database<K> {
     /// The identity of this replica: 32 hex digits, made when the database was.
     pub fn identity(&self) -> String {
         self.state.borrow().identity()
+    }
+
+    /// From the next write on, so many revisions of each branch are remembered. This is not stored.
+    pub fn set_revs_limit(&self, revs_limit: u32) {
+        self.revs_limit.set(revs_limit);
     }
 
     /// The storage below.

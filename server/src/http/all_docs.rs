@@ -165,7 +165,7 @@ fn shown(value: &Value) -> String {
 
 async fn answer(target: Target, asked: Asked) -> Result<Response, Failure> {
     let query = asked.into_query();
-    let text = target.mailbox.read(async move |database| database.all_docs(&query).await).await??;
+    let text = target.mailbox.run(async move |database| database.all_docs(&query).await).await??;
     Ok(answer::json_text(StatusCode::OK, text))
 }
 

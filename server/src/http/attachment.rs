@@ -50,7 +50,7 @@ pub struct Asked {
 /// Reads an attachment from a position on, as far as one part goes.
 pub async fn read_part(mailbox: &Mailbox, asked: Asked, position: u64) -> Result<Part, Failure> {
     mailbox
-        .read(async move |database| {
+        .run(async move |database| {
             let mut reader = database.get_attachment(&asked.id, &asked.name, asked.rev.as_deref()).await?;
             reader.seek(position);
             let bytes = reader.part().await?.unwrap_or_default();
@@ -156,6 +156,7 @@ pub async fn put(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Failure> {
+    target.may_write(&id)?;
     let rev = named_rev(&query, &headers, None)?;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type.unwrap_or(CONTENT_TYPE_DEFAULT).to_owned();
@@ -165,7 +166,7 @@ pub async fn put(
     let content = GivenContent::Staged(content.into_name());
     let written = target
         .mailbox
-        .write(async move |database| {
+        .run(async move |database| {
             let options = WriteOptions::default();
             database.put_attachment(&id, &name, rev.as_deref(), &content_type, content, &options).await
         })
@@ -181,10 +182,11 @@ pub async fn delete(
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
+    target.may_write(&id)?;
     let rev = named_rev(&query, &headers, None)?;
     let written: Written = target
         .mailbox
-        .write(async move |database| {
+        .run(async move |database| {
             let Some(rev) = rev else {
                 // Without a revision there is nothing to remove it from, or a conflict.
                 database.get_attachment(&id, &name, None).await?;

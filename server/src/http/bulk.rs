@@ -2,9 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use bytes::Bytes;
 use firkin_core::database::{GetOptions, OpenRev, OpenRevs, RevsDiffRow, WriteOptions};
 use firkin_core::json;
 use serde::de::IgnoredAny;
@@ -12,9 +15,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use super::App;
 use super::answer::{self, Failure};
 use super::bulk_parts::bulk_get_in_parts;
-use super::document::push_member;
+use super::document::{admit, push_member};
 use super::query::Query;
 use super::related::is_accepted;
 use super::request::{JsonBody, Members, Target};
@@ -28,11 +32,20 @@ const BULK_GET_JOB: usize = 32;
 const BULK_GET_JOB_BYTES: usize = 1 << 20;
 
 /// `POST /{database}/_bulk_docs`: all in one commit.
-pub async fn bulk_docs(target: Target, JsonBody(body): JsonBody) -> Result<Response, Failure> {
+pub async fn bulk_docs(
+    State(app): State<Arc<App>>,
+    target: Target,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Failure> {
     let new_edits = check_bulk_docs(&body)?;
+    let (body, kept_out) = if target.is_users() || !target.is_admin() {
+        admit_all(&app, &target, &body).await?
+    } else {
+        (body, Vec::new())
+    };
     let rows = target
         .mailbox
-        .write(async move |database| {
+        .run(async move |database| {
             // The documents borrow the body, so they are found again on the database's thread.
             let raw = Members::parse(&body)?.get::<Vec<&RawValue>>("docs").and_then(Result::ok).unwrap_or_default();
             let documents: Vec<Cow<'_, str>> = raw.iter().map(|document| with_id(document.get())).collect();
@@ -51,7 +64,34 @@ pub async fn bulk_docs(target: Target, JsonBody(body): JsonBody) -> Result<Respo
             None => json!({"id": refused.id, "error": refused.error.name, "reason": refused.error.reason}),
         }),
     });
-    Ok(answer::json(StatusCode::CREATED, &told.collect::<Vec<_>>()))
+    Ok(answer::json(StatusCode::CREATED, &told.chain(kept_out).collect::<Vec<_>>()))
+}
+
+/// The body without the documents that the caller may not write, which get their rows at once, and with accounts made fit.
+async fn admit_all(app: &App, target: &Target, body: &[u8]) -> Result<(Bytes, Vec<serde_json::Value>), Failure> {
+    let members = Members::parse(body)?;
+    let raw = members.get::<Vec<&RawValue>>("docs").and_then(Result::ok).unwrap_or_default();
+    let mut out = b"{\"docs\":[".to_vec();
+    let mut rows = Vec::new();
+    for raw in raw {
+        let mut text = raw.get().as_bytes().to_vec();
+        // What is no document is left for core to refuse.
+        if let Ok(json::Value::Object(mut document)) = json::parse(&text) {
+            let member = |name: &str| document.get(name).and_then(json::Value::as_str).map(str::to_owned);
+            let (id, rev) = (member("_id").unwrap_or_default(), member("_rev"));
+            if let Err(Failure(error)) = admit(app, target, &id, &mut document).await {
+                let (name, reason) = (error.name, error.reason);
+                rows.push(json!({"id": id, "rev": rev, "error": name, "reason": reason}));
+                continue;
+            }
+            text.clear();
+            json::write_object(&document, &mut text);
+        }
+        out.extend_from_slice(if out.ends_with(b"[") { b"" } else { b"," });
+        out.extend_from_slice(&text);
+    }
+    out.extend_from_slice(b"]}");
+    Ok((out.into(), rows))
 }
 
 /// A document without an id gets one. What is no object is left for core to refuse.
@@ -135,7 +175,7 @@ async fn send_bulk_get(chunks: &Chunks, target: &Target, wanted: Vec<Wanted>, ge
     let mut separator = b"\n".as_slice();
     while !rest.is_empty() {
         let get = get.clone();
-        let part = target.mailbox.read(async move |database| {
+        let part = target.mailbox.run(async move |database| {
             let mut text = Vec::new();
             for _ in 0..BULK_GET_JOB {
                 let Some(wanted) = rest.pop_front_if(|_| text.len() < BULK_GET_JOB_BYTES) else { break };
@@ -235,7 +275,7 @@ async fn diff(target: &Target, body: &[u8]) -> Result<Vec<RevsDiffRow>, Failure>
             Ok((id.to_owned(), revs.map_err(|_| Failure::bad_request("Invalid `revs` parameter."))?))
         })
         .collect::<Result<_, Failure>>()?;
-    Ok(target.mailbox.read(async move |database| database.revs_diff(&asked).await).await??)
+    Ok(target.mailbox.run(async move |database| database.revs_diff(&asked).await).await??)
 }
 
 #[cfg(test)]

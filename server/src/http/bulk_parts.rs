@@ -45,7 +45,7 @@ async fn send_one(
     let revs = wanted.rev.map_or(OpenRevs::All, |rev| OpenRevs::These(vec![rev]));
     let found = {
         let (id, get) = (id.clone(), get.clone());
-        target.mailbox.read(async move |database| database.open_revs(&id, revs, &get).await).await
+        target.mailbox.run(async move |database| database.open_revs(&id, revs, &get).await).await
     };
     let headers = head(&id, &asked_rev);
     let mut refusals = Vec::new();

@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use firkin_core::database::{Compaction, WriteError, WriteOptions};
-use firkin_core::json::{self, Value};
 use firkin_core::storage::StorageError;
 use serde_json::json;
 
@@ -14,8 +13,7 @@ use super::App;
 use super::answer::{self, Failure};
 use super::document::path_of;
 use super::query::Query;
-use super::request::{DatabaseName, JsonBody, Members, Target, WholeBody};
-use crate::config::Access;
+use super::request::{DatabaseName, JsonBody, Members, Target};
 use crate::mailbox::{Closed, Engine, Mailbox};
 
 /// As in CouchDB 2 and later, a replicator learns nothing from it.
@@ -23,7 +21,7 @@ const INSTANCE_START_TIME: &str = "0";
 
 /// `GET /{database}`
 pub async fn info(State(app): State<Arc<App>>, target: Target) -> Result<Response, Failure> {
-    let info = target.mailbox.read(async |database| database.info().await).await??;
+    let info = target.mailbox.run(async |database| database.info().await).await??;
     Ok(answer::json(
         StatusCode::OK,
         &json!({
@@ -68,13 +66,14 @@ pub async fn delete(
 }
 
 /// `POST /{database}/_compact`: drops old bodies and unused contents, and gives free space back, after the answer.
-pub async fn compact(target: Target, _: JsonBody) -> Response {
+pub async fn compact(target: Target, _: JsonBody) -> Result<Response, Failure> {
+    target.by_admins_only()?;
     tokio::spawn(async move {
         if let Ok(Err(error)) = compact_all(&target.mailbox).await {
             eprintln!("firkin-server: {} could not be compacted: {error}", target.name);
         }
     });
-    answer::ok(StatusCode::ACCEPTED)
+    Ok(answer::ok(StatusCode::ACCEPTED))
 }
 
 /// Each slice is a job of its own, so that others get their turn.
@@ -86,7 +85,7 @@ async fn compact_all(mailbox: &Mailbox) -> Result<Result<(), StorageError>, Clos
             let goes_on = database.compact_slice(&mut slice).await?;
             Ok((goes_on, slice))
         };
-        match mailbox.read(work).await? {
+        match mailbox.run(work).await? {
             Ok((true, slice)) => compaction = slice,
             Ok((false, _)) => return mailbox.compact().await,
             Err(error) => return Ok(Err(error)),
@@ -96,6 +95,7 @@ async fn compact_all(mailbox: &Mailbox) -> Result<Result<(), StorageError>, Clos
 
 /// `POST /{database}/_purge`: takes leaves out of this replica, `{"id": ["1-a"]}`; what is none is passed over.
 pub async fn purge(target: Target, JsonBody(body): JsonBody) -> Result<Response, Failure> {
+    target.by_admins_only()?;
     let asked: Vec<(String, Vec<String>)> = Members::parse(&body)?
         .iter()
         .map(|(id, revs)| {
@@ -105,7 +105,7 @@ pub async fn purge(target: Target, JsonBody(body): JsonBody) -> Result<Response,
         .collect::<Result<_, Failure>>()?;
     let purged = target
         .mailbox
-        .write(async move |database| {
+        .run(async move |database| {
             let mut purged = serde_json::Map::new();
             for (id, revs) in asked {
                 let mut gone = Vec::new();
@@ -127,34 +127,4 @@ pub async fn purge(target: Target, JsonBody(body): JsonBody) -> Result<Response,
 /// `POST /{database}/_ensure_full_commit`: every write was on the disk before its answer.
 pub async fn ensure_full_commit(_: Target, _: JsonBody) -> Response {
     answer::json(StatusCode::CREATED, &json!({"ok": true, "instance_start_time": INSTANCE_START_TIME}))
-}
-
-/// `GET /{database}/_revs_limit`
-pub async fn revs_limit(State(app): State<Arc<App>>, _: Target) -> Response {
-    answer::json(StatusCode::OK, &app.databases.options().revs_limit)
-}
-
-/// `PUT /{database}/_revs_limit`
-pub async fn set_revs_limit(_: Target, WholeBody(body): WholeBody) -> Result<Response, Failure> {
-    match json::parse(&body) {
-        Ok(Value::Number(limit)) if limit >= 1.0 && limit.fract() == 0.0 => {
-            Err(Failure::not_implemented("A limit of revisions for one database"))
-        }
-        Ok(_) => Err(Failure::bad_request("`revs_limit` must be a positive integer")),
-        Err(_) => Err(Failure::bad_json()),
-    }
-}
-
-/// `GET /{database}/_security`: who may use the database, as far as CouchDB's terms can say it.
-pub async fn security(State(app): State<Arc<App>>, _: Target) -> Response {
-    let roles = match app.access {
-        Access::Open { .. } => json!([]),
-        Access::Administrator(_) => json!(["_admin"]),
-    };
-    answer::json(StatusCode::OK, &json!({"admins": {"roles": roles}, "members": {"roles": roles}}))
-}
-
-/// `PUT /{database}/_security`
-pub async fn set_security(_: Target) -> Failure {
-    Failure::not_implemented("Security settings of one database")
 }

@@ -20,6 +20,7 @@ use super::related::{self, Parcel, is_accepted};
 use super::request::{DocumentId, JsonBody, Target, WholeBody};
 use super::stream::{Chunks, Gone, streamed};
 use super::upload::Upload;
+use super::users;
 use crate::random::random_id;
 
 const LOCAL_PREFIX: &str = "_local/";
@@ -72,7 +73,7 @@ pub async fn get(
         || options.conflicts
         || options.deleted_conflicts
         || id.starts_with(LOCAL_PREFIX);
-    let document = target.mailbox.read(async move |database| database.get(&id, &options).await).await??;
+    let document = target.mailbox.run(async move |database| database.get(&id, &options).await).await??;
     if wants_data && in_parts {
         let parcel = Parcel::new(document, &known_revs(&query)?, true);
         return Ok(answer_parcel(target, parcel));
@@ -105,7 +106,7 @@ async fn open_revs(target: Target, id: String, revs: OpenRevs, query: &Query) ->
         attachments: query.is_true("attachments"),
         ..GetOptions::default()
     };
-    let found = target.mailbox.read(async move |database| database.open_revs(&id, revs, &get).await).await??;
+    let found = target.mailbox.run(async move |database| database.open_revs(&id, revs, &get).await).await??;
     if all && found.is_empty() {
         return Err(Failure::not_found("missing"));
     }
@@ -149,7 +150,7 @@ fn answer_parcel(target: Target, parcel: Parcel) -> Response {
 async fn open_revs_in_parts(target: Target, id: String, revs: OpenRevs, query: &Query) -> Result<Response, Failure> {
     let get = GetOptions { latest: query.is_true("latest"), revs: query.is_true("revs"), ..GetOptions::default() };
     let known = known_revs(query)?;
-    let found = target.mailbox.read(async move |database| database.open_revs(&id, revs, &get).await).await??;
+    let found = target.mailbox.run(async move |database| database.open_revs(&id, revs, &get).await).await??;
     let boundary = random_id();
     let (chunks, body) = streamed();
     let response = related::answer("mixed", &boundary, body);
@@ -210,19 +211,26 @@ pub async fn put(
     if let Some(rev) = named_rev(&query, &headers, document.get("_rev").and_then(Value::as_str))? {
         document.insert("_rev", rev.as_str().into());
     }
+    admit(&app, &target, &id, &mut document).await?;
     let is_local = id.starts_with(LOCAL_PREFIX);
     let new_edits = query.text("new_edits") != Some("false");
     let text = to_text(document);
     let written = if is_local {
-        target.mailbox.write(async move |database| database.put_local(&text).await).await??
+        target.mailbox.run(async move |database| database.put_local(&text).await).await??
     } else if new_edits {
         let options = WriteOptions::default();
-        target.mailbox.write(async move |database| database.put(&text, &options).await).await??
+        target.mailbox.run(async move |database| database.put(&text, &options).await).await??
     } else {
         put_as_it_is(&target, id, text).await?
     };
     let etag = if is_local { None } else { etag(&written.rev) };
     Ok(with_etag(created(&target.name, &written), etag))
+}
+
+/// Refuses a document that the caller may not write, and makes that of an account fit.
+pub async fn admit(app: &App, target: &Target, id: &str, document: &mut Object) -> Result<(), Failure> {
+    target.may_write(id)?;
+    if target.is_users() { users::shape(app, &target.caller, document).await } else { Ok(()) }
 }
 
 /// Stores a revision that another replica made.
@@ -231,7 +239,7 @@ async fn put_as_it_is(target: &Target, id: String, text: Vec<u8>) -> Result<Writ
     let options = WriteOptions::default();
     let rows = target
         .mailbox
-        .write(async move |database| database.bulk_docs(&[text.as_slice()], false, &options).await)
+        .run(async move |database| database.bulk_docs(&[text.as_slice()], false, &options).await)
         .await??;
     match rows.into_iter().find_map(Result::err) {
         Some(refused) => Err(Failure(refused.error)),
@@ -240,17 +248,19 @@ async fn put_as_it_is(target: &Target, id: String, text: Vec<u8>) -> Result<Writ
 }
 
 /// `POST /{database}`: a document with an id of its own, or with a new one.
-pub async fn post(target: Target, JsonBody(body): JsonBody) -> Result<Response, Failure> {
+pub async fn post(State(app): State<Arc<App>>, target: Target, JsonBody(body): JsonBody) -> Result<Response, Failure> {
     let mut document = parse_document(&body)?;
     if document.get("_id").is_none() {
         document.insert("_id", random_id().as_str().into());
     }
-    let is_local = document.get("_id").and_then(Value::as_str).is_some_and(|id| id.starts_with(LOCAL_PREFIX));
+    let id = document.get("_id").and_then(Value::as_str).unwrap_or_default().to_owned();
+    admit(&app, &target, &id, &mut document).await?;
+    let is_local = id.starts_with(LOCAL_PREFIX);
     let text = to_text(document);
     let options = WriteOptions::default();
     let written = target
         .mailbox
-        .write(
+        .run(
             async move |database| {
                 if is_local { database.put_local(&text).await } else { database.put(&text, &options).await }
             },
@@ -267,14 +277,15 @@ pub async fn delete(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     if id.starts_with(LOCAL_PREFIX) {
-        let written = target.mailbox.write(async move |database| database.remove_local(&id).await).await??;
+        let written = target.mailbox.run(async move |database| database.remove_local(&id).await).await??;
         return Ok(answer::json(StatusCode::OK, &told(&written)));
     }
+    target.may_write(&id)?;
     let rev = named_rev(&query, &headers, None)?;
     let options = WriteOptions::default();
     let written = target
         .mailbox
-        .write(async move |database| {
+        .run(async move |database| {
             let Some(rev) = rev else {
                 // Without a revision there is nothing to delete, or a conflict.
                 database.get(&id, &GetOptions::default()).await.map_err(Failure::from)?;

@@ -91,7 +91,7 @@ impl Feed {
             query.limit = Some(query.limit.map_or(self.page_rows(), |limit| limit.min(self.page_rows())));
         }
         let asked = query.limit;
-        let page = self.mailbox.read(async move |database| database.changes(&query).await).await??;
+        let page = self.mailbox.run(async move |database| database.changes(&query).await).await??;
         let rows = page.rows.len() as u64;
         self.query.since = Since::Token(page.last_seq.clone());
         self.query.limit = self.query.limit.map(|limit| limit.saturating_sub(rows));

@@ -19,7 +19,7 @@ pub async fn find(target: Target, JsonBody(body): JsonBody) -> Result<Response, 
     let started = Instant::now();
     let query = parse(&body)?;
     let wants_stats = Members::parse(&body)?.get::<bool>("execution_stats").and_then(Result::ok).unwrap_or(false);
-    let page = target.mailbox.read(async move |database| database.find(&query).await).await??;
+    let page = target.mailbox.run(async move |database| database.find(&query).await).await??;
     let mut text = b"{\"docs\":[".to_vec();
     for (at, document) in page.docs.iter().enumerate() {
         text.extend_from_slice(if at == 0 { b"\n" } else { b",\n" });
@@ -43,7 +43,7 @@ pub async fn find(target: Target, JsonBody(body): JsonBody) -> Result<Response, 
 /// `POST /{database}/_explain`
 pub async fn explain(target: Target, JsonBody(body): JsonBody) -> Result<Response, Failure> {
     let query = parse(&body)?;
-    let text = target.mailbox.read(async move |database| database.explain(&query).await).await??;
+    let text = target.mailbox.run(async move |database| database.explain(&query).await).await??;
     Ok(answer::json_text(StatusCode::OK, text))
 }
 

@@ -1,4 +1,7 @@
 //! The door: who is asking, and whether they may.
+//!
+//! What a whole server or its administrator is asked for is decided here. Whether an account may use a database is decided
+//! where the database is found, by [`Target`](super::request::Target).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,16 +13,13 @@ use axum::response::{IntoResponse, Response};
 
 use super::App;
 use super::answer::Failure;
-use crate::auth::{Caller, identify};
+use super::users;
+use crate::auth::Caller;
 use crate::config::Access;
 
 /// Lets a request through, with its [`Caller`] beside it, or answers 401 without reading its body. As in CouchDB there is
 /// no `WWW-Authenticate` header: it would make browsers open their own password window over an app's.
 pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let caller = match identify(&app.access, &app.sessions, request.headers()) {
-        Ok(caller) => caller,
-        Err(_) => return unauthorized("Name or password is incorrect.").into_response(),
-    };
     if !may_be_asked_as(&app.access, request.headers()) {
         return Failure::new(
             403,
@@ -28,8 +28,12 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
         )
         .into_response();
     }
-    if let Some(reason) = refusal(&app.access, caller, &request) {
-        return unauthorized(reason).into_response();
+    let caller = match users::identify(&app, request.headers()).await {
+        Ok(caller) => caller,
+        Err(failure) => return failure.into_response(),
+    };
+    if let Some(failure) = refusal(&caller, &request) {
+        return failure.into_response();
     }
     request.extensions_mut().insert(caller);
     next.run(request).await
@@ -38,6 +42,11 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
 /// `401 unauthorized`
 pub fn unauthorized(reason: &str) -> Failure {
     Failure::new(401, "unauthorized", reason)
+}
+
+/// What an account is told that may not do this; who gave none is asked for one.
+pub fn refused(caller: &Caller, reason: &str) -> Failure {
+    if caller.name.is_none() { unauthorized(reason) } else { Failure::new(403, "forbidden", reason) }
 }
 
 /// A site can make its own name point to this machine, and its page then counts as one of this server. An account keeps such
@@ -57,16 +66,16 @@ fn may_be_asked_as(access: &Access, headers: &HeaderMap) -> bool {
     })
 }
 
-fn refusal(access: &Access, caller: Caller, request: &Request) -> Option<&'static str> {
+fn refusal(caller: &Caller, request: &Request) -> Option<Failure> {
     let path = request.uri().path();
-    if matches!(access, Access::Open { .. })
-        || caller != Caller::Anonymous
-        || matches!(path, "/" | "/_up" | "/_session")
-    {
+    if caller.is_server_admin() || matches!(path, "/" | "/_up" | "/_session") {
         return None;
     }
     let of_a_whole_database = !path.trim_matches('/').contains('/');
-    let by_admins_only = path == "/_all_dbs"
+    let by_admins_only = (path.starts_with("/_") && !path.starts_with("/_users/") && path != "/_uuids")
         || (of_a_whole_database && (request.method() == Method::PUT || request.method() == Method::DELETE));
-    Some(if by_admins_only { "You are not a server admin." } else { "You are not authorized to access this db." })
+    if by_admins_only && path != "/_uuids" {
+        return Some(refused(caller, "You are not a server admin."));
+    }
+    caller.name.is_none().then(|| unauthorized("You are not authorized to access this db."))
 }

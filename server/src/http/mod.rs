@@ -21,9 +21,11 @@ mod range;
 mod related;
 mod request;
 mod root;
+mod security;
 mod session;
 mod stream;
 mod upload;
+mod users;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +46,7 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 use crate::auth::Sessions;
 use crate::config::{Access, Limits, Origins};
 use crate::databases::Databases;
+use crate::passwords::Passwords;
 use answer::{AsItIs, Failure, Trickles, method_not_allowed};
 
 /// What all handlers share.
@@ -55,6 +58,8 @@ pub struct App {
     pub access: Access,
     /// The open sessions.
     pub sessions: Sessions,
+    /// Checks passwords of accounts.
+    pub passwords: Passwords,
     /// What bounds a client.
     pub limits: Limits,
     /// Room for feeds.
@@ -125,8 +130,8 @@ fn database_routes() -> Router<Arc<App>> {
         .route("/{database}/_missing_revs", only("POST", post(bulk::missing_revs)))
         .route("/{database}/_purge", only("POST", post(database::purge)))
         .route("/{database}/_revs_diff", only("POST", post(bulk::revs_diff)))
-        .route("/{database}/_revs_limit", only("PUT,GET", get(database::revs_limit).put(database::set_revs_limit)))
-        .route("/{database}/_security", only("PUT,GET", get(database::security).put(database::set_security)))
+        .route("/{database}/_revs_limit", only("PUT,GET", get(security::revs_limit).put(security::set_revs_limit)))
+        .route("/{database}/_security", only("PUT,GET", get(security::security).put(security::set_security)))
 }
 
 fn document_routes() -> Router<Arc<App>> {

@@ -15,7 +15,12 @@ use tower_http::timeout::TimeoutError;
 
 use super::App;
 use super::answer::Failure;
+use super::guard::refused;
+use super::users;
+use crate::auth::Caller;
+use crate::database_name::USERS;
 use crate::mailbox::Mailbox;
+use crate::settings::Security;
 
 /// A named part of the request's path, percent-decoded.
 async fn path_part(parts: &mut Parts, names: &[&str]) -> Result<(String, String), Failure> {
@@ -38,12 +43,14 @@ impl FromRequestParts<Arc<App>> for DatabaseName {
     }
 }
 
-/// The database that the path names.
+/// The database that the path names, for a caller who may use it.
 pub struct Target {
     /// Its name.
     pub name: String,
     /// Its mailbox.
     pub mailbox: Mailbox,
+    /// Who asks.
+    pub caller: Caller,
 }
 
 impl FromRequestParts<Arc<App>> for Target {
@@ -51,8 +58,44 @@ impl FromRequestParts<Arc<App>> for Target {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Failure> {
         let DatabaseName(name) = DatabaseName::from_request_parts(parts, app).await?;
+        let caller = parts.extensions.get::<Caller>().cloned().unwrap_or_else(Caller::anonymous);
         let mailbox = app.databases.get(&name).await?;
-        Ok(Self { name, mailbox })
+        let target = Self { name, mailbox, caller };
+        let may = if target.name == USERS {
+            // Accounts are the administrator's, but for everyone's own.
+            let own = target.caller.name.as_ref().map(|name| format!("{}{name}", users::ID_PREFIX));
+            let asked = DocumentId::from_request_parts(parts, app).await.ok().map(|DocumentId(id)| id);
+            target.caller.is_server_admin() || (own.is_some() && own == asked)
+        } else {
+            target.security().is_member(&target.caller)
+        };
+        if may { Ok(target) } else { Err(refused(&target.caller, "You are not allowed to access this db.")) }
+    }
+}
+
+impl Target {
+    fn security(&self) -> Security {
+        self.mailbox.settings().security.unwrap_or_default()
+    }
+
+    /// Whether the caller may change settings and design documents.
+    pub fn is_admin(&self) -> bool {
+        self.caller.is_server_admin() || self.security().is_admin(&self.caller)
+    }
+
+    /// Refuses a caller who may not.
+    pub fn by_admins_only(&self) -> Result<(), Failure> {
+        if self.is_admin() { Ok(()) } else { Err(refused(&self.caller, "You are not a db or server admin.")) }
+    }
+
+    /// Refuses a caller who may not write the document.
+    pub fn may_write(&self, id: &str) -> Result<(), Failure> {
+        if id.starts_with("_design/") { self.by_admins_only() } else { Ok(()) }
+    }
+
+    /// Whether this is the database of accounts.
+    pub fn is_users(&self) -> bool {
+        self.name == USERS
     }
 }
 

@@ -11,25 +11,20 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::answer::{self, Failure};
-use super::guard::unauthorized;
 use super::query::Query;
 use super::request::{Members, WholeBody, content_type};
-use crate::auth::{COOKIE, Caller, SESSION_LIFETIME, cookie};
-use crate::config::Access;
+use super::users;
+use crate::auth::{COOKIE, Caller, Proof, SESSION_LIFETIME, cookie};
 
 /// `GET /_session`
-pub async fn show(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>) -> Response {
+pub async fn show(Extension(caller): Extension<Caller>) -> Response {
     let mut info = json!({"authentication_handlers": ["cookie", "default"]});
-    let user = match (&app.access, caller) {
-        // Everyone is an administrator here, as in a CouchDB without accounts.
-        (Access::Open { .. }, _) => json!({"name": null, "roles": ["_admin"]}),
-        (Access::Administrator(_), Caller::Anonymous) => json!({"name": null, "roles": []}),
-        (Access::Administrator(administrator), _) => {
-            let by = if caller == Caller::Cookie { "cookie" } else { "default" };
-            set(&mut info, "authenticated", by.into());
-            json!({"name": administrator.name(), "roles": ["_admin"]})
-        }
-    };
+    match caller.proof {
+        Proof::Basic => set(&mut info, "authenticated", "default".into()),
+        Proof::Cookie => set(&mut info, "authenticated", "cookie".into()),
+        Proof::None | Proof::Inside => {}
+    }
+    let user = json!({"name": caller.name, "roles": caller.roles});
     answer::json(StatusCode::OK, &json!({"ok": true, "userCtx": user, "info": info}))
 }
 
@@ -44,14 +39,9 @@ pub async fn open(State(app): State<Arc<App>>, request: Request) -> Result<Respo
     let is_form = content_type(request.headers()) == "application/x-www-form-urlencoded";
     let WholeBody(body) = WholeBody::from_request(request, &()).await?;
     let (name, password) = if is_form { form_credentials(&body) } else { json_credentials(&body)? };
-    let Access::Administrator(administrator) = &app.access else {
-        return Err(unauthorized("Name or password is incorrect."));
-    };
-    if !administrator.accepts(&name, &password) {
-        return Err(unauthorized("Name or password is incorrect."));
-    }
-    let token = app.sessions.open(Instant::now());
-    let response = answer::json(StatusCode::OK, &json!({"ok": true, "name": name, "roles": ["_admin"]}));
+    let caller = users::log_in(&app, &name, &password).await?;
+    let token = app.sessions.open(&name, Instant::now());
+    let response = answer::json(StatusCode::OK, &json!({"ok": true, "name": name, "roles": caller.roles}));
     Ok(with_cookie(response, &token, SESSION_LIFETIME.as_secs()))
 }
 

@@ -53,7 +53,7 @@ impl Upload {
         if end > self.bytes_max {
             return Err(too_large());
         }
-        self.mailbox.read(async move |database| database.stage(&name, position, &bytes).await).await??;
+        self.mailbox.run(async move |database| database.stage(&name, position, &bytes).await).await??;
         content.position = end;
         Ok(())
     }
@@ -74,7 +74,7 @@ impl Drop for Upload {
     fn drop(&mut self) {
         let (mailbox, prefix) = (self.mailbox.clone(), std::mem::take(&mut self.prefix));
         tokio::spawn(async move {
-            let _ = mailbox.read(async move |database| database.unstage(&prefix).await).await;
+            let _ = mailbox.run(async move |database| database.unstage(&prefix).await).await;
         });
     }
 }
