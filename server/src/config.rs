@@ -9,6 +9,9 @@ use std::path::PathBuf;
 use axum::http::HeaderValue;
 
 use crate::auth::Administrator;
+use crate::clients::ClientLimits;
+use crate::replication::endpoint::Remote;
+use crate::tls::TlsFiles;
 
 /// All that a server needs to know.
 #[derive(Debug)]
@@ -23,8 +26,14 @@ pub struct Config {
     pub origins: Origins,
     /// How many iterations a new password's key is derived by.
     pub password_iterations: u32,
-    /// What bounds a client.
+    /// Databases of clusters, each with which one here is kept the same.
+    pub upstreams: Vec<Remote>,
+    /// Speak TLS with these.
+    pub tls: Option<TlsFiles>,
+    /// What bounds clients.
     pub limits: Limits,
+    /// What bounds each client.
+    pub client_limits: ClientLimits,
 }
 
 /// CouchDB's number.
@@ -61,6 +70,10 @@ pub struct Limits {
     pub attachment_bytes_max: u64,
     /// The largest document in bytes.
     pub document_bytes_max: usize,
+    /// The longest URL in bytes, without scheme and host.
+    pub url_bytes_max: usize,
+    /// All headers of a request together, in bytes; 8,192 at least.
+    pub header_bytes_max: usize,
     /// So many `_changes` requests may wait or stream at one time.
     pub feeds_max: usize,
     /// So many connections may be open at one time.
@@ -77,6 +90,8 @@ impl Default for Limits {
             body_bytes_max: 64 << 20,
             attachment_bytes_max: 64 << 20,
             document_bytes_max: 8 << 20,
+            url_bytes_max: 16 << 10,
+            header_bytes_max: 64 << 10,
             feeds_max: 2048,
             connections_max: 4096,
             cache_bytes: 32 << 20,
@@ -100,6 +115,15 @@ pub enum ConfigError {
          read and write"
     )]
     OpenToOthers(SocketAddr),
+    /// `--upstream` is no URL of a database.
+    #[error("--upstream: {0}")]
+    BadUpstream(String),
+    /// One of `--tls-cert` and `--tls-key` without the other.
+    #[error("--tls-cert and --tls-key belong together")]
+    HalfTls,
+    /// `--data` is missing.
+    #[error("--data DIR says where the databases are")]
+    NoData,
     /// `--cors` is no origin.
     #[error("--cors takes * or an origin such as https://app.example, not {0}")]
     BadOrigin(String),

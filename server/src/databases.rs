@@ -130,6 +130,23 @@ impl Databases {
         })
     }
 
+    /// As [`open`](Self::open), for an empty folder that takes over the identity of another.
+    ///
+    /// # Errors
+    /// As those of [`open`](Self::open).
+    pub fn open_as(folder: &Path, identity: &str) -> Result<Self, FolderError> {
+        let refused = |error| FolderError::Refused { folder: folder.to_path_buf(), error };
+        let mut file = File::create_new(folder.join(IDENTITY_FILE)).map_err(refused)?;
+        writeln!(file, "{identity}").and_then(|()| file.sync_all()).map_err(refused)?;
+        Self::open(folder, Options::default(), 0)
+    }
+
+    /// The path of a database's file, whether or not there is one; `None` if its name is too long for a file system.
+    #[must_use]
+    pub fn path_of(&self, name: &str) -> Option<PathBuf> {
+        self.path(name)
+    }
+
     /// The server's identity: 32 hex digits, made once for a folder.
     #[must_use]
     pub fn identity(&self) -> &str {
@@ -213,6 +230,15 @@ impl Databases {
         fs::remove_file(&path).and_then(|()| sync_folder(&self.folder)).map_err(io_failed)
     }
 
+    /// How many databases are open.
+    #[must_use]
+    pub fn open_count(&self) -> usize {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_open =
+            |slot: &Slot| slot.try_lock().map_or(true, |slot| slot.as_ref().is_some_and(|open| !open.is_closed()));
+        slots.iter().flatten().filter(|(_, slot)| is_open(slot)).count()
+    }
+
     /// The bytes of the database's file.
     ///
     /// # Errors
@@ -286,6 +312,7 @@ fn remove_half_made(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
+/// Puts the names in a folder on the disk.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }

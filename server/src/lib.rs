@@ -7,17 +7,22 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod auth;
+pub mod clients;
 pub mod config;
 mod connections;
 mod database_name;
 pub mod databases;
 mod http;
 mod mailbox;
+pub mod maintenance;
+mod metrics;
 pub mod parts;
 mod passwords;
 mod random;
 pub mod redb_kv;
+pub mod replication;
 mod settings;
+pub mod tls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,11 +31,18 @@ use std::sync::Arc;
 use firkin_core::database::Options;
 use firkin_core::storage::Durability;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
 
-use config::{Config, Limits, Origins};
+use clients::Clients;
+use config::{Config, Origins};
 use databases::{Databases, FolderError};
 use http::App;
+use metrics::Metrics;
+use replication::endpoint::Remote;
+use replication::transport::Network;
+use replication::upstream::follow;
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +50,9 @@ pub enum StartError {
     /// Its data folder cannot be used.
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// TLS cannot be spoken.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
     /// Its address cannot be listened on.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, io::Error),
@@ -49,7 +64,8 @@ pub struct Server {
     address: SocketAddr,
     app: Arc<App>,
     origins: Origins,
-    limits: Limits,
+    upstreams: Vec<Remote>,
+    tls: Option<TlsAcceptor>,
     stop: watch::Sender<bool>,
 }
 
@@ -64,6 +80,7 @@ impl Server {
             durability: Durability::Strict,
             ..Options::default()
         };
+        let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
         let databases = Databases::open(&config.data, options, config.limits.cache_bytes)?;
         let refused = |error| StartError::Listen(config.listen, error);
         let listener = TcpListener::bind(config.listen).await.map_err(refused)?;
@@ -76,9 +93,13 @@ impl Server {
             passwords: passwords::Passwords::new(config.password_iterations),
             limits: config.limits,
             feeds: Arc::new(Semaphore::new(config.limits.feeds_max.min(Semaphore::MAX_PERMITS))),
+            clients: Arc::new(Clients::new(config.client_limits)),
+            metrics: Metrics::default(),
+            replications: Arc::default(),
             stopping,
         };
-        Ok(Self { listener, address, app: Arc::new(app), origins: config.origins, limits: config.limits, stop })
+        let (app, origins, upstreams) = (Arc::new(app), config.origins, config.upstreams);
+        Ok(Self { listener, address, app, origins, upstreams, tls, stop })
     }
 
     /// The address that is listened on, with its real port.
@@ -87,15 +108,37 @@ impl Server {
         self.address
     }
 
+    /// `https` or `http`.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
     /// Serves until `stop` completes; then finishes what is in flight and closes every database.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let router = http::router(self.app.clone(), &self.origins, &self.limits);
-        let serving = connections::serve(self.listener, router, &self.limits, self.stop.subscribe());
+        let app = self.app;
+        app.replications.connect(Network::new(http::inside(app.clone()), Handle::current()));
+        let upstreams: Vec<_> = self
+            .upstreams
+            .into_iter()
+            .map(|remote| {
+                let (app, stopping) = (app.clone(), self.stop.subscribe());
+                tokio::spawn(async move { follow(app.replications.clone(), &app.databases, remote, stopping).await })
+            })
+            .collect();
+        let router = http::router(app.clone(), &self.origins);
+        let serving = connections::serve(self.listener, router, self.tls, &app.limits, self.stop.subscribe());
         let stopping = async {
             stop.await;
+            tracing::info!("stopping");
+            app.replications.cancel_all();
             self.stop.send_replace(true);
         };
         tokio::join!(serving, stopping);
-        self.app.databases.close().await;
+        for upstream in upstreams {
+            let _ = upstream.await;
+        }
+        app.databases.close().await;
+        app.replications.disconnect();
     }
 }

@@ -16,7 +16,7 @@ use std::rc::Rc;
 use firkin_core::storage::{
     Batch, Cursor, Direction, Durability as CoreDurability, KeyRange, Kv, Snapshot, StorageError,
 };
-use redb::{AccessGuard, Builder, Durability, ReadOnlyTable, ReadableDatabase, TableDefinition};
+use redb::{AccessGuard, Builder, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
 
 const ENTRIES: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("entries");
 
@@ -62,6 +62,51 @@ impl RedbKv {
     pub fn compact(&self) -> Result<(), StorageError> {
         let compacted = self.shared.database.borrow_mut().compact();
         compacted.map(|_| ()).map_err(|error| self.failed(error.into()))
+    }
+
+    /// Copies all that is here into another file that is not there yet, which is on the disk when this returns.
+    ///
+    /// # Errors
+    /// Either file failed.
+    pub fn copy_to(&self, path: &Path) -> Result<(), StorageError> {
+        let copy = || -> Result<(), redb::Error> {
+            let source = self.shared.database.borrow().begin_read()?;
+            let target = Builder::new().create(path)?;
+            let target = target.begin_write()?;
+            {
+                let mut entries = target.open_table(ENTRIES)?;
+                for entry in source.open_table(ENTRIES)?.iter()? {
+                    let (key, value) = entry?;
+                    entries.insert(key.value(), value.value())?;
+                }
+                let mut settings = target.open_table(SETTINGS)?;
+                match source.open_table(SETTINGS) {
+                    Ok(table) => {
+                        for entry in table.iter()? {
+                            let (name, value) = entry?;
+                            settings.insert(name.value(), value.value())?;
+                        }
+                    }
+                    Err(redb::TableError::TableDoesNotExist(_)) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            target.commit()?;
+            Ok(())
+        };
+        copy().map_err(|error| self.failed(error))
+    }
+
+    /// Reads every page and holds it against its checksum.
+    ///
+    /// # Errors
+    /// [`StorageError::Corrupt`] where one is damaged.
+    pub fn check(&self) -> Result<(), StorageError> {
+        match self.shared.database.borrow_mut().check_integrity() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(StorageError::Corrupt("pages did not match their checksums".into())),
+            Err(error) => Err(self.failed(error.into())),
+        }
     }
 
     /// A setting as it was written last.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -15,6 +16,9 @@ use super::answer::{Failure, Trickles, json_body};
 use super::feed::{Feed, Kind};
 use super::query::{Query, parse_error, quoted};
 use super::request::{JsonBody, Target};
+use super::watched::too_many;
+use crate::clients::Kind as ClientKind;
+use crate::connections::Peer;
 
 /// CouchDB's `changes_timeout` in milliseconds.
 const TIMEOUT_DEFAULT_MS: u64 = 60_000;
@@ -30,9 +34,10 @@ pub async fn by_query(
     State(app): State<Arc<App>>,
     target: Target,
     query: Query,
+    peer: Option<Extension<Peer>>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    answer(&app, target, &query, &headers, &Value::Object(json::Object::new())).await
+    answer(&app, target, &query, peer, &headers, &Value::Object(json::Object::new())).await
 }
 
 /// `POST /{database}/_changes`: the body holds what a filter needs.
@@ -40,17 +45,19 @@ pub async fn by_body(
     State(app): State<Arc<App>>,
     target: Target,
     query: Query,
+    peer: Option<Extension<Peer>>,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Failure> {
     let body = json::parse(&body).map_err(|_| Failure::bad_json())?;
-    answer(&app, target, &query, &headers, &body).await
+    answer(&app, target, &query, peer, &headers, &body).await
 }
 
 async fn answer(
     app: &App,
     target: Target,
     query: &Query,
+    peer: Option<Extension<Peer>>,
     headers: &HeaderMap,
     body: &Value,
 ) -> Result<Response, Failure> {
@@ -58,10 +65,16 @@ async fn answer(
     let changes = parse_changes(query, headers, body)?;
     let heartbeat = parse_heartbeat(query)?;
     let timeout = Duration::from_millis(query.count("timeout")?.unwrap_or(TIMEOUT_DEFAULT_MS));
+    // What does not wait is over soon.
+    let client_kind = if kind == Kind::Normal { ClientKind::Request } else { ClientKind::Feed };
     let Ok(room) = app.feeds.clone().try_acquire_owned() else {
         let failure = Failure::new(503, "service_unavailable", "Too many feeds are open; ask again later.");
         return Ok(([(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS))], failure).into_response());
     };
+    let place = peer.map(|Extension(Peer(address))| app.clients.place(address, client_kind));
+    if matches!(place, Some(None)) {
+        return Ok(too_many("Too many feeds of one client are open."));
+    }
     let feed = Feed {
         mailbox: target.mailbox,
         query: changes,
@@ -69,7 +82,7 @@ async fn answer(
         heartbeat,
         timeout: heartbeat.is_none().then_some(timeout),
         stopping: app.stopping.clone(),
-        room,
+        room: (room, place.flatten()),
     };
     let body = feed.start().await?;
     let mut response = json_body(StatusCode::OK, body);

@@ -70,7 +70,7 @@ pub async fn compact(target: Target, _: JsonBody) -> Result<Response, Failure> {
     target.by_admins_only()?;
     tokio::spawn(async move {
         if let Ok(Err(error)) = compact_all(&target.mailbox).await {
-            eprintln!("firkin-server: {} could not be compacted: {error}", target.name);
+            tracing::warn!(database = target.name, %error, "could not be compacted");
         }
     });
     Ok(answer::ok(StatusCode::ACCEPTED))

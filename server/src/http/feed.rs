@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::answer::Failure;
 use super::stream::{Chunks, Gone, streamed};
+use crate::clients::Place;
 use crate::mailbox::Mailbox;
 
 /// So many changes are read in one job.
@@ -47,8 +48,8 @@ pub struct Feed {
     pub timeout: Option<Duration>,
     /// Turns `true` when the server stops.
     pub stopping: watch::Receiver<bool>,
-    /// Its place among all feeds.
-    pub room: OwnedSemaphorePermit,
+    /// Its place among all feeds, and among its client's.
+    pub room: (OwnedSemaphorePermit, Option<Place>),
 }
 
 /// What ended a wait.

@@ -19,6 +19,7 @@ mod multipart;
 mod query;
 mod range;
 mod related;
+mod replicate;
 mod request;
 mod root;
 mod security;
@@ -26,6 +27,7 @@ mod session;
 mod stream;
 mod upload;
 mod users;
+mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +36,9 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Extensions, HeaderMap, HeaderName, Method, StatusCode, Version, header};
 use axum::middleware;
-use axum::routing::{MethodRouter, get, post};
+use axum::response::IntoResponse;
+use axum::routing::{MethodRouter, any, get, post};
+pub use document::path_of;
 use tokio::sync::{Semaphore, watch};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
@@ -44,10 +48,14 @@ use tower_http::decompression::RequestDecompressionLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::auth::Sessions;
+use crate::clients::Clients;
 use crate::config::{Access, Limits, Origins};
 use crate::databases::Databases;
+use crate::metrics::Metrics;
 use crate::passwords::Passwords;
+use crate::replication::registry::Registry;
 use answer::{AsItIs, Failure, Trickles, method_not_allowed};
+use request::Target;
 
 /// What all handlers share.
 #[derive(Debug)]
@@ -64,6 +72,12 @@ pub struct App {
     pub limits: Limits,
     /// Room for feeds.
     pub feeds: Arc<Semaphore>,
+    /// What each client asks for at one time.
+    pub clients: Arc<Clients>,
+    /// What a monitoring system sees.
+    pub metrics: Metrics,
+    /// The replications that this server acts in.
+    pub replications: Arc<Registry>,
     /// Turns `true` when the server stops: feeds end.
     pub stopping: watch::Receiver<bool>,
 }
@@ -73,16 +87,28 @@ fn only(allowed: &'static str, methods: MethodRouter<Arc<App>>) -> MethodRouter<
     methods.fallback(move || method_not_allowed(allowed))
 }
 
-/// The whole API over `app`.
-pub fn router(app: Arc<App>, origins: &Origins, limits: &Limits) -> Router {
-    let cors = cors(origins, &app.access);
+/// The API for whoever is let in.
+fn api() -> Router<Arc<App>> {
     Router::new()
         .merge(server_routes())
         .merge(database_routes())
         .merge(document_routes())
+        .merge(absent_routes())
         .fallback(async || Failure::not_found("missing"))
+}
+
+/// The API for parts of this server, which say that they are.
+pub fn inside(app: Arc<App>) -> Router {
+    api().with_state(app).layer(DefaultBodyLimit::disable())
+}
+
+/// The whole API over `app`, with all that stands around it.
+pub fn router(app: Arc<App>, origins: &Origins) -> Router {
+    let cors = cors(origins, &app.access);
+    let limits = app.limits;
+    api()
         .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
-        .with_state(app)
+        .with_state(app.clone())
         .layer(DefaultBodyLimit::max(limits.body_bytes_max))
         .layer(RequestDecompressionLayer::new())
         .layer(
@@ -92,6 +118,7 @@ pub fn router(app: Arc<App>, origins: &Origins, limits: &Limits) -> Router {
         )
         .layer(RequestBodyTimeoutLayer::new(Duration::from_millis(limits.slow_client_timeout_ms)))
         .layer(middleware::from_fn(leftover::discard))
+        .layer(middleware::from_fn_with_state(app, watched::watch))
         .layer(cors)
 }
 
@@ -105,6 +132,9 @@ fn server_routes() -> Router<Arc<App>> {
         .route("/_up", only("GET,HEAD", get(root::up)))
         .route("/_uuids", only("GET", get(root::uuids)))
         .route("/_all_dbs", only("GET,HEAD", get(root::all_dbs)))
+        .route("/_metrics", only("GET,HEAD", get(watched::metrics)))
+        .route("/_active_tasks", only("GET,HEAD", get(replicate::active_tasks)))
+        .route("/_replicate", only("POST", post(replicate::replicate)))
         .route("/_session", only("GET,HEAD,POST,DELETE", get(session::show).post(session::open).delete(session::close)))
 }
 
@@ -135,8 +165,14 @@ fn database_routes() -> Router<Arc<App>> {
 }
 
 fn document_routes() -> Router<Arc<App>> {
-    let document =
-        || only("DELETE,GET,HEAD,POST,PUT,COPY", get(document::get).put(document::put).delete(document::delete));
+    let document = || {
+        get(document::get).put(document::put).delete(document::delete).fallback(async |method: Method| {
+            match method.as_str() {
+                "COPY" | "POST" => Failure::not_implemented("This method of a document").into_response(),
+                _ => method_not_allowed("DELETE,GET,HEAD,POST,PUT,COPY").await,
+            }
+        })
+    };
     let attachment =
         || only("GET,HEAD,PUT,DELETE", get(attachment::get).put(attachment::put).delete(attachment::delete));
     Router::new()
@@ -146,6 +182,55 @@ fn document_routes() -> Router<Arc<App>> {
         .route("/{database}/{document}/{*attachment}", attachment())
         .route("/{database}/_design/{design}/{*attachment}", attachment())
 }
+
+/// What CouchDB has and this server does not: that is said, once it is known that there is such a database.
+fn absent_routes() -> Router<Arc<App>> {
+    let of_server = || any(async || Failure::not_implemented("This part of a server"));
+    let of_database = || any(async |_: Target| Failure::not_implemented("This part of a database"));
+    let mut routes = Router::new();
+    for name in ABSENT_OF_SERVER {
+        routes = routes.route(&format!("/{name}"), of_server()).route(&format!("/{name}/{{*rest}}"), of_server());
+    }
+    for name in ABSENT_OF_DATABASE {
+        routes = routes.route(&format!("/{{database}}/{name}"), of_database());
+    }
+    for name in ABSENT_OF_DESIGN {
+        let path = format!("/{{database}}/_design/{{design}}/{name}");
+        routes = routes.route(&path, of_database()).route(&format!("{path}/{{*rest}}"), of_database());
+    }
+    routes
+}
+
+const ABSENT_OF_SERVER: [&str; 9] = [
+    "_cluster_setup",
+    "_db_updates",
+    "_dbs_info",
+    "_membership",
+    "_node",
+    "_reshard",
+    "_scheduler",
+    "_search_analyze",
+    "_utils",
+];
+
+const ABSENT_OF_DATABASE: [&str; 14] = [
+    "_all_docs/queries",
+    "_auto_purge",
+    "_compact/{design}",
+    "_dbcopy",
+    "_design_docs",
+    "_design_docs/queries",
+    "_index/_bulk_delete",
+    "_local_docs",
+    "_local_docs/queries",
+    "_partition/{*rest}",
+    "_purged_infos_limit",
+    "_shards",
+    "_sync_shards",
+    "_view_cleanup",
+];
+
+const ABSENT_OF_DESIGN: [&str; 8] = ["_info", "_list", "_nouveau", "_rewrite", "_search", "_show", "_update", "_view"];
 
 /// The headers that CouchDB lets pages send and read.
 fn cors(origins: &Origins, access: &Access) -> CorsLayer {

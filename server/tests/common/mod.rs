@@ -84,16 +84,21 @@ fn spawn(folder: &Path, flags: &[String]) -> (Child, String) {
     // Says that this is meant, so that no warning is printed.
     let is_meant = flags.iter().any(|flag| flag == "--admin" || flag == "--open");
     let mut child = Command::new(BINARY)
-        .args(["--listen", "127.0.0.1:0", "--data"])
+        .args(
+            (!flags.iter().any(|flag| flag == "--listen")).then_some(["--listen", "127.0.0.1:0"]).into_iter().flatten(),
+        )
+        .arg("--data")
         .arg(folder)
         .args((!is_meant).then_some("--open"))
         .args(flags)
+        .env("FIRKIN_LOG", "warn")
         .stdout(Stdio::piped())
         .spawn()
         .expect("the server's binary");
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
     let line = lines.next().expect("a line once it is ready").expect("text");
-    let address = line.strip_prefix("listening on http://").expect("the line that is promised").to_owned();
+    let url = line.strip_prefix("listening on ").expect("the line that is promised");
+    let address = url.split("://").nth(1).expect("a URL").to_owned();
     (child, address)
 }
 
