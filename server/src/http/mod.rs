@@ -189,7 +189,9 @@ fn absent_routes() -> Router<Arc<App>> {
     let of_database = || any(async |_: Target| Failure::not_implemented("This part of a database"));
     let mut routes = Router::new();
     for name in ABSENT_OF_SERVER {
-        routes = routes.route(&format!("/{name}"), of_server()).route(&format!("/{name}/{{*rest}}"), of_server());
+        for path in ["", "/", "/{*rest}"] {
+            routes = routes.route(&format!("/{name}{path}"), of_server());
+        }
     }
     for name in ABSENT_OF_DATABASE {
         routes = routes.route(&format!("/{{database}}/{name}"), of_database());

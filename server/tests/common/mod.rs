@@ -169,6 +169,7 @@ impl Client {
     pub fn new(address: &str) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
+            .allow_non_standard_methods(true)
             .proxy(None)
             .timeout_global(Some(Duration::from_secs(60)))
             .build();
