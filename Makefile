@@ -63,7 +63,7 @@ bench: build ## Measures Firkin beside other databases; ONLY, DOCS, ROUNDS, PUBL
 bench-engine: setup-rust $(PACKAGES) ## Times the engine alone, natively and in wasm; FILTER=find/ chooses cases
 	@$(XTASK) bench-engine $(FILTER)
 
-soak: build-js ## Kills browsers, FIRKIN_KILLS and FIRKIN_LEADER_KILLS times; failing disks and networks, SOAK_SEEDS times
+soak: build-js ## Kills browsers, FIRKIN_KILLS and FIRKIN_LEADER_KILLS times; a server under load; failing disks and networks, SOAK_SEEDS times
 	@scripts/setup.sh browser
 	@scripts/soak.sh
 

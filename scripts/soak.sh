@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Kills a real browser FIRKIN_KILLS times (1,000) under a load of writes, and the leading one of eight tabs FIRKIN_LEADER_KILLS
-# times (1,000); 0 leaves either out. Then runs the seeded simulations of the store, of the database on failing disks and of whole
+# times (1,000); 0 leaves either out. Then has a server under load for FIRKIN_LOAD_SECONDS (60; 0 leaves it out). Then runs the seeded simulations of the store, of the database on failing disks and of whole
 # replicas for as long as wanted: SOAK_SEEDS of them, or without an end, in rounds. A failure names its seed, and how to replay
 # it is told at the end.
 set -euo pipefail
@@ -43,6 +43,12 @@ run() {
 
 kill_browsers FIRKIN_KILLS "${FIRKIN_KILLS:-1000}" kills.test.mjs
 kill_browsers FIRKIN_LEADER_KILLS "${FIRKIN_LEADER_KILLS:-1000}" many-tabs.test.mjs
+
+load_seconds=${FIRKIN_LOAD_SECONDS:-60}
+if [ "$load_seconds" -gt 0 ]; then
+  printf 'soak: 200 live clients and 50 writers for %d s, then 1,000 open feeds\n' "$load_seconds"
+  FIRKIN_LOAD_SECONDS=$load_seconds cargo test --release --package firkin-server --locked --test load -- --nocapture --test-threads 1
+fi
 
 while [ "${SOAK_SEEDS:-0}" = 0 ] || [ "$first" -lt "$last" ]; do
   count=$round_seeds

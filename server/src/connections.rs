@@ -29,7 +29,7 @@ const STOP_GRACE: Duration = Duration::from_secs(10);
 /// The system has no file descriptors left: wait for some to be given back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How often a client that speaks HTTP/2 is asked whether it is there.
+/// How often a client that speaks HTTP/2 is asked whether it is there, at the least.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 
 /// How an HTTP/2 connection without TLS begins.
@@ -112,12 +112,13 @@ impl Shared {
         let mut http = Builder::new(TokioExecutor::new());
         if speaks_http2 {
             // Whoever is there answers the pings.
-            stream.set_read_timeout(Some(PING_INTERVAL + self.slow_client_timeout));
+            let ping_interval = PING_INTERVAL.min(self.slow_client_timeout);
+            stream.set_read_timeout(Some(ping_interval + self.slow_client_timeout));
             http = http.http2_only();
             let header_bytes_max = u32::try_from(self.header_bytes_max).unwrap_or(u32::MAX);
             http.http2()
                 .timer(TokioTimer::new())
-                .keep_alive_interval(PING_INTERVAL)
+                .keep_alive_interval(ping_interval)
                 .keep_alive_timeout(self.slow_client_timeout)
                 .max_header_list_size(header_bytes_max);
         } else {

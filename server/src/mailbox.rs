@@ -8,8 +8,9 @@
 //!
 //! Feeds wait on [`Mailbox::writes`], a counter that moves with the commits, and then read what changed.
 //!
-//! **The thread ends** when it is told to, when the last mailbox handle is dropped, or when an IO error spoilt the file's
-//! handle; from then on every job fails with [`Closed`], and the file may be opened again.
+//! An IO error spoils the file's handle: it is opened again at once, and replications that ran on it end. **The thread ends**
+//! when it is told to, when the last mailbox handle is dropped, or when the file cannot be opened again; from then on every job
+//! fails with [`Closed`].
 
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -79,12 +80,12 @@ impl Mailbox {
         let (letters, inbox) = mpsc::channel(WAITING_JOBS_MAX);
         let (writes_sender, writes) = watch::channel(0);
         let (opened, opening_result) = oneshot::channel();
-        let body = move || match open_resident(&opening) {
+        let body = move || match open_first(&opening) {
             Ok((runtime, resident, settings)) => {
                 let (settings_sender, settings) = watch::channel(settings);
                 let _ = opened.send(Ok(settings));
-                let local = LocalSet::new();
-                local.block_on(&runtime, live(Rc::new(resident), inbox, writes_sender, settings_sender));
+                let writes = Rc::new(writes_sender);
+                LocalSet::new().block_on(&runtime, live(opening, resident, inbox, writes, settings_sender));
             }
             Err(error) => {
                 let _ = opened.send(Err(error));
@@ -191,53 +192,88 @@ where
     })
 }
 
-fn open_resident(opening: &Opening) -> Result<(Runtime, Resident, Settings), StorageError> {
+fn open_first(opening: &Opening) -> Result<(Runtime, Resident, Settings), StorageError> {
     let runtime = runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.map_err(|error| StorageError::Failed(error.to_string()))?;
+    let (resident, settings) = runtime.block_on(open_resident(opening))?;
+    Ok((runtime, resident, settings))
+}
+
+async fn open_resident(opening: &Opening) -> Result<(Resident, Settings), StorageError> {
     let kv = RedbKv::open(&opening.path, opening.cache_bytes)?;
     let settings = Settings::read(&kv)?;
     let mut options = opening.options.clone();
     options.revs_limit = settings.revs_limit.unwrap_or(options.revs_limit);
-    let database = runtime.block_on(Database::open(kv.clone(), &SystemRandom, options))?;
-    Ok((runtime, Resident { database, kv }, settings))
+    let database = Database::open(kv.clone(), &SystemRandom, options).await?;
+    Ok((Resident { database, kv }, settings))
 }
 
+/// Does what the letters say. A file that failed is opened again, so that who comes next is answered.
 async fn live(
-    resident: Rc<Resident>,
+    opening: Opening,
+    mut resident: Resident,
     mut inbox: mpsc::Receiver<Letter>,
-    writes: watch::Sender<u64>,
+    writes: Rc<watch::Sender<u64>>,
     settings: watch::Sender<Settings>,
 ) {
+    loop {
+        let ended = serve(Rc::new(resident), &mut inbox, &writes, &settings).await;
+        let stopped = match ended {
+            Ended::Spoilt => {
+                if let Ok((again, _)) = open_resident(&opening).await {
+                    resident = again;
+                    continue;
+                }
+                None
+            }
+            Ended::Stopped(stopped) => stopped,
+        };
+        drop(inbox);
+        if let Some(stopped) = stopped {
+            let _ = stopped.send(());
+        }
+        return;
+    }
+}
+
+/// Why a file is closed.
+enum Ended {
+    /// It failed.
+    Spoilt,
+    /// It is no longer needed; who is to be told.
+    Stopped(Option<oneshot::Sender<()>>),
+}
+
+/// Serves an open file, and closes it.
+async fn serve(
+    resident: Rc<Resident>,
+    inbox: &mut mpsc::Receiver<Letter>,
+    writes: &Rc<watch::Sender<u64>>,
+    settings: &watch::Sender<Settings>,
+) -> Ended {
     let mut tasks = JoinSet::new();
-    tasks.spawn_local(count_writes(resident.clone(), writes));
-    let mut stopped = None;
-    while let Some(letter) = inbox.recv().await {
-        match letter {
-            Letter::Job(job) => job(resident.clone()).await,
-            Letter::Task(task) => drop(tasks.spawn_local(task(resident.clone()))),
-            Letter::Settings(given, reply) => {
+    tasks.spawn_local(count_writes(resident.clone(), writes.clone()));
+    let ended = loop {
+        match inbox.recv().await {
+            Some(Letter::Job(job)) => job(resident.clone()).await,
+            Some(Letter::Task(task)) => drop(tasks.spawn_local(task(resident.clone()))),
+            Some(Letter::Settings(given, reply)) => {
                 let _ = reply.send(given.apply(&resident.database).map(|()| drop(settings.send_replace(given))));
             }
-            Letter::Stop(reply) => {
-                stopped = Some(reply);
-                break;
-            }
+            Some(Letter::Stop(reply)) => break Ended::Stopped(Some(reply)),
+            None => break Ended::Stopped(None),
         }
         while tasks.try_join_next().is_some() {}
         if resident.kv.is_spoilt() {
-            break;
+            break Ended::Spoilt;
         }
-    }
-    drop(inbox);
+    };
     tasks.shutdown().await;
-    drop(resident);
-    if let Some(stopped) = stopped {
-        let _ = stopped.send(());
-    }
+    ended
 }
 
 /// A commit that happens before the next round is counted with the one that began this.
-async fn count_writes(resident: Rc<Resident>, writes: watch::Sender<u64>) {
+async fn count_writes(resident: Rc<Resident>, writes: Rc<watch::Sender<u64>>) {
     loop {
         resident.database.changed().await;
         writes.send_modify(|writes| *writes += 1);
