@@ -14,7 +14,7 @@ PACKAGES := node_modules/.package-lock.json
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help up test build build-wasm build-js build-server check check-rust check-js check-licences bench bench-engine fuzz soak size clean setup-rust
+.PHONY: help up test build build-wasm build-js build-server check check-rust check-js check-licences bench bench-engine bench-server fuzz soak size clean setup-rust
 
 help: ## Lists the commands
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' Makefile | expand -t 21
@@ -53,7 +53,7 @@ check-js: build-wasm
 check-licences: setup-rust
 	@scripts/licences.sh
 
-fuzz: setup-rust ## Feeds made-up input to what the core reads, FUZZ_SECONDS (60) for each target
+fuzz: setup-rust ## Feeds made-up input to what is read, FUZZ_SECONDS (60) for each target
 	@scripts/fuzz.sh
 
 bench: build ## Measures Firkin beside other databases; ONLY, DOCS, ROUNDS, PUBLISH choose what
@@ -62,6 +62,11 @@ bench: build ## Measures Firkin beside other databases; ONLY, DOCS, ROUNDS, PUBL
 
 bench-engine: setup-rust $(PACKAGES) ## Times the engine alone, natively and in wasm; FILTER=find/ chooses cases
 	@$(XTASK) bench-engine $(FILTER)
+
+bench-server: build-server ## Times the server beside express-pouchdb over LevelDB
+	@scripts/setup.sh node
+	@cd tests/bench-server && npm ci --silent
+	@node tests/bench-server/main.mjs
 
 soak: build-js ## Kills browsers, FIRKIN_KILLS and FIRKIN_LEADER_KILLS times; a server under load; failing disks and networks, SOAK_SEEDS times
 	@scripts/setup.sh browser

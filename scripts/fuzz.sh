@@ -12,7 +12,7 @@ version=0.13.2
 seconds=${FUZZ_SECONDS:-60}
 tools=$PWD/.cache/tools
 targets=("$@")
-[ $# -gt 0 ] || targets=(json query pattern records blocks)
+[ $# -gt 0 ] || targets=(json query pattern records blocks parts)
 
 command -v c++ >/dev/null || {
   echo "firkin: a C++ compiler is missing, which libFuzzer is built with. On Debian: apt-get install g++" >&2

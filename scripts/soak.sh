@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Kills a real browser FIRKIN_KILLS times (1,000) under a load of writes, and the leading one of eight tabs FIRKIN_LEADER_KILLS
-# times (1,000); 0 leaves either out. Then has a server under load for FIRKIN_LOAD_SECONDS (60; 0 leaves it out). Then runs the seeded simulations of the store, of the database on failing disks and of whole
-# replicas for as long as wanted: SOAK_SEEDS of them, or without an end, in rounds. A failure names its seed, and how to replay
-# it is told at the end.
+# times (1,000); 0 leaves either out. Then has a server under load for FIRKIN_LOAD_SECONDS (60; 0 leaves it out). Then runs the
+# seeded simulations of the store, of the database on failing disks and of whole replicas for as long as wanted: SOAK_SEEDS of
+# them, or without an end, in rounds. A failure names its seed, and how to replay it is told at the end.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH="$PATH:$HOME/.cargo/bin"
