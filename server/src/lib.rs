@@ -91,6 +91,7 @@ impl Server {
             access: config.access,
             sessions: auth::Sessions::default(),
             passwords: passwords::Passwords::new(config.password_iterations),
+            speaks_tls: tls.is_some(),
             limits: config.limits,
             feeds: Arc::new(Semaphore::new(config.limits.feeds_max.min(Semaphore::MAX_PERMITS))),
             clients: Arc::new(Clients::new(config.client_limits)),

@@ -51,6 +51,11 @@ fn start(flags: Flags) -> ExitCode {
             "anyone on this machine may read and write; --admin NAME:PASSWORD keeps others out, --open says that this is meant"
         );
     }
+    if !start.config.listen.ip().is_loopback() && start.config.tls.is_none() {
+        tracing::warn!(
+            "passwords and documents cross the network as they are: give --tls-cert and --tls-key, or put a proxy in front"
+        );
+    }
     match serve(start) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&*error),

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -79,6 +80,21 @@ fn flags_count_over_the_environment_and_that_over_the_file() {
     serve(&mut command, |client| {
         assert_eq!(sizes(&client.clone().with_credentials("env:secret")), [409, 409, 201], "the flag's");
     });
+}
+
+#[test]
+fn every_flag_stands_in_the_manual() {
+    let help = run(&["--help"]);
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    let manual = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/server.md")).unwrap();
+    let is_of_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+    let flags = help.split_whitespace().filter(|word| word.starts_with("--"));
+    let names: HashSet<&str> = flags.map(|flag| flag.split(|letter| !is_of_name(letter)).next().unwrap()).collect();
+    assert!(names.len() > 20, "{names:?}");
+    let usual = ["--help", "--version"];
+    let missing: Vec<_> =
+        names.iter().filter(|name| !usual.contains(name) && !manual.contains(&format!("`{name}"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]
@@ -213,6 +229,9 @@ async fn tls_is_spoken_with_http_2_and_1_and_nothing_else_is() {
     }
     let (status, version, info) = ask(&first, "GET", &format!("{url}/things"), "").await;
     assert_eq!((status, version, &info["doc_count"]), (200, Version::HTTP_11, &json!(50)));
+    let request = Request::delete(format!("{url}/_session")).body(Body::empty()).unwrap();
+    let response = second.request(request).await.expect("an answer");
+    assert!(response.headers()["set-cookie"].to_str().unwrap().ends_with("; Secure"));
     assert!(server.client.try_send("GET", "/", &[], None).is_err(), "no TLS, no answer");
 }
 

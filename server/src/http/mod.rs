@@ -68,6 +68,8 @@ pub struct App {
     pub sessions: Sessions,
     /// Checks passwords of accounts.
     pub passwords: Passwords,
+    /// Whether connections are encrypted.
+    pub speaks_tls: bool,
     /// What bounds a client.
     pub limits: Limits,
     /// Room for feeds.

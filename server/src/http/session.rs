@@ -42,7 +42,7 @@ pub async fn open(State(app): State<Arc<App>>, request: Request) -> Result<Respo
     let caller = users::log_in(&app, &name, &password).await?;
     let token = app.sessions.open(&name, Instant::now());
     let response = answer::json(StatusCode::OK, &json!({"ok": true, "name": name, "roles": caller.roles}));
-    Ok(with_cookie(response, &token, SESSION_LIFETIME.as_secs()))
+    Ok(with_cookie(response, &token, SESSION_LIFETIME.as_secs(), app.speaks_tls))
 }
 
 /// `DELETE /_session`: ends the session.
@@ -50,7 +50,7 @@ pub async fn close(State(app): State<Arc<App>>, headers: HeaderMap) -> Response 
     if let Some(token) = cookie(&headers) {
         app.sessions.close(token);
     }
-    with_cookie(answer::ok(StatusCode::OK), "", 0)
+    with_cookie(answer::ok(StatusCode::OK), "", 0, app.speaks_tls)
 }
 
 fn form_credentials(body: &[u8]) -> (String, String) {
@@ -65,9 +65,11 @@ fn json_credentials(body: &[u8]) -> Result<(String, String), Failure> {
     Ok((field("name"), field("password")))
 }
 
-/// Scripts cannot read the cookie, and forms of other sites do not send it.
-fn with_cookie(mut response: Response, token: &str, max_age_seconds: u64) -> Response {
-    let text = format!("{COOKIE}={token}; Version=1; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age_seconds}");
+/// Scripts cannot read the cookie, forms of other sites do not send it, and if it came by TLS it goes by nothing else.
+fn with_cookie(mut response: Response, token: &str, max_age_seconds: u64, speaks_tls: bool) -> Response {
+    let secure = if speaks_tls { "; Secure" } else { "" };
+    let text =
+        format!("{COOKIE}={token}; Version=1; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age_seconds}{secure}");
     if let Ok(value) = HeaderValue::from_str(&text) {
         response.headers_mut().insert(header::SET_COOKIE, value);
     }
