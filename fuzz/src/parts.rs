@@ -2,10 +2,13 @@
 
 use super::splitter::{Malformed, Piece, Splitter, file_name};
 
-/// What is found in a body that arrives in these chunks: the bytes of each part's head and content.
-fn split<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> (Vec<(Vec<u8>, Vec<u8>)>, Result<bool, Malformed>) {
+/// The bytes of each part's head and content.
+type Parts = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// What is found in a body that arrives in these chunks, and whether it ended.
+fn split<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> (Parts, Result<bool, Malformed>) {
     let mut splitter = Splitter::new("b");
-    let mut parts: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    let mut parts = Parts::new();
     for chunk in chunks {
         splitter.push(chunk);
         loop {

@@ -1,8 +1,9 @@
 //! One thread and one mailbox per database, so that core needs no locks.
 //!
-//! Core's futures are not `Send`, and redb is synchronous: a job sent here runs to its end on the database's own thread, one
-//! after the other, and its answer goes back through a channel. Jobs wait in a bounded queue; a sender waits for room. A
-//! job whose asker has gone before it started is not run.
+//! Core's futures are not `Send`, and redb is synchronous: a job sent here runs on the database's own thread, and its answer
+//! goes back through a channel. Jobs wait in a bounded queue; a sender waits for room. A job whose asker has gone before it
+//! started is not run. **Jobs that wait at one time begin together**, so that core writes their documents in one commit: the
+//! store lets the others come up to the writer's lock before it writes.
 //!
 //! A replication is a task on the same thread: it goes on while its requests are under way, between the jobs of others.
 //!
@@ -18,7 +19,7 @@ use std::thread;
 
 use firkin_core::database::{Database, Options};
 use firkin_core::storage::StorageError;
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{LocalBoxFuture, join_all};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinSet, LocalSet};
@@ -38,6 +39,8 @@ type Job = Box<dyn FnOnce(Rc<Resident>) -> LocalBoxFuture<'static, ()> + Send>;
 enum Letter {
     Job(Job),
     Task(Job),
+    /// A job beside which no other runs.
+    Alone(Job),
     Settings(Settings, oneshot::Sender<Result<(), StorageError>>),
     Stop(oneshot::Sender<()>),
 }
@@ -99,7 +102,7 @@ impl Mailbox {
         Ok(Self { letters, writes, settings })
     }
 
-    /// Runs `work` after the jobs before it, and to its end before the next.
+    /// Runs `work` with the jobs that wait beside it, before those that come later.
     ///
     /// # Errors
     /// The database is closed; whether the work was done is not known then.
@@ -128,7 +131,8 @@ impl Mailbox {
     /// # Errors
     /// The database is closed; inside, what the store says.
     pub async fn compact(&self) -> Result<Result<(), StorageError>, Closed> {
-        self.run(async |database| database.kv().compact()).await
+        let work = async |database: &Engine| database.kv().compact();
+        self.ask(|work, reply| Letter::Alone(job(work, reply)), work).await
     }
 
     /// What was set for this database.
@@ -216,12 +220,13 @@ async fn live(
     writes: Rc<watch::Sender<u64>>,
     settings: watch::Sender<Settings>,
 ) {
+    let mut next = None;
     loop {
-        let ended = serve(Rc::new(resident), &mut inbox, &writes, &settings).await;
+        let ended = serve(Rc::new(resident), next, &mut inbox, &writes, &settings).await;
         let stopped = match ended {
-            Ended::Spoilt => {
+            Ended::Spoilt(letter) => {
                 if let Ok((again, _)) = open_resident(&opening).await {
-                    resident = again;
+                    (resident, next) = (again, letter);
                     continue;
                 }
                 None
@@ -238,8 +243,8 @@ async fn live(
 
 /// Why a file is closed.
 enum Ended {
-    /// It failed.
-    Spoilt,
+    /// It failed; the letter that comes next.
+    Spoilt(Option<Letter>),
     /// It is no longer needed; who is to be told.
     Stopped(Option<oneshot::Sender<()>>),
 }
@@ -247,6 +252,7 @@ enum Ended {
 /// Serves an open file, and closes it.
 async fn serve(
     resident: Rc<Resident>,
+    mut next: Option<Letter>,
     inbox: &mut mpsc::Receiver<Letter>,
     writes: &Rc<watch::Sender<u64>>,
     settings: &watch::Sender<Settings>,
@@ -254,8 +260,23 @@ async fn serve(
     let mut tasks = JoinSet::new();
     tasks.spawn_local(count_writes(resident.clone(), writes.clone()));
     let ended = loop {
-        match inbox.recv().await {
-            Some(Letter::Job(job)) => job(resident.clone()).await,
+        let letter = match next.take() {
+            Some(letter) => Some(letter),
+            None => inbox.recv().await,
+        };
+        match letter {
+            Some(Letter::Job(job)) => {
+                let mut jobs = vec![job(resident.clone())];
+                while jobs.len() < WAITING_JOBS_MAX && next.is_none() {
+                    match inbox.try_recv() {
+                        Ok(Letter::Job(job)) => jobs.push(job(resident.clone())),
+                        Ok(other) => next = Some(other),
+                        Err(_) => break,
+                    }
+                }
+                join_all(jobs).await;
+            }
+            Some(Letter::Alone(job)) => job(resident.clone()).await,
             Some(Letter::Task(task)) => drop(tasks.spawn_local(task(resident.clone()))),
             Some(Letter::Settings(given, reply)) => {
                 let _ = reply.send(given.apply(&resident.database).map(|()| drop(settings.send_replace(given))));
@@ -265,7 +286,7 @@ async fn serve(
         }
         while tasks.try_join_next().is_some() {}
         if resident.kv.is_spoilt() {
-            break Ended::Spoilt;
+            break Ended::Spoilt(next);
         }
     };
     tasks.shutdown().await;

@@ -189,7 +189,9 @@ mod tests {
 
     #[test]
     fn parts_are_the_same_however_the_body_is_cut() {
-        let body = b"preamble\r\n--b\r\na: 1\r\nc: 2\r\n\r\none\r\n--\r\n-- b\r\n--b \t\r\n\r\n\r\n--b\r\n\r\ntwo\r\n\r\n--b--epilogue --b";
+        let body =
+            b"preamble\r\n--b\r\na: 1\r\nc: 2\r\n\r\none\r\n--\r\n-- b\r\n--b \t\r\n\r\n\r\n--b\r\n\r\ntwo\r\n\r\n\
+            --b--epilogue --b";
         let expected = vec![
             ("a: 1\r\nc: 2".to_owned(), b"one\r\n--\r\n-- b".to_vec()),
             (String::new(), Vec::new()),

@@ -7,11 +7,13 @@
 //! **An IO error spoils the file's handle**: redb refuses everything after one. [`RedbKv::is_spoilt`] says so, and whoever
 //! owns the handle opens the file again.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::ops::Bound;
 use std::path::Path;
 use std::rc::Rc;
+use std::task::Poll;
 
 use firkin_core::storage::{
     Batch, Cursor, Direction, Durability as CoreDurability, KeyRange, Kv, Snapshot, StorageError,
@@ -33,7 +35,8 @@ pub struct RedbKv {
 
 struct Shared {
     database: RefCell<redb::Database>,
-    spoilt: Cell<bool>,
+    /// The error that made the handle useless.
+    spoilt: RefCell<Option<StorageError>>,
 }
 
 impl RedbKv {
@@ -44,7 +47,7 @@ impl RedbKv {
     /// The file is in use, is not a redb file, is damaged, or cannot be read or written.
     pub fn open(path: &Path, cache_bytes: usize) -> Result<Self, StorageError> {
         let database = Builder::new().set_cache_size(cache_bytes).create(path).map_err(|error| tell(error.into()))?;
-        let kv = Self { shared: Rc::new(Shared { database: RefCell::new(database), spoilt: Cell::new(false) }) };
+        let kv = Self { shared: Rc::new(Shared { database: RefCell::new(database), spoilt: RefCell::default() }) };
         kv.make_table()?;
         Ok(kv)
     }
@@ -52,7 +55,7 @@ impl RedbKv {
     /// Whether an IO error made this handle useless; the file must be opened again.
     #[must_use]
     pub fn is_spoilt(&self) -> bool {
-        self.shared.spoilt.get()
+        self.shared.spoilt.borrow().is_some()
     }
 
     /// Gives free pages back to the file system. There must be no snapshot.
@@ -164,11 +167,14 @@ impl RedbKv {
         Ok(())
     }
 
+    /// What is told of an error. Of those that follow from one before, it is that one.
     fn failed(&self, error: redb::Error) -> StorageError {
-        if matches!(error, redb::Error::Io(_) | redb::Error::PreviousIo | redb::Error::LockPoisoned(_)) {
-            self.shared.spoilt.set(true);
+        let spoils = matches!(error, redb::Error::Io(_) | redb::Error::PreviousIo | redb::Error::LockPoisoned(_));
+        let told = tell(error);
+        if !spoils {
+            return told;
         }
-        tell(error)
+        self.shared.spoilt.borrow_mut().get_or_insert(told).clone()
     }
 }
 
@@ -181,6 +187,19 @@ fn tell(error: redb::Error) -> StorageError {
         redb::Error::PreviousIo | redb::Error::DatabaseClosed => StorageError::Closed,
         other => StorageError::Failed(other.to_string()),
     }
+}
+
+/// Lets others have a turn.
+async fn yield_once() {
+    let mut yielded = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl Kv for RedbKv {
@@ -197,6 +216,8 @@ impl Kv for RedbKv {
         if batch.is_empty() {
             return Ok(());
         }
+        // Those who come up to the writer's lock meanwhile share the next commit.
+        yield_once().await;
         self.apply(&batch).map_err(|error| self.failed(error))
     }
 }

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 const FLAGS: &[&str] = &["--admin", "root:secret", "--password-iterations", "100"];
 
 fn user(name: &str, roles: &[&str]) -> Value {
-    json!({"_id": format!("org.couchdb.user:{name}"), "type": "user", "name": name, "roles": roles, "password": format!("pw-{name}")})
+    let (id, password) = (format!("org.couchdb.user:{name}"), format!("pw-{name}"));
+    json!({"_id": id, "type": "user", "name": name, "roles": roles, "password": password})
 }
 
 /// A server with three accounts, and its administrator.

@@ -131,7 +131,8 @@ fn the_log_is_an_object_a_line_and_holds_no_secret() {
     let log = serve(&mut command, |client| {
         let admin = client.clone().with_credentials("iko:secret-one");
         admin.create("_users");
-        let account = json!({"_id": "org.couchdb.user:bob", "name": "bob", "type": "user", "roles": [], "password": "secret-two"});
+        let id = "org.couchdb.user:bob";
+        let account = json!({"_id": id, "name": "bob", "type": "user", "roles": [], "password": "secret-two"});
         admin.post("/_users", &account).expect(201);
         let session = json!({"name": "bob", "password": "secret-two"}).to_string();
         let opened = client.send("POST", "/_session", &JSON, Some(session.as_bytes()));

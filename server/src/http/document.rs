@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use firkin_core::database::{GetOptions, OpenRev, OpenRevs, WriteOptions, Written};
+use firkin_core::database::{GetOptions, WriteOptions, Written};
 use firkin_core::json::{self, Object, Value};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -15,10 +15,11 @@ use serde_json::json;
 use super::App;
 use super::answer::{self, Failure};
 use super::multipart;
+use super::open_revs;
 use super::query::Query;
 use super::related::{self, Parcel, is_accepted};
 use super::request::{DocumentId, JsonBody, Target, WholeBody};
-use super::stream::{Chunks, Gone, streamed};
+use super::stream::streamed;
 use super::upload::Upload;
 use super::users;
 use crate::random::random_id;
@@ -50,11 +51,7 @@ pub async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     if let Some(revs) = query.text("open_revs") {
-        let revs = parse_open_revs(revs)?;
-        if is_accepted(&headers, "multipart/mixed") {
-            return open_revs_in_parts(target, id, revs, &query).await;
-        }
-        return open_revs(target, id, revs, &query).await;
+        return open_revs::answer(target, id, revs, &query, &headers).await;
     }
     let meta = query.is_true("meta");
     let (wants_data, in_parts) = (query.is_true("attachments"), is_accepted(&headers, "multipart/related"));
@@ -75,7 +72,7 @@ pub async fn get(
         || id.starts_with(LOCAL_PREFIX);
     let document = target.mailbox.run(async move |database| database.get(&id, &options).await).await??;
     if wants_data && in_parts {
-        let parcel = Parcel::new(document, &known_revs(&query)?, true);
+        let parcel = Parcel::new(document, &open_revs::known_revs(&query)?, true);
         return Ok(answer_parcel(target, parcel));
     }
     let etag = (!may_change).then(|| rev_of(&document)).flatten().and_then(|rev| etag(&rev));
@@ -88,53 +85,6 @@ pub async fn get(
     Ok(([(header::ETAG, etag)], answer::json_text(StatusCode::OK, document)).into_response())
 }
 
-fn parse_open_revs(text: &str) -> Result<OpenRevs, Failure> {
-    if text == "all" {
-        return Ok(OpenRevs::All);
-    }
-    let revs: serde_json::Value = serde_json::from_str(text).map_err(|_| Failure::bad_json())?;
-    serde_json::from_value(revs)
-        .map(OpenRevs::These)
-        .map_err(|_| Failure::bad_request("`open_revs` must be `all` or a JSON array of revisions"))
-}
-
-async fn open_revs(target: Target, id: String, revs: OpenRevs, query: &Query) -> Result<Response, Failure> {
-    let all = matches!(revs, OpenRevs::All);
-    let get = GetOptions {
-        latest: query.is_true("latest"),
-        revs: query.is_true("revs"),
-        attachments: query.is_true("attachments"),
-        ..GetOptions::default()
-    };
-    let found = target.mailbox.run(async move |database| database.open_revs(&id, revs, &get).await).await??;
-    if all && found.is_empty() {
-        return Err(Failure::not_found("missing"));
-    }
-    let mut text = vec![b'['];
-    for (at, rev) in found.iter().enumerate() {
-        text.extend_from_slice(if at == 0 { b"" } else { b"," });
-        match rev {
-            OpenRev::Ok(document) => push_member(&mut text, "ok", document),
-            OpenRev::Missing(rev) => {
-                let mut quoted = Vec::new();
-                json::write_string(rev, &mut quoted);
-                push_member(&mut text, "missing", &quoted);
-            }
-        }
-    }
-    text.push(b']');
-    Ok(answer::json_text(StatusCode::OK, text))
-}
-
-/// The revisions whose attachments the client has: `atts_since`.
-fn known_revs(query: &Query) -> Result<Vec<String>, Failure> {
-    match query.text("atts_since") {
-        Some(text) => serde_json::from_str(text)
-            .map_err(|_| Failure::bad_request("`atts_since` must be a JSON array of revisions")),
-        None => Ok(Vec::new()),
-    }
-}
-
 fn answer_parcel(target: Target, parcel: Parcel) -> Response {
     let boundary = random_id();
     let (chunks, body) = streamed();
@@ -144,49 +94,6 @@ fn answer_parcel(target: Target, parcel: Parcel) -> Response {
         let _ = parcel.send(&chunks, &target.mailbox, &boundary).await;
     });
     with_etag(response, etag)
-}
-
-/// The same, each with its attachments behind it.
-async fn open_revs_in_parts(target: Target, id: String, revs: OpenRevs, query: &Query) -> Result<Response, Failure> {
-    let get = GetOptions { latest: query.is_true("latest"), revs: query.is_true("revs"), ..GetOptions::default() };
-    let known = known_revs(query)?;
-    let found = target.mailbox.run(async move |database| database.open_revs(&id, revs, &get).await).await??;
-    let boundary = random_id();
-    let (chunks, body) = streamed();
-    let response = related::answer("mixed", &boundary, body);
-    tokio::spawn(async move { send_in_parts(&chunks, &target, found, &known, &boundary).await });
-    Ok(response)
-}
-
-async fn send_in_parts(
-    chunks: &Chunks,
-    target: &Target,
-    found: Vec<OpenRev>,
-    known: &[String],
-    boundary: &str,
-) -> Result<(), Gone> {
-    for rev in found {
-        match rev {
-            OpenRev::Ok(document) => {
-                Parcel::new(document, known, true).send_as_part(chunks, &target.mailbox, boundary, "").await?;
-            }
-            OpenRev::Missing(rev) => {
-                let missing = json!({"missing": rev}).to_string();
-                let content_type = "application/json; error=\"true\"";
-                related::send_json_part(chunks, boundary, "", content_type, missing.as_bytes()).await?;
-            }
-        }
-    }
-    chunks.send(format!("--{boundary}--")).await
-}
-
-/// Writes an object of one member, whose value is JSON text.
-pub fn push_member(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    out.push(b'{');
-    json::write_string(name, out);
-    out.push(b':');
-    out.extend_from_slice(value);
-    out.push(b'}');
 }
 
 /// `PUT /{database}/{id}`

@@ -16,6 +16,7 @@ mod find;
 mod guard;
 mod leftover;
 mod multipart;
+mod open_revs;
 mod query;
 mod range;
 mod related;
