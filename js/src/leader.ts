@@ -10,7 +10,8 @@ import { closed, type ErrorReport, FirkinError, reportOf } from './errors.js'
 import { Logic, type StartThread } from './logic.js'
 import { livingMembers } from './mail.js'
 import type { Answer, Call, EngineOptions, EventMessage, Outcome, Request, Response } from './messages.js'
-import type { Engine } from './wasm-glue/engine.js'
+import { type DatabaseFiles, deleteFiles, openFiles } from './opfs.js'
+import type { Engine, Host } from './wasm-glue/engine.js'
 
 /** What a leader needs of those around it. */
 export interface Surroundings {
@@ -53,6 +54,7 @@ export class Leader {
   #questions = Math.floor(Math.random() * 2 ** 48)
   #engine: Engine | undefined
   #logic: Logic | undefined
+  #files: DatabaseFiles | undefined
   #leaving = false
 
   /** `self` is the client that it leads for itself. */
@@ -69,17 +71,31 @@ export class Leader {
     const logic = await this.#loadLogic()
     try {
       const options = JSON.stringify({ ...this.#options, ...(await this.#parties()), logic: logic !== undefined })
-      this.#engine = await Engine.open(this.#name, options, {
+      const host: Host = {
         event: (name, json) => this.#happened(name, json),
         ask: (name, json) => (name === 'judge' && logic !== undefined ? logic.judge(json) : this.#ask(name, json)),
-      })
+      }
+      if (this.#options.storage === 'opfs') this.#engine = await this.#openOverFiles(Engine, options, host)
+      else this.#engine = await Engine.open(this.#name, options, host)
     } catch (error) {
       logic?.close()
+      this.#files?.close()
       throw error
     }
     this.#logic = logic
     this.#listen()
     if (this.#options.storage !== 'memory') this.#forgetOthers().catch(() => {})
+  }
+
+  async #openOverFiles(engines: typeof Engine, options: string, host: Host): Promise<Engine> {
+    for (;;) {
+      this.#files = await openFiles(this.#name, this.#around.lost)
+      const engine = await engines.open(this.#name, options, host, this.#files.handles)
+      // One that came before this engine had taken over, and after the files were counted, may have written to others.
+      if (!(await this.#files.haveOthers())) return engine
+      await engine.close()
+      this.#files.close()
+    }
   }
 
   /** Who opens the database, and who may be in the middle of a write, having led before. */
@@ -139,6 +155,7 @@ export class Leader {
     this.#ended.abort()
     const engine = this.#engine
     await engine?.close()
+    this.#files?.close()
     this.#logic?.close()
     this.#engine = undefined
     engine?.free()
@@ -235,6 +252,7 @@ export class Leader {
 
   #lose(error: ErrorReport): void {
     this.#engine = undefined
+    this.#files?.close()
     this.#logic?.close()
     for (const { client, call } of this.#underWay) {
       this.#around.send(client, { type: 'refused', id: call.id, error })
@@ -287,6 +305,7 @@ function recordName(client: string): string {
 /** Deletes what is stored of a database that is closed. */
 export async function destroyDatabase(name: string, options: EngineOptions, wasm: string | undefined): Promise<void> {
   if (options.storage === 'memory') return
+  if (options.storage === 'opfs') return deleteFiles(name)
   const { destroy } = await loadEngine(wasm)
   await destroy(name)
 }

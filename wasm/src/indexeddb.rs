@@ -409,13 +409,13 @@ fn close_when_open(request: &IdbOpenDbRequest) {
     request.set_onsuccess(Some(close.unchecked_ref()));
 }
 
-/// What an exception of IndexedDB means.
-fn storage_error(error: &JsValue) -> StorageError {
+/// What an exception of the storage means.
+pub(crate) fn storage_error(error: &JsValue) -> StorageError {
     match js::text(error, "name").as_str() {
         "QuotaExceededError" => StorageError::QuotaExceeded,
         // A transaction on a connection that is closing.
         "InvalidStateError" => StorageError::Closed,
-        "SecurityError" => StorageError::Failed("access to IndexedDB is denied here".into()),
+        "SecurityError" => StorageError::Failed("access to storage is denied here".into()),
         "VersionError" => {
             // Browsers say both versions, for people. The greater is the one that is there.
             let message = js::text(error, "message");

@@ -1,6 +1,6 @@
 //! Firkin in the browser: the only code that knows one.
 //!
-//! The engine of `firkin-core` gets its effects here: blocks in IndexedDB ([`indexeddb`]), requests by `fetch`
+//! The engine of `firkin-core` gets its effects here: blocks in IndexedDB ([`indexeddb`]) or in OPFS ([`opfs`]), requests by `fetch`
 //! ([`transport`]), time, timers and randomness. JavaScript sees one class, [`Engine`]: methods by name, JSON in and JSON
 //! out as bytes, so that documents are parsed once. It runs in a worker of the page, or wherever else there is wasm.
 //!
@@ -24,6 +24,7 @@ pub mod host;
 pub mod indexeddb;
 mod js;
 mod logic;
+pub mod opfs;
 mod payload;
 pub mod random;
 pub mod transport;
