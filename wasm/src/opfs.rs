@@ -35,7 +35,8 @@ impl File for OpfsFile {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
-        let written = self.0.write_with_u8_array_and_options(bytes, &at(offset)).map_err(|error| storage_error(&error))?;
+        let written =
+            self.0.write_with_u8_array_and_options(bytes, &at(offset)).map_err(|error| storage_error(&error))?;
         // The disk is full where the browser does not say so.
         if written as usize == bytes.len() { Ok(()) } else { Err(StorageError::QuotaExceeded) }
     }

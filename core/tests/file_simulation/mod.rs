@@ -62,6 +62,7 @@ struct State {
     /// The owners of lanes.
     owners: RefCell<Vec<Weak<()>>>,
     operations: Cell<u64>,
+    writes: Cell<u64>,
     interruption: RefCell<Option<(u64, Interruption)>>,
 }
 
@@ -82,6 +83,7 @@ impl FaultyFiles {
             files: RefCell::default(),
             owners: RefCell::default(),
             operations: 0.into(),
+            writes: 0.into(),
             interruption: RefCell::default(),
         };
         Self { state: Rc::new(state), limits }
@@ -109,6 +111,11 @@ impl FaultyFiles {
             Lane { journals: [one, other], data, is_own }
         };
         Files { lanes: owners.iter_mut().enumerate().map(lane).collect(), fence: file("fence".into()) }
+    }
+
+    /// How many lanes there are.
+    pub fn lanes(&self) -> usize {
+        self.state.owners.borrow().len()
     }
 
     pub fn connect(&self) -> Result<FileBlocks<FaultyFile>, StorageError> {
@@ -157,6 +164,11 @@ impl FaultyFiles {
     /// How many operations there were on any file.
     pub fn operations(&self) -> u64 {
         self.state.operations.get()
+    }
+
+    /// How many of them wrote.
+    pub fn writes(&self) -> u64 {
+        self.state.writes.get()
     }
 
     /// Has `interruption` happen before the operation with this number.
@@ -268,6 +280,7 @@ impl File for FaultyFile {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        self.state.writes.set(self.state.writes.get() + 1);
         self.change(Change::Write(offset as usize, bytes.to_vec()))
     }
 
