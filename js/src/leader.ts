@@ -75,8 +75,8 @@ export class Leader {
         event: (name, json) => this.#happened(name, json),
         ask: (name, json) => (name === 'judge' && logic !== undefined ? logic.judge(json) : this.#ask(name, json)),
       }
-      if (this.#options.storage === 'opfs') this.#engine = await this.#openOverFiles(Engine, options, host)
-      else this.#engine = await Engine.open(this.#name, options, host)
+      if (this.#options.storage === 'opfs') this.#files = await openFiles(this.#name, this.#around.lost)
+      this.#engine = await Engine.open(this.#name, options, host, this.#files?.handles)
     } catch (error) {
       logic?.close()
       this.#files?.close()
@@ -85,17 +85,6 @@ export class Leader {
     this.#logic = logic
     this.#listen()
     if (this.#options.storage !== 'memory') this.#forgetOthers().catch(() => {})
-  }
-
-  async #openOverFiles(engines: typeof Engine, options: string, host: Host): Promise<Engine> {
-    for (;;) {
-      this.#files = await openFiles(this.#name, this.#around.lost)
-      const engine = await engines.open(this.#name, options, host, this.#files.handles)
-      // One that came before this engine had taken over, and after the files were counted, may have written to others.
-      if (!(await this.#files.haveOthers())) return engine
-      await engine.close()
-      this.#files.close()
-    }
   }
 
   /** Who opens the database, and who may be in the middle of a write, having led before. */

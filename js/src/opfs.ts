@@ -30,8 +30,6 @@ interface SyncFileHandle extends FileSystemFileHandle {
 export interface DatabaseFiles {
   /** As the engine takes them: the fence, then for each lane whether it is this opening's own, and its files. */
   readonly handles: (SyncFile | boolean)[]
-  /** Whether another has come meanwhile that has a lane of its own. */
-  haveOthers(): Promise<boolean>
   close(): void
 }
 
@@ -72,11 +70,7 @@ export async function openFiles(name: string, lost: (reason: string) => void): P
       })
     }, LOOK_MS)
     const handles = own.flatMap((release, lane) => [release !== undefined, ...lanes.slice(lane * 3, lane * 3 + 3)])
-    return {
-      handles: [fence as SyncFile, ...handles],
-      haveOthers: () => typed(async () => (await countLanes(folder)) > own.length),
-      close,
-    }
+    return { handles: [fence as SyncFile, ...handles], close }
   } catch (error) {
     close()
     throw error

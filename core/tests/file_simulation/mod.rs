@@ -113,11 +113,6 @@ impl FaultyFiles {
         Files { lanes: owners.iter_mut().enumerate().map(lane).collect(), fence: file("fence".into()) }
     }
 
-    /// How many lanes there are.
-    pub fn lanes(&self) -> usize {
-        self.state.owners.borrow().len()
-    }
-
     pub fn connect(&self) -> Result<FileBlocks<FaultyFile>, StorageError> {
         FileBlocks::open(self.files(), self.limits)
     }

@@ -8,7 +8,7 @@ use super::directory::{Directory, Place};
 use super::journal::{Change, Header, RECORD_HEADER_BYTES, RECORDS_BEGIN, State, block_checksum};
 use super::opening::Found;
 use super::space::Space;
-use super::{File, Files, damaged, read_whole};
+use super::{EPOCH_BYTES, File, Files, damaged, read_whole};
 use crate::storage::blocks::{BlockBatch, BlockKey, Blocks};
 use crate::storage::{Durability, StorageError};
 
@@ -45,7 +45,7 @@ pub struct FileBlocks<F> {
 #[derive(Debug)]
 struct Owner {
     limits: Limits,
-    epoch: Vec<u8>,
+    epoch: [u8; EPOCH_BYTES],
     /// Why it takes no more steps.
     end: Option<StorageError>,
     directory: Directory,
@@ -123,8 +123,9 @@ impl<F: File> FileBlocks<F> {
     }
 
     /// Takes the store over from whoever had it.
-    fn take_over(&self, epoch: Vec<u8>) -> Result<Owner, StorageError> {
-        self.files.fence.write_at(0, &epoch)?;
+    fn take_over(&self, epoch: &[u8]) -> Result<Owner, StorageError> {
+        let epoch = *epoch.as_array().ok_or_else(|| damaged("an epoch has 16 bytes"))?;
+        self.files.fence_off(&epoch)?;
         // What was acknowledged until now is in the journals; what is written from now on will not be.
         let mut found = self.found()?;
         if !found.is_current(&self.files)? {
@@ -198,12 +199,12 @@ impl<F: File> Blocks for FileBlocks<F> {
 
     async fn commit(&self, batch: BlockBatch, durability: Durability) -> Result<(), StorageError> {
         if let Some((_, epoch)) = batch.puts.iter().find(|(key, _)| *key == BlockKey::epoch()) {
-            let owner = self.take_over(epoch.clone())?;
+            let owner = self.take_over(epoch)?;
             self.owner.replace(Some(owner));
         }
         let mut owner = self.owner.borrow_mut();
         let owner = owner.as_mut().ok_or(StorageError::Fenced)?;
-        if batch.guard.as_ref().is_some_and(|(_, expected)| *expected != owner.epoch) {
+        if batch.guard.as_ref().is_some_and(|(_, expected)| expected.as_slice() != owner.epoch) {
             return Err(StorageError::Fenced);
         }
         if let Some(end) = &owner.end {

@@ -30,6 +30,8 @@ use alloc::vec::Vec;
 
 use super::StorageError;
 
+const EPOCH_BYTES: usize = 16;
+
 /// A file that is read and written at positions. All of it happens before a call returns.
 pub trait File {
     /// How many bytes it has.
@@ -62,7 +64,7 @@ pub struct Lane<F> {
 /// The files of a store. They are empty in a new one.
 #[derive(Debug)]
 pub struct Files<F> {
-    /// Holds the epoch of who opened the store last.
+    /// Holds the epoch of who opened the store last, and which lanes there are.
     pub fence: F,
     /// All lanes that there are, in the order of their numbers; at least one is this opening's own.
     pub lanes: Vec<Lane<F>>,
@@ -89,11 +91,23 @@ impl<F: File> Files<F> {
         self.lanes.get(lane).is_some_and(|lane| lane.is_own)
     }
 
+    /// Fences off whoever has had the store. Fails where there are lanes that this opening does not know: whoever has made them
+    /// may have written there, and the files are to be opened again.
+    fn fence_off(&self, epoch: &[u8; EPOCH_BYTES]) -> Result<(), StorageError> {
+        let own = (0..self.lanes.len()).find(|lane| self.owns(*lane)).ok_or_else(|| missing(0))?;
+        self.fence.write_at((EPOCH_BYTES + own) as u64, &[1])?;
+        self.fence.write_at(0, epoch)?;
+        let mut unknown = [0; 64];
+        let found = self.fence.read_at((EPOCH_BYTES + self.lanes.len()) as u64, &mut unknown)?;
+        let is_any = unknown.iter().take(found).any(|lane| *lane != 0);
+        if is_any { Err(StorageError::Fenced) } else { Ok(()) }
+    }
+
     /// Whether the opening with this epoch was the last.
-    fn are_held_by(&self, epoch: &[u8]) -> Result<bool, StorageError> {
-        let mut found = [0; 32];
+    fn are_held_by(&self, epoch: &[u8; EPOCH_BYTES]) -> Result<bool, StorageError> {
+        let mut found = [0; EPOCH_BYTES];
         let bytes = self.fence.read_at(0, &mut found)?;
-        Ok(found.get(..bytes) == Some(epoch))
+        Ok(bytes == EPOCH_BYTES && found == *epoch)
     }
 }
 
