@@ -294,9 +294,9 @@ fn room_comes_back() {
     });
 }
 
-/// A store that was closed: its last record tells that all before it was flushed.
+/// A store whose last record, which is not flushed, tells that all before it was. It has had several journals.
 async fn sample() -> (FaultyFiles, [Model; 2]) {
-    let disk = FaultyFiles::new(1, Limits::default());
+    let disk = FaultyFiles::new(1, SMALL);
     let store = open(&disk, 1).await.unwrap();
     for number in 1..=10 {
         commit(&store, number).await.unwrap();

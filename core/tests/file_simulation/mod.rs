@@ -238,14 +238,15 @@ impl FaultyFile {
     }
 
     fn change(&self, change: Change) -> Result<(), StorageError> {
-        let part = self.state.dice.borrow_mut().below(1000) as usize;
+        // A write that fails may be there whole all the same.
+        let part = self.state.dice.borrow_mut().below(2_000).min(1_000) as usize;
         self.operation(
             |faults| faults.refused_step * 2,
             true,
             |content, fails| {
                 let change = match change {
                     Change::Write(offset, mut bytes) if fails => {
-                        bytes.truncate(bytes.len() * part / 999);
+                        bytes.truncate(bytes.len() * part / 1_000);
                         Change::Write(offset, bytes)
                     }
                     change => change,
