@@ -163,7 +163,7 @@ fn overtake_in_the_middle_of_opening(operation: u64) -> bool {
             commit(&first, number).await.unwrap();
         }
         // Some are overtaken while the one before is gone, and some while it is stopped.
-        let first = (operation % 2 == 0).then_some(first);
+        let first = operation.is_multiple_of(2).then_some(first);
         let successor = interrupt(&disk, operation / 2);
         let second = open(&disk, 2).await;
         if successor.borrow().is_none() {

@@ -58,10 +58,9 @@ impl Row {
         if self.places.is_empty() {
             self.first = number;
         }
-        if number < self.first {
-            let before = core::iter::repeat_n(ABSENT, self.first - number);
-            drop(self.places.splice(0..0, before));
-            self.first = number;
+        while number < self.first {
+            self.places.insert(0, ABSENT);
+            self.first -= 1;
         }
         let position = number - self.first;
         if position >= self.places.len() {
@@ -121,17 +120,20 @@ impl Directory {
         earlier
     }
 
-    /// All blocks from `first` on, in the order of their keys.
-    pub(super) fn iter_from(&self, first: BlockKey) -> impl Iterator<Item = (BlockKey, Place)> {
-        self.rows
-            .iter_from(&split(first).0)
-            .flat_map(|(number, row)| {
-                let begin = (number << ROW_SHIFT) + row.first as u64;
-                row.places.iter().enumerate().map(move |(position, place)| (begin + position as u64, *place))
-            })
-            .filter(|(_, place)| *place != ABSENT)
-            .map(|(key, place)| (BlockKey::from_u64(key), place))
-            .skip_while(move |(key, _)| *key < first)
+    /// Tells of all blocks from `first` to `last`, both included, in the order of their keys.
+    pub(super) fn walk(&self, first: BlockKey, last: BlockKey, mut tell: impl FnMut(BlockKey, Place)) {
+        for (number, row) in self.rows.iter_from(&split(first).0) {
+            let begin = (number << ROW_SHIFT) + row.first as u64;
+            for (position, place) in row.places.iter().enumerate() {
+                let key = BlockKey::from_u64(begin + position as u64);
+                if key > last {
+                    return;
+                }
+                if *place != ABSENT && key >= first {
+                    tell(key, *place);
+                }
+            }
+        }
     }
 }
 
@@ -172,7 +174,7 @@ mod tests {
             let key = match below(4) {
                 0 => BlockKey::log(round / 3 + below(40)),
                 1 => BlockKey::segment((below(3) << 20) | below(50)),
-                2 => BlockKey::segment((round / 500 << 20) | below(300)),
+                2 => BlockKey::segment(((round / 500) << 20) | below(300)),
                 _ => BlockKey::MANIFEST,
             };
             let place = Place::new(Some(0), round, 1).unwrap();
@@ -185,7 +187,9 @@ mod tests {
         }
         for first in [BlockKey::MANIFEST, BlockKey::log(3000), BlockKey::segment(7 << 20), BlockKey::epoch()] {
             let expected: Vec<_> = model.range(first..).map(|(key, place)| (*key, *place)).collect();
-            assert_eq!(directory.iter_from(first).collect::<Vec<_>>(), expected);
+            let mut found = Vec::new();
+            directory.walk(first, BlockKey::epoch(), |key, place| found.push((key, place)));
+            assert_eq!(found, expected);
         }
         for key in model.into_keys() {
             directory.remove(key);

@@ -4,11 +4,10 @@
 //! journal has had, so what an earlier journal left in the file is not taken for a record of this one.
 
 use alloc::vec::Vec;
-use core::ops::Range;
 
 use twox_hash::XxHash32;
 
-use super::directory::Place;
+use super::directory::{Directory, Place};
 use super::{File, damaged};
 use crate::storage::StorageError;
 use crate::storage::blocks::{BLOCK_BYTES_MAX, BlockKey};
@@ -18,7 +17,7 @@ use crate::storage::bytes::{Reader, write_number};
 pub const VERSION: u32 = 1;
 
 /// What every journal begins with. Later versions keep this, and the version behind it.
-const MAGIC: [u8; 8] = *b"firkin-j";
+const MAGIC: &[u8] = b"firkin-j";
 const HEADER_BYTES: usize = 32;
 /// The header has a sector to itself, as it is written again when its state changes.
 pub(super) const RECORDS_BEGIN: usize = 512;
@@ -54,14 +53,15 @@ impl Header {
         Self { state: State::Begun, generation, tag }
     }
 
-    pub(super) fn encode(&self) -> [u8; HEADER_BYTES] {
-        let mut bytes = [0; HEADER_BYTES];
-        let parts = MAGIC.into_iter().chain(VERSION.to_le_bytes()).chain((self.state as u32).to_le_bytes());
-        let parts = parts.chain(self.generation.to_le_bytes()).chain(self.tag.to_le_bytes());
-        bytes.iter_mut().zip(parts).for_each(|(byte, part)| *byte = part);
-        if let Some((content, checksum)) = bytes.split_last_chunk_mut() {
-            *checksum = XxHash32::oneshot(0, content).to_le_bytes();
-        }
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEADER_BYTES);
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&(self.state as u32).to_le_bytes());
+        bytes.extend_from_slice(&self.generation.to_le_bytes());
+        bytes.extend_from_slice(&self.tag.to_le_bytes());
+        let checksum = XxHash32::oneshot(0, &bytes);
+        bytes.extend_from_slice(&checksum.to_le_bytes());
         bytes
     }
 
@@ -71,45 +71,43 @@ impl Header {
         let found = file.read_at(0, &mut bytes)?;
         let mut reader = Reader::new(&bytes, 0);
         let magic = reader.take(MAGIC.len()).unwrap_or_default();
-        if found < HEADER_BYTES || magic == [0; MAGIC.len()] {
+        if found < HEADER_BYTES || magic.iter().all(|byte| *byte == 0) {
             return Ok(None);
         }
         if magic != MAGIC {
             return Err(damaged("a journal is none of this library's"));
         }
-        let version = reader.fixed().unwrap_or_default();
+        let [version, state, low, high, tag] = [(); 5].map(|()| reader.fixed().unwrap_or_default());
         if version > VERSION {
             return Err(StorageError::FormatTooNew { found: version, supported: VERSION });
         }
-        let state = match reader.fixed() {
-            Some(1) => State::Begun,
-            Some(2) => State::Counts,
+        let state = match state {
+            1 => State::Begun,
+            2 => State::Counts,
             _ => State::Superseded,
         };
-        let (low, high) = (reader.fixed().unwrap_or_default(), reader.fixed().unwrap_or_default());
-        let tag = reader.fixed().unwrap_or_default();
         let header = Self { state, generation: u64::from(low) | (u64::from(high) << 32), tag };
         Ok((header.encode() == bytes).then_some(header))
     }
-}
 
-impl Header {
     /// Whether a record of this journal with this number begins so, whole or not.
     pub(super) fn may_begin(&self, bytes: &[u8], number: u32) -> bool {
         let mut reader = Reader::new(bytes, 0);
         let [tag, _, _, found] = [(); 4].map(|()| reader.fixed());
-        (tag, found) == (Some(self.tag), Some(number))
+        tag == Some(self.tag) && found == Some(number)
     }
 }
 
-/// What a step changes, as a record has it.
-#[derive(Debug, Default)]
-pub(super) struct Change<'a> {
-    pub(super) deletes: Vec<BlockKey>,
-    /// Blocks that lie in data files, with their checksums.
-    pub(super) placed: Vec<(BlockKey, Place, u32)>,
-    /// Blocks that stand in the record itself.
-    pub(super) inline: Vec<(BlockKey, &'a [u8])>,
+/// What becomes of a block.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) key: BlockKey,
+    /// Where it lies from now on; `None` if it is deleted.
+    pub(super) place: Option<Place>,
+    /// The checksum of a block that lies in a data file.
+    pub(super) checksum: u32,
+    /// The block itself, where it is at hand.
+    pub(super) block: Vec<u8>,
 }
 
 /// The checksum of a block that lies in a data file.
@@ -117,109 +115,66 @@ pub(super) fn block_checksum(block: &[u8]) -> u32 {
     XxHash32::oneshot(0, block)
 }
 
-impl<'a> Change<'a> {
-    /// Appends the record to `out`. Its blocks stand where the places tell, if `out` begins at `offset` of the journal.
-    pub(super) fn encode(
-        &self,
-        header: &Header,
-        number: u32,
-        flushed: u32,
-        out: &mut Vec<u8>,
-        offset: u64,
-    ) -> Option<Vec<Place>> {
-        let begin = out.len();
-        out.resize(begin + RECORD_HEADER_BYTES, 0);
-        let mut key = Delta::default();
-        write_number(out, self.deletes.len() as u64);
-        self.deletes.iter().for_each(|deleted| write_number(out, key.from(deleted.as_u64())));
-        write_number(out, self.placed.len() as u64);
-        let mut end = Delta::default();
-        for (placed, place, checksum) in &self.placed {
-            write_number(out, key.from(placed.as_u64()));
-            write_number(out, place.lane().unwrap_or_default() as u64);
-            write_number(out, end.from(place.offset()));
-            write_number(out, place.bytes() as u64);
-            end.0 = place.offset() + place.bytes() as u64;
-            // All that the first record names was flushed before.
-            if number > 1 {
-                out.extend_from_slice(&checksum.to_le_bytes());
-            }
+/// Has a directory know what became of blocks; where they lay before.
+pub(super) fn apply(entries: &[Entry], directory: &mut Directory, mut replaced: impl FnMut(Place)) {
+    for entry in entries {
+        let earlier = match entry.place {
+            Some(place) => directory.insert(entry.key, place),
+            None => directory.remove(entry.key),
+        };
+        if let Some(earlier) = earlier {
+            replaced(earlier);
         }
-        write_number(out, self.inline.len() as u64);
-        let mut places = Vec::with_capacity(self.inline.len());
-        for (inline, block) in &self.inline {
-            write_number(out, key.from(inline.as_u64()));
-            write_number(out, block.len() as u64);
-            places.push(Place::new(None, offset + out.len() as u64, block.len())?);
-            out.extend_from_slice(block);
-        }
-        let bytes = u32::try_from(out.len() - begin - RECORD_HEADER_BYTES).ok()?;
-        let record = out.get_mut(begin..)?;
-        for (part, value) in [(2, bytes), (3, number), (4, flushed)] {
-            record.get_mut(part * 4..part * 4 + 4)?.copy_from_slice(&value.to_le_bytes());
-        }
-        let checksum = XxHash32::oneshot(header.tag, record.get(8..)?);
-        record.get_mut(..4)?.copy_from_slice(&header.tag.to_le_bytes());
-        record.get_mut(4..8)?.copy_from_slice(&checksum.to_le_bytes());
-        out.resize(out.len().next_multiple_of(8), 0);
-        Some(places)
     }
 }
 
-/// What a record that was read changes.
-#[derive(Debug, Default)]
-pub(super) struct Changed {
-    pub(super) deletes: Vec<BlockKey>,
-    /// Blocks that lie in data files, with their checksums.
-    pub(super) placed: Vec<(BlockKey, Place, u32)>,
-    /// Blocks that stand in the record.
-    pub(super) inline: Vec<(BlockKey, Place)>,
-}
+/// What stands for a deletion, and for a block in the record itself; other blocks have the number of their lane added to the last.
+const DELETED: u64 = 0;
+const INLINE: u64 = 1;
+const PLACED: u64 = 2;
 
-impl Changed {
-    /// Reads what [`Change::encode`] wrote, in a store of so many lanes.
-    fn decode(record: &Record<'_>, lanes: usize) -> Option<Self> {
-        let mut reader = Reader::new(record.content, 0);
-        let (mut change, mut key, mut end) = (Self::default(), Delta::default(), Delta::default());
-        for _ in 0..reader.number()? {
-            change.deletes.push(BlockKey::from_u64(key.back(reader.number()?)));
+/// Appends a record to `out`, which begins at `offset` of the journal; blocks that stand in it are told their places.
+/// `None` if it is too large.
+pub(super) fn encode(
+    entries: &mut [Entry],
+    header: &Header,
+    number: u32,
+    flushed: u32,
+    out: &mut Vec<u8>,
+    offset: u64,
+) -> Option<()> {
+    let begin = out.len();
+    out.resize(begin + RECORD_HEADER_BYTES, 0);
+    let (mut key, mut end) = (0, 0);
+    for entry in entries {
+        write_number(out, entry.key.as_u64().wrapping_sub(key));
+        key = entry.key.as_u64();
+        let Some(place) = entry.place else {
+            write_number(out, DELETED);
+            continue;
+        };
+        write_number(out, place.lane().map_or(INLINE, |lane| PLACED + lane as u64));
+        write_number(out, place.bytes() as u64);
+        if place.lane().is_none() {
+            entry.place = Some(Place::new(None, offset + out.len() as u64, entry.block.len())?);
+            out.extend_from_slice(&entry.block);
+            continue;
         }
-        for _ in 0..reader.number()? {
-            let placed = BlockKey::from_u64(key.back(reader.number()?));
-            let lane = reader.length().filter(|lane| *lane < lanes)?;
-            let (offset, bytes) = (end.back(reader.number()?), block_length(&mut reader)?);
-            end.0 = offset.checked_add(bytes as u64)?;
-            let checksum = if record.number > 1 { reader.fixed()? } else { 0 };
-            change.placed.push((placed, Place::new(Some(lane), offset, bytes)?, checksum));
+        write_number(out, place.offset().wrapping_sub(end));
+        end = place.offset() + place.bytes() as u64;
+        // All that the first record names was flushed before.
+        if number > 1 {
+            out.extend_from_slice(&entry.checksum.to_le_bytes());
         }
-        for _ in 0..reader.number()? {
-            let inline = BlockKey::from_u64(key.back(reader.number()?));
-            let bytes = block_length(&mut reader)?;
-            let offset = record.begin + reader.position();
-            reader.take(bytes)?;
-            change.inline.push((inline, Place::new(None, offset as u64, bytes)?));
-        }
-        reader.is_at_end().then_some(change)
     }
-}
-
-fn block_length(reader: &mut Reader<'_>) -> Option<usize> {
-    reader.length().filter(|bytes| *bytes <= BLOCK_BYTES_MAX)
-}
-
-/// A row of numbers, each told by its difference from the one before.
-#[derive(Default)]
-struct Delta(u64);
-
-impl Delta {
-    fn from(&mut self, number: u64) -> u64 {
-        number.wrapping_sub(core::mem::replace(&mut self.0, number))
-    }
-
-    fn back(&mut self, difference: u64) -> u64 {
-        self.0 = self.0.wrapping_add(difference);
-        self.0
-    }
+    let bytes = u32::try_from(out.len() - begin - RECORD_HEADER_BYTES).ok()?;
+    let mut fixed = [bytes, number, flushed].map(u32::to_le_bytes);
+    out.get_mut(begin + 8..begin + RECORD_HEADER_BYTES)?.copy_from_slice(fixed.as_flattened_mut());
+    let checksum = XxHash32::oneshot(header.tag, out.get(begin + 8..)?);
+    let mut fixed = [header.tag, checksum].map(u32::to_le_bytes);
+    out.get_mut(begin..begin + 8)?.copy_from_slice(fixed.as_flattened_mut());
+    out.resize(out.len().next_multiple_of(8), 0);
+    Some(())
 }
 
 /// A record as it stands in a journal, its checksum found right.
@@ -228,9 +183,8 @@ pub(super) struct Record<'a> {
     pub(super) number: u32,
     /// The last record that is known to have been flushed when this was written.
     pub(super) flushed: u32,
-    content: &'a [u8],
-    /// Where `content` begins.
-    begin: usize,
+    /// What is in it.
+    content: Reader<'a>,
     /// Where the next record begins.
     pub(super) end: usize,
 }
@@ -243,18 +197,48 @@ impl<'a> Record<'a> {
             return None;
         }
         let checksum = reader.fixed()?;
-        let checked = reader.position();
         let (bytes, number, flushed) = (reader.fixed()? as usize, reader.fixed()?, reader.fixed()?);
         let begin = reader.position();
-        let content = reader.take(bytes)?;
-        let is_right = XxHash32::oneshot(header.tag, journal.get(checked..reader.position())?) == checksum;
-        let end = reader.position().next_multiple_of(8);
-        is_right.then_some(Self { number, flushed, content, begin, end })
+        reader.take(bytes)?;
+        let end = reader.position();
+        let is_right = XxHash32::oneshot(header.tag, journal.get(offset + 8..end)?) == checksum;
+        let content = Reader::new(journal.get(..end)?, begin);
+        is_right.then_some(Self { number, flushed, content, end: end.next_multiple_of(8) })
     }
 
     /// What the step changed, in a store of so many lanes.
-    pub(super) fn change(&self, lanes: usize) -> Result<Changed, StorageError> {
-        Changed::decode(self, lanes).ok_or_else(|| damaged("a record of the journal is malformed"))
+    pub(super) fn entries(&self, lanes: usize) -> Result<Vec<Entry>, StorageError> {
+        let mut entries = Vec::new();
+        let mut reader = self.content;
+        let (mut key, mut end) = (0, 0);
+        while !reader.is_at_end() {
+            let entry = self.entry(&mut reader, &mut key, &mut end, lanes);
+            entries.push(entry.ok_or_else(|| damaged("a record of the journal is malformed"))?);
+        }
+        Ok(entries)
+    }
+
+    fn entry(&self, reader: &mut Reader<'_>, key: &mut u64, end: &mut u64, lanes: usize) -> Option<Entry> {
+        *key = key.wrapping_add(reader.number()?);
+        let mut entry = Entry { key: BlockKey::from_u64(*key), place: None, checksum: 0, block: Vec::new() };
+        let kind = reader.number()?;
+        if kind == DELETED {
+            return Some(entry);
+        }
+        let bytes = reader.length().filter(|bytes| *bytes <= BLOCK_BYTES_MAX)?;
+        if kind == INLINE {
+            entry.place = Some(Place::new(None, reader.position() as u64, bytes)?);
+            reader.take(bytes)?;
+            return Some(entry);
+        }
+        let offset = end.wrapping_add(reader.number()?);
+        let lane = usize::try_from(kind - PLACED).ok().filter(|lane| *lane < lanes)?;
+        entry.place = Some(Place::new(Some(lane), offset, bytes)?);
+        *end = offset + bytes as u64;
+        if self.number > 1 {
+            entry.checksum = reader.fixed()?;
+        }
+        Some(entry)
     }
 }
 
@@ -270,8 +254,12 @@ pub(super) fn records<'a>(journal: &'a [u8], header: &Header) -> Vec<Record<'a>>
 }
 
 /// Whether a record behind `end` tells that the one with this number had been flushed: then that was damaged since.
-pub(super) fn tells_of_loss(journal: &[u8], end: usize, header: &Header, number: u32) -> bool {
-    let offsets: Range<usize> = end..journal.len();
-    let mut later = offsets.step_by(8).filter_map(|offset| Record::at(journal, offset, header));
-    later.any(|record| record.flushed >= number)
+pub(super) fn tells_of_loss(journal: &[u8], mut end: usize, header: &Header, number: u32) -> bool {
+    while end < journal.len() {
+        if Record::at(journal, end, header).is_some_and(|record| record.flushed >= number) {
+            return true;
+        }
+        end += 8;
+    }
+    false
 }

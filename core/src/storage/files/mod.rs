@@ -21,12 +21,15 @@ mod blocks;
 mod directory;
 mod journal;
 mod opening;
+mod owner;
 mod space;
 
 pub use blocks::{FileBlocks, Limits};
 pub use journal::VERSION as FILES_VERSION;
 
 use alloc::vec::Vec;
+
+use directory::Place;
 
 use super::StorageError;
 
@@ -81,21 +84,20 @@ impl<F: File> Files<F> {
         self.lanes.get(lane).map(|lane| &lane.data).ok_or_else(|| missing(lane))
     }
 
-    /// The file that a block lies in.
-    fn home(&self, lane: Option<usize>, journal: usize) -> Result<&F, StorageError> {
-        lane.map_or_else(|| self.journal(journal), |lane| self.data(lane))
+    /// The file that a block lies in, if `journal` is the one that counts.
+    fn home(&self, place: Place, journal: usize) -> Result<&F, StorageError> {
+        place.lane().map_or_else(|| self.journal(journal), |lane| self.data(lane))
     }
 
-    /// Whether this opening may write to a lane.
-    fn owns(&self, lane: usize) -> bool {
-        self.lanes.get(lane).is_some_and(|lane| lane.is_own)
+    /// The first lane that is this opening's own.
+    fn own_lane(&self) -> Result<usize, StorageError> {
+        self.lanes.iter().position(|lane| lane.is_own).ok_or_else(|| missing(0))
     }
 
     /// Fences off whoever has had the store. Fails where there are lanes that this opening does not know: whoever has made them
     /// may have written there, and the files are to be opened again.
     fn fence_off(&self, epoch: &[u8; EPOCH_BYTES]) -> Result<(), StorageError> {
-        let own = (0..self.lanes.len()).find(|lane| self.owns(*lane)).ok_or_else(|| missing(0))?;
-        self.fence.write_at((EPOCH_BYTES + own) as u64, &[1])?;
+        self.fence.write_at((EPOCH_BYTES + self.own_lane()?) as u64, &[1])?;
         self.fence.write_at(0, epoch)?;
         let mut unknown = [0; 64];
         let found = self.fence.read_at((EPOCH_BYTES + self.lanes.len()) as u64, &mut unknown)?;
@@ -112,7 +114,7 @@ impl<F: File> Files<F> {
 }
 
 fn missing(lane: usize) -> StorageError {
-    damaged(&alloc::format!("the files of lane {lane} are missing"))
+    damaged(if lane == 0 { "its files are missing" } else { "the files of a lane are missing" })
 }
 
 fn damaged(what: &str) -> StorageError {

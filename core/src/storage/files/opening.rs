@@ -3,11 +3,13 @@
 use alloc::vec::Vec;
 
 use super::directory::Directory;
-use super::journal::{self, Changed, EMPTY_BYTES, Header, RECORD_HEADER_BYTES, State, block_checksum};
+use super::journal::{self, EMPTY_BYTES, Entry, Header, RECORD_HEADER_BYTES, State, block_checksum};
 use super::{File, Files, damaged, read_whole};
-use crate::ordered::Map;
 use crate::storage::StorageError;
 use crate::storage::blocks::BlockKey;
+
+/// Where the next record begins, and which number it has.
+pub(super) type Next = (u64, u32);
 
 /// What the files held at one moment.
 #[derive(Debug)]
@@ -16,9 +18,7 @@ pub(super) struct Found {
     headers: Vec<Option<Header>>,
     /// The journal that counts; none in a new store.
     pub(super) journal: Option<(usize, Header)>,
-    /// Where its next record would begin, and which number it would have.
-    pub(super) end: u64,
-    pub(super) next: u32,
+    pub(super) next: Next,
     pub(super) directory: Directory,
 }
 
@@ -26,25 +26,23 @@ impl Found {
     /// Reads the journals.
     pub(super) fn read(files: &Files<impl File>) -> Result<Self, StorageError> {
         let headers = headers(files)?;
-        let mut generations: Vec<(usize, Header)> =
-            headers.iter().enumerate().filter_map(|(journal, header)| Some((journal, (*header)?))).collect();
-        generations.sort_unstable_by_key(|(_, header)| core::cmp::Reverse(header.generation));
-        for (number, header) in generations.into_iter().filter(|(_, header)| header.state != State::Begun) {
-            let Some((directory, end, next)) = replay(files, number, &header)? else { continue };
+        let mut below = u64::MAX;
+        while let Some((number, header)) = newest(&headers, below) {
+            below = header.generation;
+            let Some((directory, next)) = replay(files, number, &header)? else { continue };
             if header.state == State::Superseded {
                 return Err(damaged("the journal that counts cannot be read"));
             }
-            return Ok(Self { headers, journal: Some((number, header)), end, next, directory });
+            return Ok(Self { headers, journal: Some((number, header)), next, directory });
         }
         // A new store may have been left in the middle of its making, before anything was acknowledged.
         for lane in &files.lanes {
-            let is_new =
-                lane.journals.iter().map(File::bytes).all(|bytes| bytes.is_ok_and(|bytes| bytes <= EMPTY_BYTES));
-            if !is_new || lane.data.bytes()? > 0 {
+            let [one, other] = &lane.journals;
+            if one.bytes()?.max(other.bytes()?) > EMPTY_BYTES || lane.data.bytes()? > 0 {
                 return Err(damaged("no journal of this database can be read"));
             }
         }
-        Ok(Self { headers, journal: None, end: 0, next: 1, directory: Directory::default() })
+        Ok(Self { headers, journal: None, next: (0, 1), directory: Directory::default() })
     }
 
     /// Whether nothing has been written to the journals since.
@@ -53,8 +51,9 @@ impl Found {
             return Ok(false);
         }
         let Some((journal, header)) = self.journal else { return Ok(true) };
-        let next = read_whole(files.journal(journal)?, self.end, RECORD_HEADER_BYTES)?;
-        Ok(next.is_none_or(|next| !header.may_begin(&next, self.next)))
+        let (end, number) = self.next;
+        let next = read_whole(files.journal(journal)?, end, RECORD_HEADER_BYTES)?;
+        Ok(next.is_none_or(|next| !header.may_begin(&next, number)))
     }
 
     /// The journal that counts has not been written over.
@@ -65,75 +64,88 @@ impl Found {
 
     /// A generation that no journal has.
     pub(super) fn next_generation(&self) -> u64 {
-        self.headers.iter().flatten().map(|header| header.generation).max().unwrap_or(0) + 1
+        self.headers.iter().flatten().fold(0, |highest, header| highest.max(header.generation)) + 1
     }
 }
 
 fn headers(files: &Files<impl File>) -> Result<Vec<Option<Header>>, StorageError> {
-    files.lanes.iter().flat_map(|lane| &lane.journals).map(Header::read).collect()
+    let mut headers = Vec::new();
+    for file in files.lanes.iter().flat_map(|lane| &lane.journals) {
+        headers.push(Header::read(file)?);
+    }
+    Ok(headers)
 }
 
-fn read_from(file: &impl File, offset: u64) -> Result<Vec<u8>, StorageError> {
-    let bytes = usize::try_from(file.bytes()?.saturating_sub(offset)).unwrap_or(usize::MAX);
-    let mut read = alloc::vec![0; bytes];
-    let found = file.read_at(offset, &mut read)?;
-    read.truncate(found);
-    Ok(read)
+/// The journal with the highest generation below the one given, among those that were not only begun.
+fn newest(headers: &[Option<Header>], below: u64) -> Option<(usize, Header)> {
+    let mut newest: Option<(usize, Header)> = None;
+    for (number, header) in headers.iter().enumerate() {
+        if let Some(header) = header
+            && header.state != State::Begun
+            && header.generation < below
+            && newest.is_none_or(|(_, other)| other.generation < header.generation)
+        {
+            newest = Some((number, *header));
+        }
+    }
+    newest
 }
 
 /// The blocks that a journal tells of, where it ends, and the number of its next record; `None` if its first record is not whole.
-fn replay(
-    files: &Files<impl File>,
-    number: usize,
-    header: &Header,
-) -> Result<Option<(Directory, u64, u32)>, StorageError> {
-    let journal = read_from(files.journal(number)?, 0)?;
+fn replay(files: &Files<impl File>, number: usize, header: &Header) -> Result<Option<(Directory, Next)>, StorageError> {
+    let file = files.journal(number)?;
+    let mut journal = alloc::vec![0; usize::try_from(file.bytes()?).unwrap_or(usize::MAX)];
+    let bytes = file.read_at(0, &mut journal)?;
+    journal.truncate(bytes);
     let records = journal::records(&journal, header);
     let Some(flushed) = records.last().map(|record| record.flushed) else { return Ok(None) };
-    let changes: Vec<Changed> =
-        records.iter().map(|record| record.change(files.lanes.len())).collect::<Result<_, _>>()?;
+    let mut changes = Vec::with_capacity(records.len());
+    for record in &records {
+        changes.push(record.entries(files.lanes.len())?);
+    }
     let steps = whole_steps(files, &changes, flushed as usize)?;
     let mut directory = Directory::default();
-    for change in changes.iter().take(steps) {
-        for key in &change.deletes {
-            directory.remove(*key);
-        }
-        let placed = change.placed.iter().map(|(key, place, _)| (*key, *place));
-        for (key, place) in placed.chain(change.inline.iter().copied()) {
-            directory.insert(key, place);
-        }
+    for entries in changes.iter().take(steps) {
+        journal::apply(entries, &mut directory, |_| {});
     }
     let end = records.get(steps - 1).map_or(0, |record| record.end);
     let next = steps as u32 + 1;
     if journal::tells_of_loss(&journal, end, header, next) {
         return Err(damaged("a record of the journal does not match its checksum"));
     }
-    Ok(Some((directory, end as u64, next)))
+    Ok(Some((directory, (end as u64, next))))
+}
+
+/// A block that is not what was written.
+struct Lost {
+    key: BlockKey,
+    /// The step that wrote it.
+    written: usize,
+    /// The last step after which it was there.
+    last: usize,
 }
 
 /// How many steps are whole. What was written after the step with the number `flushed` may have been lost with the power: then so
 /// is a step with such a block, and every later one, up to one that has replaced the block. (That may have been flushed, and the
 /// block's room used again.)
-fn whole_steps(files: &Files<impl File>, changes: &[Changed], flushed: usize) -> Result<usize, StorageError> {
-    let mut steps = changes.len();
-    // Of blocks that are not there: the step that wrote each, and the last one that had it.
-    let mut lost: Map<BlockKey, usize> = Map::new();
-    let mut without: Vec<(usize, usize)> = Vec::new();
-    for (number, change) in (1..).zip(changes).skip(flushed.max(1)) {
-        let replaced = change.placed.iter().map(|(key, ..)| key).chain(change.inline.iter().map(|(key, _)| key));
-        for key in change.deletes.iter().chain(replaced) {
-            without.extend(lost.remove(key).map(|written| (written, number - 1)));
-        }
-        for (key, place, checksum) in &change.placed {
-            let block = read_whole(files.home(place.lane(), 0)?, place.offset(), place.bytes())?;
-            if block.is_none_or(|block| block_checksum(&block) != *checksum) {
-                lost.insert(*key, number);
+fn whole_steps(files: &Files<impl File>, changes: &[Vec<Entry>], flushed: usize) -> Result<usize, StorageError> {
+    let all = changes.len();
+    let mut lost: Vec<Lost> = Vec::new();
+    for (before, entries) in changes.iter().enumerate().skip(flushed.max(1)) {
+        for entry in entries {
+            lost.iter_mut()
+                .filter(|lost| lost.key == entry.key && lost.last == all)
+                .for_each(|lost| lost.last = before);
+            let Some((place, lane)) = entry.place.and_then(|place| Some((place, place.lane()?))) else { continue };
+            let block = read_whole(files.data(lane)?, place.offset(), place.bytes())?;
+            if block.is_none_or(|block| block_checksum(&block) != entry.checksum) {
+                lost.push(Lost { key: entry.key, written: before + 1, last: all });
             }
         }
     }
-    without.extend(lost.into_iter().map(|(_, written)| (written, changes.len())));
-    while let Some((written, _)) = without.iter().find(|(written, last)| (*written..=*last).contains(&steps)) {
-        steps = written - 1;
+    let mut steps = all;
+    while let Some(lost) = lost.iter().find(|lost| lost.written <= steps && steps <= lost.last) {
+        steps = lost.written - 1;
     }
     Ok(steps)
 }

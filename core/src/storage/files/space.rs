@@ -5,6 +5,8 @@
 
 use alloc::vec::Vec;
 
+use crate::sorting::sort_by;
+
 /// What is written at once, as the platform and its disk do.
 const PAGE_BYTES: u64 = 4096;
 /// A smaller hole is passed over by blocks that need more: they would be written bit by bit.
@@ -36,7 +38,7 @@ fn page_up(offset: u64) -> u64 {
 impl Space {
     /// The room between what is used, each from an offset on so many bytes.
     pub(super) fn between(mut used: Vec<(u64, u64)>) -> Self {
-        used.sort_unstable();
+        sort_by(&mut used, |(one, _), (other, _)| one.cmp(other));
         let mut space = Self::default();
         for (offset, bytes) in used {
             if offset > space.end {
@@ -52,29 +54,22 @@ impl Space {
         self.end
     }
 
-    /// Takes room for blocks of these lengths, in their order.
-    pub(super) fn take(&mut self, lengths: &[usize]) -> Vec<Run> {
-        let mut runs = Vec::new();
-        let mut rest = lengths;
-        while !rest.is_empty() {
-            let wanted = rest.iter().map(|bytes| *bytes as u64).sum::<u64>();
-            let least = page_up(wanted.min(RUN_BYTES_MIN));
-            let hole = self.holes.iter().copied().find(|(begin, end)| page_up(*begin) + least <= *end);
-            let (begin, end) = hole.unwrap_or((self.end, u64::MAX));
-            let offset = page_up(begin);
-            let mut run = Run { offset, blocks: 0, bytes: 0 };
-            for bytes in rest {
-                let more = run.bytes + *bytes as u64;
-                if page_up(more) > end - offset {
-                    break;
-                }
-                (run.bytes, run.blocks) = (more, run.blocks + 1);
+    /// Takes room for blocks of these lengths, for as many of them, from the first on, as lie side by side.
+    pub(super) fn take(&mut self, lengths: impl Iterator<Item = u64> + Clone) -> Run {
+        let wanted: u64 = lengths.clone().sum();
+        let least = page_up(wanted.min(RUN_BYTES_MIN));
+        let hole = self.holes.iter().copied().find(|(begin, end)| page_up(*begin) + least <= *end);
+        let (begin, end) = hole.unwrap_or((self.end, u64::MAX));
+        let mut run = Run { offset: page_up(begin), blocks: 0, bytes: 0 };
+        for bytes in lengths {
+            let more = run.bytes + bytes;
+            if page_up(more) > end - run.offset {
+                break;
             }
-            self.cut(begin, offset, offset + run.bytes);
-            runs.push(run);
-            rest = rest.get(run.blocks..).unwrap_or_default();
+            (run.bytes, run.blocks) = (more, run.blocks + 1);
         }
-        runs
+        self.cut(begin, run.offset, run.offset + run.bytes);
+        run
     }
 
     /// Takes `from..to` out of the hole that begins at `hole`, or out of what is behind the end.
@@ -119,15 +114,27 @@ mod tests {
 
     use super::*;
 
+    impl Space {
+        fn take_all(&mut self, mut lengths: &[usize]) -> Vec<Run> {
+            let mut runs = Vec::new();
+            while !lengths.is_empty() {
+                let run = self.take(lengths.iter().map(|bytes| *bytes as u64));
+                lengths = &lengths[run.blocks..];
+                runs.push(run);
+            }
+            runs
+        }
+    }
+
     #[test]
     fn room_that_is_given_back_is_used_again_and_pages_are_not_shared() {
         let mut space = Space::between(vec![(0, 5000), (20_000, 100)]);
-        assert_eq!(space.take(&[10_000]), [Run { offset: 8192, blocks: 1, bytes: 10_000 }]);
-        // Of the hole at 18,192 not one whole page is left before 20,000.
-        assert_eq!(space.take(&[100]), [Run { offset: 20_480, blocks: 1, bytes: 100 }]);
+        assert_eq!(space.take_all(&[8000]), [Run { offset: 8192, blocks: 1, bytes: 8000 }]);
+        // Of what is left not one whole page is free before 20,000.
+        assert_eq!(space.take_all(&[100]), [Run { offset: 20_480, blocks: 1, bytes: 100 }]);
         space.give(0, 5000);
-        space.give(8192, 10_000);
-        assert_eq!(space.take(&[4096, 4000]), [Run { offset: 0, blocks: 2, bytes: 8096 }]);
+        space.give(8192, 8000);
+        assert_eq!(space.take_all(&[4096, 4000]), [Run { offset: 0, blocks: 2, bytes: 8096 }]);
         space.give(20_480, 100);
         space.give(20_000, 100);
         assert_eq!((space.end(), space.holes), (8096, vec![]));
@@ -137,7 +144,7 @@ mod tests {
     fn blocks_that_no_hole_holds_are_spread_over_large_holes_only() {
         let mib = 1 << 20;
         let mut space = Space::between(vec![(16_384, 1), (16_384 + mib, 1)]);
-        let runs = space.take(&[60_000; 40]);
+        let runs = space.take_all(&[60_000; 40]);
         assert_eq!(runs.iter().map(|run| run.blocks).sum::<usize>(), 40);
         assert_eq!(runs.iter().map(|run| run.offset).collect::<Vec<_>>(), [20_480, 16_384 + mib + 4096]);
     }
@@ -155,7 +162,7 @@ mod tests {
             if below(2) == 0 {
                 let lengths: Vec<usize> = (0..1 + below(20)).map(|_| below(61_440) as usize).collect();
                 let mut lengths_left = lengths.iter();
-                for run in space.take(&lengths) {
+                for run in space.take_all(&lengths) {
                     let mut offset = run.offset;
                     for bytes in lengths_left.by_ref().take(run.blocks).map(|bytes| *bytes as u64) {
                         let overlaps =
