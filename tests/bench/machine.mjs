@@ -8,6 +8,19 @@ import { dirname, join } from 'node:path'
 
 const { resolve } = createRequire(import.meta.url)
 
+/** What is measured: the commit, with a `+` where files differ from it; `undefined` outside of a repository. */
+export function commit() {
+  try {
+    const git = (...parameters) =>
+      execFileSync('git', parameters, { cwd: import.meta.dirname, stdio: ['ignore', 'pipe', 'ignore'] })
+        .toString()
+        .trim()
+    return `${git('rev-parse', '--short', 'HEAD')}${git('status', '--porcelain') === '' ? '' : '+'}`
+  } catch {
+    return undefined
+  }
+}
+
 export function machine() {
   return {
     processor: cpus()[0].model,

@@ -136,15 +136,21 @@ export class Measurement {
   async #split() {
     const stamps = await stampWorkers(this.#browser.workers)
     if (stamps === undefined) return
-    const { get, findEqual, findRange, update } = this.#plan
+    const { get, findEqual, findRange, updateAgain } = this.#plan
     this.split = {}
-    for (const [name, parameters] of Object.entries({ get, findEqual: findEqual[0], findRange, update })) {
+    for (const [name, parameters] of Object.entries({
+      get,
+      findEqual: findEqual[0],
+      findRange,
+      update: updateAgain,
+    })) {
+      if (!(await this.#can(name))) continue
       await stamps.reset()
       const { wall_ms } = await this.#untimed(name, parameters)
       const { engine_ms, calls } = await stamps.read()
       this.split[name] = { wall_ms, engine_ms, count: countOf(parameters), calls }
     }
-    this.#expected.change(update.edits)
+    this.#expected.change(updateAgain.edits)
   }
 
   async #replicate() {

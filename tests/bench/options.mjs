@@ -9,10 +9,11 @@ import { adapterNames } from './bundles.mjs'
 export async function optionsFrom(environment) {
   const { ONLY, DOCS = '10000', ROUNDS = '3', PUBLISH, FROM, AGAINST } = environment
   const known = await adapterNames()
-  const only = ONLY?.split(',') ?? known
+  const only = ONLY === undefined ? known : [...new Set(ONLY.split(',').map((name) => name.trim()))]
   const unknown = only.filter((name) => !known.includes(name))
   if (unknown.length > 0) throw new Error(`no such adapter: ${unknown}. There are: ${known.join(', ')}`)
-  const docs = DOCS.split(',').map((text) => whole(text, 'DOCS', 100))
+  const docs = [...new Set(DOCS.split(',').map((text) => whole(text.trim(), 'DOCS', 100)))]
+  if (PUBLISH !== undefined && !['0', '1'].includes(PUBLISH)) throw new Error(`PUBLISH: 1 or 0, not ${PUBLISH}`)
   // Firkin comes first where it takes part: ratios are those to the first.
   const names = only.includes('firkin') ? ['firkin', ...only.filter((name) => name !== 'firkin')] : only
   return { names, docs, rounds: whole(ROUNDS, 'ROUNDS', 1), publish: PUBLISH === '1', from: FROM, against: AGAINST }

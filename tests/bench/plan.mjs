@@ -40,6 +40,7 @@ export function planOf(docs, amount = amounts.full) {
     // In two halves with the updates between them: a library that remembers answers must look again.
     findEqual: [{ shelves: part(half) }, { shelves: part(finds - half) }],
     update: { edits: edits(amount.updates) },
+    updateAgain: { edits: edits(amount.updates) },
     findRange: {
       ranges: many(amount.ranges, () => {
         const low = next(scoreBound * 0.8)

@@ -5,7 +5,7 @@ import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { paces } from './browser.mjs'
 import { bundle, gzipBytes } from './bundles.mjs'
-import { machine, versions } from './machine.mjs'
+import { commit, machine, versions } from './machine.mjs'
 import { Measurement } from './measure.mjs'
 import { amounts, planOf } from './plan.mjs'
 import { startServer } from './server.mjs'
@@ -19,7 +19,7 @@ export async function run({ names, docs, rounds, folder, amount = amounts.full, 
   const [bundles, profiles] = [join(folder, 'bundles'), join(folder, 'profiles')]
   await mkdir(profiles, { recursive: true })
   for (const name of names) await bundle(name, bundles)
-  const results = { began: new Date().toISOString(), machine: machine(), amount, runs: [] }
+  const results = { began: new Date().toISOString(), commit: commit(), machine: machine(), amount, runs: [] }
   const site = await serveBench(bundles)
   const server = await startServer(folder, site.origin)
   const cleanUp = async () => {

@@ -318,7 +318,11 @@ async fn maintain(task: Task) {
     }
 }
 
-/// Tells the page after every commit that changed documents, until the database is closed.
+/// After it has told of a commit, how long it gathers others, in milliseconds: telling costs as much as a small commit does.
+const GATHER_MS: u64 = 8;
+
+/// Tells the page of commits that changed documents, of one at once and of those that follow together, until the database is
+/// closed.
 async fn tell_changes(task: Task) {
     let opened = &task.opened;
     let mut changed = opened.database.changed();
@@ -330,6 +334,9 @@ async fn tell_changes(task: Task) {
             Ok(info) => opened.host.event("changed", ObjectWriter::new().text("last_seq", &info.update_seq)),
             // The page hears of it by its own calls.
             Err(_) => return,
+        }
+        if opened.closing.unless_cancelled(BrowserClock.sleep(GATHER_MS)).await.is_none() {
+            return;
         }
     }
 }

@@ -96,17 +96,49 @@ pub struct Interner<'dictionary, S> {
     staged: HashMap<Vec<u8>, PathId>,
     next: Option<PathId>,
     scratch: Vec<u8>,
+    /// The paths of the latest document in the order in which it asked for them: the next one mostly asks the same.
+    latest: Vec<(Vec<u8>, PathId)>,
+    /// How many paths this document has asked for.
+    asked: usize,
 }
+
+/// How many paths of a document are kept for the next one.
+const LATEST_MAX: usize = 256;
 
 impl<'dictionary, S: Snapshot> Interner<'dictionary, S> {
     /// An interner that has given no number yet.
     pub fn new(dictionary: &'dictionary Dictionary, snapshot: &'dictionary S) -> Self {
-        Self { dictionary, snapshot, staged: HashMap::new(), next: None, scratch: Vec::new() }
+        Self { dictionary, snapshot, staged: HashMap::new(), next: None, scratch: Vec::new(), latest: Vec::new(), asked: 0 }
+    }
+
+    /// Another document begins.
+    pub fn begin_document(&mut self) {
+        self.asked = 0;
     }
 
     /// The number of the path `parent`, `segment`, a new one if it has none yet.
     pub async fn intern(&mut self, parent: PathId, segment: Segment<'_>) -> Result<PathId, StorageError> {
         write_key(parent, segment, &mut self.scratch);
+        let place = self.asked;
+        self.asked += 1;
+        if let Some((key, id)) = self.latest.get(place)
+            && *key == self.scratch
+        {
+            return Ok(*id);
+        }
+        let id = self.look_up(parent, segment).await?;
+        match self.latest.get_mut(place) {
+            Some((key, latest)) => {
+                key.clone_from(&self.scratch);
+                *latest = id;
+            }
+            None if place < LATEST_MAX => self.latest.push((self.scratch.clone(), id)),
+            None => {}
+        }
+        Ok(id)
+    }
+
+    async fn look_up(&mut self, parent: PathId, segment: Segment<'_>) -> Result<PathId, StorageError> {
         if let Some(id) = self.staged.get(&self.scratch) {
             return Ok(*id);
         }

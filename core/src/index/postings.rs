@@ -44,6 +44,7 @@ pub async fn post_document<S: Snapshot>(
     interner: &mut Interner<'_, S>,
 ) -> Result<Postings, StorageError> {
     let mut postings = Postings::default();
+    interner.begin_document();
     let mut waiting: Vec<Visit<'_>> = Vec::with_capacity(body.len());
     let mut members = Some((body, 0, false, Some(exclusions.root())));
     loop {

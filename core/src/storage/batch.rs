@@ -40,14 +40,14 @@ impl Span {
         slice(arena, self.start, self.key_bytes)
     }
 
-    /// The first eight bytes of the key as a number that is ordered as they are; what a shorter key lacks is zero.
+    /// Eight bytes of the key from `depth` on, as a number that is ordered as they are; what a shorter key lacks is zero.
     #[inline(always)]
-    fn key_start(self, arena: &[u8]) -> u64 {
-        let key = self.key(arena);
-        match key.first_chunk() {
-            Some(start) => u64::from_be_bytes(*start),
+    fn key_part(self, arena: &[u8], depth: usize) -> u64 {
+        let rest = self.key(arena).get(depth..).unwrap_or_default();
+        match rest.first_chunk() {
+            Some(part) => u64::from_be_bytes(*part),
             None => {
-                key.iter().zip((0..8).rev()).fold(0, |start, (byte, place)| start | u64::from(*byte) << (8 * place))
+                rest.iter().zip((0..8).rev()).fold(0, |part, (byte, place)| part | u64::from(*byte) << (8 * place))
             }
         }
     }
@@ -99,17 +99,12 @@ impl Batch {
     }
 
     /// Puts the operations in the order of their keys; of several on one key the last stays.
-    ///
-    /// This is the one sort that a bulk write spends its time in, so it is the one that is compiled for its items.
     pub(crate) fn sort(&mut self) {
         let arena = &self.arena;
-        // The first bytes of two keys tell most of them apart.
-        let mut spans: Vec<(u64, Span)> = self.spans.iter().map(|span| (span.key_start(arena), *span)).collect();
-        spans.sort_by(|(start, span), (other_start, other)| {
-            if start == other_start { span.key(arena).cmp(other.key(arena)) } else { start.cmp(other_start) }
-        });
-        spans.dedup_by(|(start, later), (earlier_start, earlier)| {
-            let is_same = start == earlier_start && later.key(arena) == earlier.key(arena);
+        let mut spans: Vec<(u64, Span)> = self.spans.iter().map(|span| (0, *span)).collect();
+        sort_from(&mut spans, arena, 0);
+        spans.dedup_by(|(_, later), (_, earlier)| {
+            let is_same = later.key(arena) == earlier.key(arena);
             if is_same {
                 *earlier = *later;
             }
@@ -140,5 +135,31 @@ impl Batch {
     /// The arena and the operations in it.
     pub(super) fn into_parts(self) -> (Vec<u8>, Vec<Span>) {
         (self.arena, self.spans)
+    }
+}
+
+/// So many operations or fewer are put in order by comparing their keys whole.
+const FEW: usize = 32;
+/// Keys that agree in so many bytes are compared whole.
+const PARTS_END: usize = 32;
+
+/// Puts operations in order whose keys agree in their first `depth` bytes; those on one key stay as they are.
+///
+/// A bulk write has a hundred thousand keys, which agree in their beginnings: comparing whole keys jumps to and fro in the arena.
+/// So eight bytes of all are fetched and put in order as numbers; what agrees in these goes by the next eight.
+fn sort_from(spans: &mut [(u64, Span)], arena: &[u8], depth: usize) {
+    for (part, span) in spans.iter_mut() {
+        *part = span.key_part(arena, depth);
+    }
+    let is_whole = spans.len() <= FEW || depth >= PARTS_END;
+    // The one sort that a bulk write spends its time in, so it is compiled for its items, and once.
+    spans.sort_by(|(part, span), (other_part, other)| {
+        let parts = part.cmp(other_part);
+        if parts.is_eq() && is_whole { span.key(arena).cmp(other.key(arena)) } else { parts }
+    });
+    if !is_whole {
+        for alike in spans.chunk_by_mut(|(part, _), (other, _)| part == other).filter(|alike| alike.len() > 1) {
+            sort_from(alike, arena, depth + size_of::<u64>());
+        }
     }
 }

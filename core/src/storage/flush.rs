@@ -5,6 +5,8 @@
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
+use futures_util::future::join;
+
 use super::blocks::{BlockBatch, BlockKey, Blocks};
 use super::frame::SEGMENTS_MAX;
 use super::garbage::Garbage;
@@ -96,8 +98,19 @@ impl<B: Blocks> LogStore<B> {
         older: &[Rc<Segment>],
         durability: Durability,
     ) -> Result<(), StorageError> {
-        while !self.fill(work, self.options.step_bytes).await? {
-            self.write_ready(work).await?;
+        let step_bytes = self.options.step_bytes;
+        let mut is_whole = self.fill(work, step_bytes).await?;
+        while !is_whole {
+            is_whole = match self.take_step(work) {
+                // The platform writes one part while the next one is packed.
+                Some(part) => {
+                    let (written, filled) =
+                        join(self.write(part, Durability::Relaxed), self.fill(work, step_bytes)).await;
+                    written?;
+                    filled?
+                }
+                None => self.fill(work, step_bytes).await?,
+            };
         }
         let written = work.segment.finish()?.map(Rc::new);
         self.write_ready(work).await?;
@@ -139,13 +152,22 @@ impl<B: Blocks> LogStore<B> {
 
     /// Writes finished blocks of a segment that nothing refers to, and leaves what is little for the next step.
     pub(super) async fn write_ready(&self, work: &mut Work<B>) -> Result<(), StorageError> {
-        while work.segment.ready_bytes() > self.options.step_bytes {
-            let puts = work.segment.take_ready(self.options.step_bytes);
-            self.remember(&puts, work.cached);
+        while let Some(part) = self.take_step(work) {
             // Steps are ordered: the last one, which makes the segment count, is as durable as was asked for.
-            self.write(BlockBatch { puts, ..BlockBatch::default() }, Durability::Relaxed).await?;
+            self.write(part, Durability::Relaxed).await?;
         }
         Ok(())
+    }
+
+    /// Takes finished blocks of a segment, if there are enough of them for a step.
+    fn take_step(&self, work: &mut Work<B>) -> Option<BlockBatch> {
+        let step_bytes = self.options.step_bytes;
+        let is_enough = work.segment.ready_bytes() > step_bytes;
+        is_enough.then(|| {
+            let puts = work.segment.take_ready(step_bytes);
+            self.remember(&puts, work.cached);
+            BlockBatch { puts, ..BlockBatch::default() }
+        })
     }
 
     /// The step that makes a segment count: its last blocks and the manifest, and away with the log before `first_log`.

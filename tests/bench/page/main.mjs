@@ -6,13 +6,25 @@
 import { digest } from '../documents.mjs'
 import { workloads } from './workloads.mjs'
 
+/** What an adapter may answer with, as its README says. */
+const known = [
+  ...['bulk', 'insert', 'update', 'get', 'findEqual', 'findRange', 'findUndeclared', 'live', 'pull'],
+  ...['plain', 'close', 'destroy'],
+]
+
 const asked = Object.fromEntries(new URLSearchParams(location.search))
 const first = performance.now()
 
 window.bench = start()
 
 async function start() {
-  const { about, open } = await import(`/bundles/${asked.adapter}/adapter.js`)
+  const { about, open: openUnchecked } = await import(`/bundles/${asked.adapter}/adapter.js`)
+  const open = async (name, options) => {
+    const opened = await openUnchecked(name, options)
+    const unknown = Object.keys(opened).filter((name) => !known.includes(name))
+    if (unknown.length > 0) throw new Error(`the adapter has functions that nobody asks for: ${unknown}`)
+    return opened
+  }
   const loaded = performance.now()
   const opening = { durability: asked.durability, fresh: asked.fresh !== undefined }
   let db = asked.name === undefined ? undefined : await open(asked.name, opening)

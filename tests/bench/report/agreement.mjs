@@ -16,12 +16,13 @@ export function agreement(here, there) {
     return other === undefined ? [] : pairsOf(size, other, here.amount)
   })
   const verdicts = Object.entries(kinds).map(([kind, of]) => {
-    const agreeing = pairs.filter((pair) => agrees(of(pair.now), of(pair.then))).length
-    return `${agreeing} of ${pairs.length} ratios of ${kind === 'wall' ? 'wall' : 'CPU'} time`
+    const compared = pairs.filter(({ kinds }) => kinds.includes(kind))
+    const agreeing = compared.filter((pair) => agrees(of(pair.now), of(pair.then))).length
+    return `${agreeing} of ${compared.length} ratios of ${kind === 'wall' ? 'wall' : 'CPU'} time`
   })
   const verdict = `Within ${tolerance * 100}% of the other run are ${verdicts.join(' and ')}.`
   const rows = pairs
-    .filter(({ now, then }) => !Object.values(kinds).every((of) => agrees(of(now), of(then))))
+    .filter((pair) => !pair.kinds.every((kind) => agrees(kinds[kind](pair.now), kinds[kind](pair.then))))
     .map(rowOf)
   if (rows.length === 0) return verdict
   const head = ['', '', 'wall there', 'here', 'CPU there', 'here', 'calibration there', 'here']
@@ -35,10 +36,11 @@ export function agreement(here, there) {
 function pairsOf(size, other, amount) {
   return size.databases.slice(1).flatMap((database) => {
     const before = other.databases.find(({ name }) => name === database.name)
-    return workloads.flatMap(({ name, title }) => {
+    return workloads.flatMap(({ name, title, cpu }) => {
       const [now, then] = [database.workloads[name], before?.workloads[name]]
       if (now?.ratio === undefined || then?.ratio === undefined) return []
-      return [{ database, before, now, then, title: title(size.docs, amount) }]
+      const compared = cpu === false ? ['wall'] : ['wall', 'cpu']
+      return [{ database, before, now, then, kinds: compared, title: title(size.docs, amount) }]
     })
   })
 }

@@ -3,11 +3,12 @@
 import { spread } from '../statistics.mjs'
 import { weights, workloads } from './catalogue.mjs'
 
-/** `{ began, machine, amount, sizes: [{ docs, rounds, databases }] }`, databases in the order in which they were measured. */
-export function summarise({ began, machine, amount, runs }) {
+/** `{ began, commit, machine, amount, sizes: [{ docs, rounds, databases }] }`, databases in the order in which they were measured. */
+export function summarise({ began, commit, machine, amount, runs }) {
   const sizes = [...new Set(runs.map(({ docs }) => docs))].sort((left, right) => left - right)
   return {
     began,
+    commit,
     machine,
     amount,
     sizes: sizes.map((docs) =>

@@ -14,13 +14,14 @@ export function report(summary) {
   return `${parts.join('\n\n')}\n`
 }
 
-function heading({ began, machine, sizes }) {
+function heading({ began, commit, machine, sizes }) {
   const { processor, cores, memory_bytes, system, browser, node } = machine
   const memory = Math.round(memory_bytes / 1024 ** 3)
   const rounds = Math.max(...sizes.map((size) => size.rounds))
   const much = rounds === 1 ? 'One round.' : `Medians of ${rounds} rounds.`
   const where = `${system}, ${cores} cores (${processor}), ${memory} GiB of memory`
-  return `Measured ${began.slice(0, 10)} with ${browser} (headless) and Node ${node}, on ${where}. ${much}`
+  const what = commit === undefined ? '' : ` at ${commit}`
+  return `Measured ${began.slice(0, 10)}${what} with ${browser} (headless) and Node ${node}, on ${where}. ${much}`
 }
 
 function ofSize(size, summary) {
@@ -30,6 +31,8 @@ function ofSize(size, summary) {
   const rows = workloads.filter(({ name }) => databases.some((database) => database.workloads[name] !== undefined))
   const named = (row) => row.title(docs, summary.amount)
   const cells = (cell) => rows.map((row) => [named(row), ...databases.map((one) => cell(one.workloads[row.name], one))])
+  const cpuRows = rows.filter(({ cpu }) => cpu !== false)
+  const cpuNamed = (row) => row.cpu ?? named(row)
   const sections = [
     `## ${docs.toLocaleString('en')} documents`,
     `Milliseconds, and how many times ${base.about.title}'s.`,
@@ -47,9 +50,15 @@ function ofSize(size, summary) {
     `CPU time of all of the browser's processes in milliseconds, and how many times ${base.about.title}'s.`,
     table(
       ['', ...titles],
-      cells((figure, one) => withRatio(cpuOf(figure), figure?.cpuRatio, one === base, milliseconds)),
+      cpuRows.map((row) => [
+        cpuNamed(row),
+        ...databases.map((one) => {
+          const figure = one.workloads[row.name]
+          return withRatio(cpuOf(figure), figure?.cpuRatio, one === base, milliseconds)
+        }),
+      ]),
     ),
-    ...cpuSplit(rows, base, named),
+    ...cpuSplit(cpuRows, base, cpuNamed),
     ...callSplit(databases),
     'Beside each run: a fixed loop of arithmetic, a fixed piece of work for IndexedDB, and the load of the machine. Where these differ, so do the figures above.',
     calibrationTable(databases),
