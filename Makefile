@@ -62,7 +62,8 @@ bench: build ## Measures Firkin beside other databases; ONLY, DOCS, ROUNDS, PUBL
 bench-engine: setup-rust $(PACKAGES) ## Times the engine alone, natively and in wasm; FILTER=find/ chooses cases
 	@$(XTASK) bench-engine $(FILTER)
 
-soak: setup-rust ## Simulates failing disks, SOAK_SEEDS times or until it is stopped
+soak: build-js ## Kills browsers, FIRKIN_KILLS and FIRKIN_LEADER_KILLS times, and simulates failing disks, SOAK_SEEDS times
+	@scripts/setup.sh browser
 	@scripts/soak.sh
 
 size: build ## Prints what a browser has to load

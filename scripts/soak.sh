@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Runs the seeded simulations of the store and of the database on failing disks for as long as wanted: SOAK_SEEDS of them,
-# or without an end, in rounds. A failure names its seed, and how to replay it is told at the end.
+# Kills a real browser FIRKIN_KILLS times (1,000) under a load of writes, and the leading one of eight tabs FIRKIN_LEADER_KILLS
+# times (1,000); 0 leaves either out. Then runs the seeded simulations of the store and of the database on failing disks for as
+# long as wanted: SOAK_SEEDS of them, or without an end, in rounds. A failure names its seed, and how to replay it is told at
+# the end.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH="$PATH:$HOME/.cargo/bin"
@@ -11,6 +13,24 @@ round_seeds=${SOAK_ROUND:-10000}
 first=${SOAK_FIRST:-0}
 last=$((first + ${SOAK_SEEDS:-0}))
 
+# How many kills one profile of a browser goes through: what is written and checked grows with them.
+portion=50
+
+# kill_browsers NAME COUNT FILE: the test in FILE with COUNT kills, as many of them at a time as it takes from the variable NAME.
+kill_browsers() {
+  local name=$1 left=$2 file=$3 kills
+  while [ "$left" -gt 0 ]; do
+    kills=$((left < portion ? left : portion))
+    left=$((left - kills))
+    printf 'soak: %s, %d kills, %d after them\n' "$file" "$kills" "$left"
+    if ! env "$name=$kills" node --test --test-reporter=spec "tests/browser/$file"; then
+      printf '\nsoak: failed. Where a seed N is named above, FIRKIN_SEED=N draws the same writes and pauses again:\n'
+      printf '  %s=%d node --test tests/browser/%s\n' "$name" "$kills" "$file"
+      exit 1
+    fi
+  done
+}
+
 run() {
   local suite=$1 first=$2 count=$3
   printf 'soak: %s, seeds %d to %d\n' "$suite" "$first" $((first + count - 1))
@@ -20,6 +40,9 @@ run() {
     exit 1
   fi
 }
+
+kill_browsers FIRKIN_KILLS "${FIRKIN_KILLS:-1000}" kills.test.mjs
+kill_browsers FIRKIN_LEADER_KILLS "${FIRKIN_LEADER_KILLS:-1000}" many-tabs.test.mjs
 
 while [ "${SOAK_SEEDS:-0}" = 0 ] || [ "$first" -lt "$last" ]; do
   count=$round_seeds

@@ -39,7 +39,7 @@ fn acknowledged_commits_survive_whole_and_in_order() {
 
 #[test]
 fn acknowledged_commits_survive_in_files_as_well() {
-    run_seeds(2_000, |seed| {
+    run_seeds(600, |seed| {
         let mut dice = Dice::new(seed ^ 0xf11e);
         let limits = Limits {
             unflushed_bytes: [1_000, 100_000, 8 << 20][dice.below(3) as usize],

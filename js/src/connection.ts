@@ -34,6 +34,7 @@ interface ConnectionEvents {
   leader: { leading: boolean }
   outdated: { version: string; own: string }
   closed: { reason: string }
+  lost: { reason: string }
   progress: Progress
   replication: EngineProgress
 }
@@ -115,17 +116,27 @@ export async function listDatabases(): Promise<string[]> {
 
 /** Starts what serves a page, in a worker or here. */
 function start(inWorker: boolean, fail: (error: FirkinError) => void): PagePort {
-  if (!inWorker) {
+  const worker = inWorker ? startWorker() : undefined
+  if (worker === undefined || worker instanceof FirkinError) {
     const [page, member] = portPair<FromPage, ToPage>()
-    serve(member, startInPlace)
+    if (worker === undefined) serve(member, startInPlace)
+    else queueMicrotask(() => fail(worker))
     return page
   }
-  const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'firkin' })
   worker.onerror = (event) => {
     // A script that cannot be loaded is told by a bare event; anything else is an error in a script that runs.
     if (!(event instanceof ErrorEvent)) fail(storageFailed('the worker of the database could not be loaded'))
   }
   return threadPort<FromPage, ToPage>(worker, () => worker.terminate())
+}
+
+/** The worker, or why a page may have none: one without an origin, as in a sandbox, may not load scripts of others. */
+function startWorker(): Worker | FirkinError {
+  try {
+    return new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'firkin' })
+  } catch (error) {
+    return storageFailed(`the worker of the database could not be started: ${(error as Error).message}`, error)
+  }
 }
 
 /** The line to one database. */

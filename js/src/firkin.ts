@@ -15,6 +15,7 @@ import { LiveQuery, type LiveQueryOptions } from './live.js'
 import { Replication } from './replication.js'
 import type { Direction, Peer, ReplicationOptions } from './replication-types.js'
 import { openReview, openReviews, type Review } from './reviews.js'
+import { estimate, persist, type StorageEstimate } from './storage.js'
 import { Sync } from './sync.js'
 import { type Transaction, type TransactionOptions, transact } from './transaction.js'
 import type {
@@ -70,8 +71,10 @@ export interface DatabaseEvents {
   leader: { leading: boolean }
   /** Another tab has a newer version of the library: this page should be loaded again. */
   outdated: { version: string; own: string }
-  /** The database can no longer be used: it was closed, destroyed or lost. */
+  /** The database can no longer be used: it was closed or destroyed, or its data were cleared. */
   closed: { reason: string }
+  /** The browser says that it has lost the data that there were, and that the database is a new one. */
+  lost: { reason: string }
 }
 
 /** A database of documents whose own members are those of `Doc`. */
@@ -101,6 +104,7 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
     this.#connection.on('outdated', (detail) => this.emit('outdated', detail))
     this.#connection.on('progress', (detail) => this.emit('progress', detail))
     this.#connection.on('closed', (detail) => this.emit('closed', detail))
+    this.#connection.on('lost', (detail) => this.emit('lost', detail))
     const replicate = (direction: Direction) => (peer: Peer, asked?: ReplicationOptions) =>
       new Replication(this.#connection, direction, peer, asked)
     this.replicate = { to: replicate('push'), from: replicate('pull') }
@@ -109,6 +113,19 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
   /** The names of all databases of this origin. */
   static list(): Promise<string[]> {
     return listDatabases()
+  }
+
+  /**
+   * Asks the browser never to throw this origin's data away by itself, and answers whether it will not. Some browsers ask the
+   * user. `false` also where it cannot be asked: in workers, on pages that are not secure.
+   */
+  static persist(): Promise<boolean> {
+    return persist()
+  }
+
+  /** How much this origin stores and may store, in bytes, as far as the browser tells, and whether that is safe from eviction. */
+  static estimate(): Promise<StorageEstimate> {
+    return estimate()
   }
 
   /** Settings for all databases that are opened from now on. */

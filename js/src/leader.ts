@@ -7,6 +7,7 @@
 import { decode, encode } from './encode.js'
 import { loadEngine } from './engine.js'
 import { closed, type ErrorReport, FirkinError, reportOf } from './errors.js'
+import { beginNewLog } from './log.js'
 import { Logic, type StartThread } from './logic.js'
 import { livingMembers } from './mail.js'
 import type { Answer, Call, EngineOptions, EventMessage, Outcome, Request, Response } from './messages.js'
@@ -23,7 +24,10 @@ export interface Surroundings {
   destroyed(): void
   /** The engine is of no more use. */
   lost(reason: string): void
-  /** Another has taken the database over: nothing that this one does from now on has any effect. */
+  /**
+   * Another has taken the database over, or the browser has taken the storage away: nothing that this one does from now on
+   * has any effect.
+   */
   deposed(): void
   /** Starts what the app's logic runs in. */
   startLogic: StartThread
@@ -66,16 +70,23 @@ export class Leader {
     this.#around = around
   }
 
-  async open(): Promise<void> {
+  /** Opens the database; one whose identity is known must be there, else this fails as `gone`. */
+  async open(identity: string | undefined): Promise<void> {
+    // One that has known the database has followed another leader, since whose opening the storage has been open. Others have
+    // this done while they load the engine.
+    if (this.#options.storage === 'indexeddb' && identity === undefined) beginNewLog()
     const { Engine } = await loadEngine(this.#wasm)
     const logic = await this.#loadLogic()
     try {
-      const options = JSON.stringify({ ...this.#options, ...(await this.#parties()), logic: logic !== undefined })
+      const more = { ...(await this.#parties()), logic: logic !== undefined, identity }
+      const options = JSON.stringify({ ...this.#options, ...more })
       const host: Host = {
         event: (name, json) => this.#happened(name, json),
         ask: (name, json) => (name === 'judge' && logic !== undefined ? logic.judge(json) : this.#ask(name, json)),
       }
-      if (this.#options.storage === 'opfs') this.#files = await openFiles(this.#name, this.#around.lost)
+      if (this.#options.storage === 'opfs') {
+        this.#files = await openFiles(this.#name, identity === undefined, this.#around.lost)
+      }
       this.#engine = await Engine.open(this.#name, options, host, this.#files?.handles)
     } catch (error) {
       logic?.close()
@@ -98,6 +109,11 @@ export class Leader {
     const logic = new Logic(this.#options.logic, this.#name, this.#around.startLogic)
     await logic.load()
     return logic
+  }
+
+  /** The identity of the database, once it is open. */
+  get identity(): string | undefined {
+    return this.#engine?.identity
   }
 
   receive(client: string, request: Request): void {
@@ -181,13 +197,18 @@ export class Leader {
       outcome = { type: 'result', id, payload: answer }
     } catch (error) {
       outcome = { type: 'refused', id, error: reportOf(error) }
-      if (outcome.error.name === 'fenced') {
+      if (this.#tellsOfLoss(outcome.error)) {
         this.#around.deposed()
         return { type: 'unserved', id }
       }
     }
     // What goes on without an end of its own is cancelled when its leader leaves; it has not ended.
     return this.#leaving && (method === 'replicate' || feed !== undefined) ? { type: 'unserved', id } : outcome
+  }
+
+  /** Whether another has taken the database from this engine, or the browser its storage: the next leader serves the call. */
+  #tellsOfLoss({ name }: ErrorReport): boolean {
+    return name === 'fenced' || (name === 'closed' && this.#options.storage !== 'memory')
   }
 
   /** By what the engine knows the call. In memory there is no leader after this one, and no read that waits. */
@@ -254,6 +275,8 @@ export class Leader {
     const event: EventMessage = { type: 'event', name, json }
     if (name === 'closed') {
       this.#around.lost((JSON.parse(json) as { reason: string }).reason)
+    } else if (name === 'disconnected') {
+      this.#around.deposed()
     } else if (name === 'replication') {
       const client = this.#replications.get((JSON.parse(json) as { id: number }).id)
       if (client !== undefined) this.#around.send(client, event)

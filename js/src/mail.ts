@@ -11,8 +11,11 @@ import type { Build } from './version.js'
 export type Notice =
   /** A member is there, and asks. */
   | ({ type: 'whoLeads' } & Build)
-  /** This member runs the engine from now on, for a term of this name, with the app's logic from this URL. */
-  | ({ type: 'leads'; leader: string; term: string; logic?: string } & Build)
+  /**
+   * This member runs the engine from now on, for a term of this name, over the database of this identity, with the app's logic
+   * from this URL.
+   */
+  | ({ type: 'leads'; leader: string; term: string; identity?: string; logic?: string } & Build)
   /** The leader of this term serves no more. */
   | { type: 'leaves'; term: string }
   /** The leader's database is gone, for all. */

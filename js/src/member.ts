@@ -5,6 +5,9 @@
 // holder of the lock ever opens the engine**. From a leader that is frozen (`pulse.ts`) the lock is stolen; when it wakes up, what
 // it writes is refused, and it follows like any other.
 //
+// A leader whose storage the browser takes away gives up its term; whoever has the next turn opens the storage again, if the
+// database is still there: **a member goes on with the database that it has known, or ends**.
+//
 // A database in memory is not shared: its member leads alone, without a lock.
 
 import { Backlog } from './backlog.js'
@@ -33,6 +36,10 @@ const OWN = 'own'
 
 /** How long a leader that leaves still tells others that it serves no more: letters on their way arrive within it. */
 const FAREWELL_MS = 20
+
+/** How often a database that was there is tried to be opened again where the browser loses the connection, and how soon. */
+const RECONNECTIONS_MAX = 20
+const RECONNECT_MS = 250
 
 const BUILD: Build = { version: VERSION, protocol: PROTOCOL }
 
@@ -74,6 +81,9 @@ export class Member {
   /** Settles once a leader that has slept knows whether it leads still. */
   #waking: Promise<unknown> | undefined
   #opened = false
+  /** The identity of the database. */
+  #identity: string | undefined
+  #reconnections = 0
   #failed = false
 
   constructor(
@@ -187,24 +197,36 @@ export class Member {
       startLogic: this.#startLogic,
     })
     try {
-      await engine.open()
+      await engine.open(this.#identity)
     } catch (error) {
       this.#pulse?.follow()
-      if (!deposed.signal.aborted && reportOf(error).name !== 'fenced') this.#fail(error)
+      if (!deposed.signal.aborted) await this.#notOpened(error)
       return
     }
+    this.#reconnections = 0
     // The lock may have been stolen meanwhile.
     if (deposed.signal.aborted) {
       this.#pulse?.follow()
       engine.leave().catch(() => {})
       return
     }
+    this.#identity = engine.identity
     this.#reign = { term, engine }
     this.#announce()
     this.#follow({ leader: this.#self, term })
     await Promise.race([this.#ending, deposed].map(({ signal }) => whenAborted(signal)))
-    if (deposed.signal.aborted) this.#stepDown(engine)
-    else await this.#resign(term, engine)
+    if (this.#ending.signal.aborted) await this.#resign(term, engine)
+    else this.#stepDown(engine)
+  }
+
+  async #notOpened(error: unknown): Promise<void> {
+    const { name, reason } = reportOf(error)
+    if (name === 'fenced') return
+    if (name === 'gone') this.#end(reason)
+    else if (name === 'closed' && this.#opened && this.#reconnections < RECONNECTIONS_MAX) {
+      this.#reconnections += 1
+      await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS))
+    } else this.#fail(error)
   }
 
   async #resign(term: string, engine: Leader): Promise<void> {
@@ -214,7 +236,7 @@ export class Member {
     this.#depart()
   }
 
-  /** Another leads: what the page has asked for is asked of that one, and this engine ends, whatever it is in the middle of. */
+  /** Another is to lead: what the page has asked for is asked of that one, and this engine ends, whatever it is in the middle of. */
   #stepDown(engine: Leader): void {
     const term = this.#reign?.term
     this.#reign = undefined
@@ -278,12 +300,20 @@ export class Member {
     const { logic } = this.#options
     const more = logic === undefined ? {} : { logic }
     if (this.#mail === undefined || this.#reign === undefined) return
-    this.#mail.notify({ type: 'leads', leader: this.#mail.member, term: this.#reign.term, ...more, ...BUILD })
+    const { term, engine } = this.#reign
+    const identity = engine.identity
+    if (identity !== undefined) Object.assign(more, { identity })
+    this.#mail.notify({ type: 'leads', leader: this.#mail.member, term, ...more, ...BUILD })
   }
 
-  #led({ leader, term, logic }: Extract<Notice, { type: 'leads' }>): void {
+  #led({ leader, term, identity, logic }: Extract<Notice, { type: 'leads' }>): void {
     // What one says who has been stolen from comes late. This member's own lock tells it whether it leads.
     if (this.#reign !== undefined) return
+    this.#identity ??= identity
+    if (identity !== undefined && identity !== this.#identity) {
+      this.#end('the data of the database are gone, and another has been made in its place')
+      return
+    }
     if (term !== this.#followed?.term && logic !== this.#options.logic) {
       const [asked, holds] = [this.#options.logic, logic].map((url) => url ?? 'none')
       console.warn(

@@ -17,6 +17,8 @@ const RETRY_MS = 50
 /** How often it is looked whether the browser has thrown the files away. */
 const LOOK_MS = 1000
 
+const GONE = 'the browser has removed the data of the database, as it does when they are cleared'
+
 /** What is used of `FileSystemSyncAccessHandle`; only workers have it. */
 export interface SyncFile {
   close(): void
@@ -33,15 +35,27 @@ export interface DatabaseFiles {
   close(): void
 }
 
-/** Opens the files of a database, and makes those that are not there. `lost` is called once they are gone. */
-export async function openFiles(name: string, lost: (reason: string) => void): Promise<DatabaseFiles> {
+/**
+ * Opens the files of a database. Those that are not there are made where `mayMake`; else it fails as `gone`.
+ * `lost` is called once the files are gone.
+ */
+export async function openFiles(
+  name: string,
+  mayMake: boolean,
+  lost: (reason: string) => void,
+): Promise<DatabaseFiles> {
   const folder = await typed(async () => {
     const storage = await root()
     if (!('createSyncAccessHandle' in FileSystemFileHandle.prototype)) {
       throw storageFailed('a database in OPFS is opened in a worker of a page, and not with `worker: false`')
     }
-    const all = await storage.getDirectoryHandle(FOLDER, { create: true })
-    return all.getDirectoryHandle(folderName(name), { create: true })
+    try {
+      const all = await storage.getDirectoryHandle(FOLDER, { create: mayMake })
+      return await all.getDirectoryHandle(folderName(name), { create: mayMake })
+    } catch (error) {
+      if ((error as Error).name !== 'NotFoundError' || mayMake) throw error
+      throw new FirkinError({ status: 503, name: 'gone', reason: GONE })
+    }
   })
   const opened: SyncFile[] = []
   const leave: (() => void)[] = []
@@ -66,7 +80,7 @@ export async function openFiles(name: string, lost: (reason: string) => void): P
     const [fence, ...lanes] = files
     watch = setInterval(() => {
       folder.getFileHandle(FENCE).catch(({ name }) => {
-        if (name === 'NotFoundError') lost('the browser threw the database away, as it does when its data are cleared')
+        if (name === 'NotFoundError') lost(GONE)
       })
     }, LOOK_MS)
     const handles = own.flatMap((release, lane) => [release !== undefined, ...lanes.slice(lane * 3, lane * 3 + 3)])

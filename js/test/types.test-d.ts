@@ -187,6 +187,12 @@ export async function attachments(db: Firkin<Note>, file: File): Promise<void> {
   deletedRevs[0]?.trim()
 }
 
+export async function ofTheOrigin(): Promise<void> {
+  const { usage, quota, persisted } = await Firkin.estimate()
+  holds<Equal<[typeof usage, typeof quota, typeof persisted], [number | undefined, number | undefined, boolean]>>()
+  holds<Equal<Awaited<ReturnType<typeof Firkin.persist>>, boolean>>()
+}
+
 export async function untyped(db: Firkin): Promise<void> {
   const doc = await db.get('a')
   holds<Equal<typeof doc, Existing<AnyDocument>>>()

@@ -16,17 +16,16 @@ export function useProfile(added = {}, more = {}) {
     await started
     return openPage(profile.context, profile.origin)
   }
-  /** The browser's process dies at once, as if killed by the system, and a new one starts over what it left. */
-  profile.killAndStart = async () => {
+  /**
+   * The browser's process dies at once, as if killed by the system, and a new one starts over what it left, and over what
+   * `between` has made of that.
+   */
+  profile.killAndStart = async (between = async () => {}) => {
     const pid = Number((await readlink(join(profile.folder, 'SingletonLock'))).split('-').at(-1))
     const gone = new Promise((resolve) => profile.context.once('close', resolve))
     process.kill(pid, 'SIGKILL')
     await gone
-    profile.context = await startAgain(profile.folder)
-  }
-  /** The browser ends as if its user had closed it, and is started again. */
-  profile.endAndStart = async () => {
-    await profile.context.close()
+    await between()
     profile.context = await startAgain(profile.folder)
   }
   // Hooks of one file may run side by side: one that opens a page waits for this.

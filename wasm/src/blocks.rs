@@ -34,6 +34,13 @@ impl Blocks for PlatformBlocks {
         }
     }
 
+    fn has_rivals(&self) -> bool {
+        match self {
+            Self::IndexedDb(blocks) => blocks.has_rivals(),
+            Self::Opfs(_) | Self::Memory(_) => false,
+        }
+    }
+
     async fn commit(&self, batch: BlockBatch, durability: Durability) -> Result<(), StorageError> {
         match self {
             Self::IndexedDb(blocks) => blocks.commit(batch, durability).await,

@@ -83,9 +83,13 @@ impl Engine {
     /// Opens the database `name`, and creates it where there is none.
     ///
     /// `options` is JSON: `{ storage: 'indexeddb' | 'opfs' | 'memory', durability: 'relaxed' | 'strict', cacheBytes,
-    /// revsLimit, documentBytesMax, index: { exclude }, logic, client, living }`; with `logic`, the host is asked to `judge`
-    /// whatever is to be written. `client` is who opens it, `living` are all that may be about to write, each in 16 hex digits. One in
-    /// OPFS is opened with its `files`, as [`opfs::open`] takes them.
+    /// revsLimit, documentBytesMax, index: { exclude }, logic, client, living, identity }`; with `logic`, the host is asked to
+    /// `judge` whatever is to be written. `client` is who opens it, `living` are all that may be about to write, each in 16 hex
+    /// digits. A database whose `identity` is given is there already: if it is gone, or another has its place, the promise is
+    /// rejected with `gone`, and nothing is created. One in OPFS is opened with its `files`, as [`opfs::open`] takes them.
+    ///
+    /// The host hears of `disconnected` when the storage is taken away from this engine, of `closed` when another tab destroys or
+    /// upgrades the database, and of `lost` where the browser says that it had to make the database anew.
     #[wasm_bindgen(unchecked_return_type = "Promise<Engine>")]
     pub fn open(name: String, options: String, host: Host, files: Option<Array>) -> Promise {
         calls::promise(async move {
@@ -95,6 +99,12 @@ impl Engine {
             spawn_local(maintain(Task::begin(&opened)));
             Ok(Self { opened: RefCell::new(Some(opened)) }.into())
         })
+    }
+
+    /// The identity of this replica, in 32 hex digits; empty once closed.
+    #[wasm_bindgen(getter)]
+    pub fn identity(&self) -> String {
+        self.opened.borrow().as_ref().map(|opened| opened.database.identity()).unwrap_or_default()
     }
 
     /// Runs `method`; `payload` and the answer are JSON in UTF-8, the answer may be empty. A few methods have bytes behind the
@@ -158,14 +168,14 @@ pub fn list() -> Promise {
 impl Opened {
     async fn open(name: String, asked: &Payload<'_>, host: Host, files: Option<Array>) -> Result<Self, Failure> {
         let (store_options, options) = (store_options(asked)?, database_options(asked)?);
+        let known = asked.text("identity")?;
         let (storage, blocks) = match asked.text("storage")?.as_deref() {
             None | Some("indexeddb") => {
                 let listener = host.clone();
-                let on_lost = move |reason: &str| listener.event("closed", ObjectWriter::new().text("reason", reason));
-                (
-                    "indexeddb",
-                    PlatformBlocks::IndexedDb(IndexedDbBlocks::open(&name, asked.texts("living")?, on_lost).await?),
-                )
+                let on_event =
+                    move |name: &str, reason: &str| listener.event(name, ObjectWriter::new().text("reason", reason));
+                let blocks = IndexedDbBlocks::open(&name, known.is_some(), asked.texts("living")?, on_event).await?;
+                ("indexeddb", PlatformBlocks::IndexedDb(blocks.ok_or_else(Failure::gone)?))
             }
             Some("opfs") => ("opfs", PlatformBlocks::Opfs(Box::new(opfs::open(&files.unwrap_or_default())?))),
             Some("memory") => ("memory", PlatformBlocks::Memory(MemoryBlocks::new())),
@@ -173,6 +183,9 @@ impl Opened {
         };
         let store = LogStore::open(blocks, store_options).await?;
         let mut database = Database::open(store, &CryptoRandom, options).await?;
+        if known.is_some_and(|known| known != database.identity()) {
+            return Err(Failure::gone());
+        }
         if asked.flag("logic")? {
             database = database.with_logic(Rc::new(HostLogic(host.clone())));
         }

@@ -33,6 +33,16 @@ impl Failure {
         Self(StorageError::Closed.report())
     }
 
+    /// The database is not there any more. It was not destroyed by any of its tabs.
+    #[must_use]
+    pub fn gone() -> Self {
+        Self(ErrorReport::new(
+            503,
+            "gone",
+            "the browser has removed the data of the database, as it does when they are cleared",
+        ))
+    }
+
     /// The engine itself has a fault: it panicked, and nothing of it may be used any more.
     #[must_use]
     pub fn engine(reason: &str) -> Self {

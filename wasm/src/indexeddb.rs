@@ -6,41 +6,40 @@
 //!
 //! **One commit is one transaction**, its guard is checked inside it, and it is acknowledged by its `complete` event: nothing
 //! is ever half-written. **A transaction is sent whole**, up to its end: a tab that is frozen while one is under way must not
-//! hold it open, as all others would wait for it. So the guard is not read, which would take an answer, but is a record that the
+//! hold it open, as all others would wait for it. So the guard is not looked at before the rest is sent, but is a record that the
 //! commit adds and deletes again: whoever takes the database over leaves a *fence* with its predecessor's epoch as the key,
-//! and adding what is there fails, and all of the transaction with it. Fences of owners that are gone are taken away.
+//! and adding what is there fails, and all of the transaction with it. Fences of owners that are gone are taken away. These two
+//! requests cost half as much as the rest of a small commit: new blocks are added without them, and the epoch is read beside
+//! that.
 //! A connection that the platform closes (storage cleared, a newer version, another tab that
 //! destroys the database) answers [`StorageError::Closed`] from then on, and never reopens by itself.
 
+mod factory;
+
 use std::cell::Cell;
 use std::fmt::Write;
-use std::pin::pin;
 use std::rc::Rc;
 
-use firkin_core::effects::Clock;
 use firkin_core::storage::blocks::{BlockBatch, BlockKey, Blocks};
 use firkin_core::storage::{Durability, StorageError};
-use futures_util::future::{Either, select};
 use js_sys::futures::JsFuture;
 use js_sys::{Array, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{IdbDatabase, IdbFactory, IdbKeyRange, IdbObjectStore, IdbOpenDbRequest, IdbRequest, IdbTransaction};
+use web_sys::{IdbDatabase, IdbKeyRange, IdbObjectStore, IdbRequest, IdbTransaction};
 
-use crate::clock::BrowserClock;
 use crate::js;
+use factory::Opened;
 
-/// What the names of our IndexedDB databases start with.
-const NAME_PREFIX: &str = "firkin:";
+pub(crate) use factory::storage_error;
+
+pub use factory::{destroy, list};
+
 const STORE: &str = "blocks";
 /// What the keys of fences start with, before the epoch in hex digits. They are text, and so no blocks.
 const FENCE: &str = "fence ";
 /// How many of the digits name the owner of the epoch.
 const OWNER_DIGITS: usize = 16;
-/// The version of the layout told above. The format of the blocks has a version of its own, in the manifest.
-const LAYOUT_VERSION: u32 = 1;
-/// How long opening or deleting may take, in milliseconds: it waits while another tab deletes, or holds on to, the database.
-const WAIT_MS_MAX: u64 = 30_000;
 
 #[wasm_bindgen]
 extern "C" {
@@ -54,12 +53,6 @@ extern "C" {
         mode: &str,
         options: &Object,
     ) -> Result<IdbTransaction, JsValue>;
-
-    /// `IDBFactory` with `databases`, which web-sys lacks.
-    #[wasm_bindgen(extends = IdbFactory)]
-    type ListingFactory;
-    #[wasm_bindgen(method, structural, catch)]
-    fn databases(this: &ListingFactory) -> Result<Promise, JsValue>;
 }
 
 /// An open IndexedDB database that holds blocks.
@@ -73,45 +66,41 @@ pub struct IndexedDbBlocks {
 }
 
 impl IndexedDbBlocks {
-    /// Opens the database `name`, and creates it where there is none.
+    /// Opens the database `name`, and creates it where there is none. One that is `known` to be there is not created: this answers
+    /// `None` if it is gone.
     ///
     /// `living` are the owners of epochs, in 16 hex digits, that can write as yet; an epoch begins with its owner. Where it is
-    /// not known, all may. `on_lost` is called, with a reason for people, once the platform has taken the connection away.
+    /// not known, all may. `on_event` is called with a name and a reason for people: `disconnected` once the platform has
+    /// taken the connection away, `closed` if another tab destroys or upgrades the database, and `lost` where the platform
+    /// says that the database is new because it has lost what there was.
     ///
     /// # Errors
     /// [`StorageError::Failed`] where there is no IndexedDB, access to it is denied, or another tab blocks it;
-    /// [`StorageError::QuotaExceeded`] where there is no room for it.
+    /// [`StorageError::QuotaExceeded`] where there is no room for it; [`StorageError::Closed`] where the connection is lost
+    /// meanwhile.
     pub async fn open(
         name: &str,
+        known: bool,
         living: Option<Vec<String>>,
-        on_lost: impl Fn(&str) + 'static,
-    ) -> Result<Self, StorageError> {
-        let request =
-            factory()?.open_with_u32(&full_name(name), LAYOUT_VERSION).map_err(|error| storage_error(&error))?;
-        let upgrading = request.clone();
-        let on_upgrade = Closure::<dyn FnMut()>::new(move || {
-            // Should this fail, then so does the first transaction, as the store is not there.
-            if let Some(connection) = upgrading.result().ok().and_then(|result| result.dyn_into::<IdbDatabase>().ok()) {
-                let _ = connection.create_object_store(STORE);
-            }
-        });
-        request.set_onupgradeneeded(Some(on_upgrade.as_ref().unchecked_ref()));
-        let opened = within_time_limit(&request, "opening").await?;
-        let connection: IdbDatabase =
-            opened.dyn_into().map_err(|_| StorageError::Failed("IndexedDB opened something else".into()))?;
-        Ok(Self::watch(connection, living, on_lost))
+        on_event: impl Fn(&str, &str) + 'static,
+    ) -> Result<Option<Self>, StorageError> {
+        let Some(Opened { connection, data_loss }) = factory::open(name, known).await? else { return Ok(None) };
+        if let Some(reason) = data_loss {
+            on_event("lost", &reason);
+        }
+        Ok(Some(Self::watch(connection, living, on_event)))
     }
 
-    fn watch(connection: IdbDatabase, living: Option<Vec<String>>, on_lost: impl Fn(&str) + 'static) -> Self {
+    fn watch(connection: IdbDatabase, living: Option<Vec<String>>, on_event: impl Fn(&str, &str) + 'static) -> Self {
         let closed = Rc::new(Cell::new(false));
-        let on_lost = Rc::new(on_lost);
+        let on_event = Rc::new(on_event);
         let on_version_change = {
-            let (connection, closed, on_lost) = (connection.clone(), Rc::clone(&closed), Rc::clone(&on_lost));
+            let (connection, closed, on_event) = (connection.clone(), Rc::clone(&closed), Rc::clone(&on_event));
             Closure::<dyn FnMut()>::new(move || {
                 // Whoever deletes or upgrades the database waits until the connections to it are closed.
                 connection.close();
                 if !closed.replace(true) {
-                    on_lost("the database was destroyed or upgraded by another tab");
+                    on_event("closed", "the database was destroyed or upgraded by another tab");
                 }
             })
         };
@@ -119,7 +108,7 @@ impl IndexedDbBlocks {
             let closed = Rc::clone(&closed);
             Closure::<dyn FnMut()>::new(move || {
                 if !closed.replace(true) {
-                    on_lost("the browser closed the database, as it does when its data are cleared");
+                    on_event("disconnected", "the browser closed the database");
                 }
             })
         };
@@ -154,6 +143,40 @@ impl IndexedDbBlocks {
     /// As [`storage_error`]; whatever fails on a connection that was taken away fails because of that.
     fn explain(&self, error: &JsValue) -> StorageError {
         if self.closed.get() { StorageError::Closed } else { storage_error(error) }
+    }
+
+    /// Why a transaction was aborted.
+    fn reason(&self, transaction: &IdbTransaction) -> StorageError {
+        transaction.error().map_or(StorageError::Closed, |error| self.explain(&error))
+    }
+
+    /// Adds new blocks. Where the guard does not hold they stay, if they are there, and this fails.
+    async fn add(
+        &self,
+        transaction: Transaction,
+        sent: &Sent,
+        guard: Option<(BlockKey, Vec<u8>)>,
+    ) -> Result<(), StorageError> {
+        let send = || {
+            let store = &transaction.store;
+            let guarded = guard.as_ref().map(|(key, _)| store.get(&number(*key))).transpose()?;
+            let added: Vec<IdbRequest> =
+                sent.puts.iter().map(|(key, block)| store.add_with_key(block, key)).collect::<Result<_, _>>()?;
+            transaction.end()?;
+            Ok((guarded, added))
+        };
+        let sent = send();
+        let Transaction { inner, ended, .. } = transaction;
+        let (guarded, added) = sent.map_err(|error: JsValue| {
+            let _ = inner.abort();
+            self.explain(&error)
+        })?;
+        if ended.await.is_err() {
+            let is_fenced = added.iter().any(failed_there);
+            return Err(if is_fenced { StorageError::Fenced } else { self.reason(&inner) });
+        }
+        let found = guarded.and_then(|request| request.result().ok()).and_then(|value| js::bytes(&value));
+        if guard.is_none_or(|(_, expected)| found == Some(expected)) { Ok(()) } else { Err(StorageError::Fenced) }
     }
 
     async fn write(&self, transaction: &Transaction, sent: &Sent) -> Result<(), JsValue> {
@@ -246,6 +269,9 @@ impl Blocks for IndexedDbBlocks {
         // All is made ready before the transaction begins, so that it is open for as short as can be.
         let sent = Sent::new(&batch);
         let transaction = self.begin("readwrite", durability)?;
+        if batch.are_new && batch.deletes.is_empty() {
+            return self.add(transaction, &sent, batch.guard).await;
+        }
         let guard = match &sent.fence {
             Some(fence) => Some(transaction.pass(fence).map_err(|error| self.explain(&error))?),
             None => None,
@@ -261,10 +287,11 @@ impl Blocks for IndexedDbBlocks {
             return Err(StorageError::Fenced);
         }
         written.map_err(|error| self.explain(&error))?;
-        ended.map(drop).map_err(|_| match inner.error() {
-            Some(error) => self.explain(&error),
-            None => StorageError::Closed,
-        })
+        ended.map(drop).map_err(|_| self.reason(&inner))
+    }
+
+    fn has_rivals(&self) -> bool {
+        self.living.as_ref().is_none_or(|living| living.len() > 1)
     }
 }
 
@@ -328,38 +355,6 @@ impl Transaction {
     }
 }
 
-/// Deletes the database `name`, whether or not it exists. Connections of other tabs are told to close.
-///
-/// # Errors
-/// [`StorageError::Failed`] where another tab does not let go of it.
-pub async fn destroy(name: &str) -> Result<(), StorageError> {
-    let request = factory()?.delete_database(&full_name(name)).map_err(|error| storage_error(&error))?;
-    within_time_limit(&request, "deleting").await.map(drop)
-}
-
-/// The names of all databases of this origin, in no certain order.
-///
-/// # Errors
-/// [`StorageError::Failed`] where there is no IndexedDB, or it does not say.
-pub async fn list() -> Result<Vec<String>, StorageError> {
-    let listing = factory()?.unchecked_into::<ListingFactory>().databases().map_err(|error| storage_error(&error))?;
-    let found = JsFuture::from(listing).await.map_err(|error| storage_error(&error))?;
-    let names = Array::from(&found).iter().map(|database| js::text(&database, "name")).collect::<Vec<_>>();
-    Ok(names.iter().filter_map(|name| name.strip_prefix(NAME_PREFIX)).map(String::from).collect())
-}
-
-fn full_name(name: &str) -> String {
-    format!("{NAME_PREFIX}{name}")
-}
-
-fn factory() -> Result<IdbFactory, StorageError> {
-    let factory = js::global("indexedDB");
-    if factory.is_undefined() || factory.is_null() {
-        return Err(StorageError::Failed("IndexedDB is not available here".into()));
-    }
-    Ok(factory.unchecked_into())
-}
-
 fn number(key: BlockKey) -> JsValue {
     // Keys are below 2^53.
     JsValue::from_f64(key.as_u64() as f64)
@@ -380,49 +375,5 @@ async fn result(request: &IdbRequest) -> Result<JsValue, JsValue> {
     match JsFuture::from(settled).await {
         Ok(_) => request.result(),
         Err(_) => Err(request.error()?.map_or(JsValue::UNDEFINED, JsValue::from)),
-    }
-}
-
-/// The result of opening or deleting a database, which may wait for other tabs without an end.
-async fn within_time_limit(request: &IdbOpenDbRequest, doing: &str) -> Result<JsValue, StorageError> {
-    let clock = BrowserClock;
-    let answer = pin!(result(request));
-    match select(answer, pin!(clock.sleep(WAIT_MS_MAX))).await {
-        Either::Left((answer, _)) => answer.map_err(|error| storage_error(&error)),
-        Either::Right(_) => {
-            close_when_open(request);
-            Err(StorageError::Failed(format!(
-                "{doing} the database is blocked by another tab that does not let go of it"
-            )))
-        }
-    }
-}
-
-/// A connection that comes after all, when nobody waits for it any more, must not block others.
-fn close_when_open(request: &IdbOpenDbRequest) {
-    let late = request.clone();
-    let close = Closure::once_into_js(move || {
-        if let Some(connection) = late.result().ok().and_then(|result| result.dyn_into::<IdbDatabase>().ok()) {
-            connection.close();
-        }
-    });
-    request.set_onsuccess(Some(close.unchecked_ref()));
-}
-
-/// What an exception of the storage means.
-pub(crate) fn storage_error(error: &JsValue) -> StorageError {
-    match js::text(error, "name").as_str() {
-        "QuotaExceededError" => StorageError::QuotaExceeded,
-        // A transaction on a connection that is closing.
-        "InvalidStateError" => StorageError::Closed,
-        "SecurityError" => StorageError::Failed("access to storage is denied here".into()),
-        "VersionError" => {
-            // Browsers say both versions, for people. The greater is the one that is there.
-            let message = js::text(error, "message");
-            let numbers = message.split(|character: char| !character.is_ascii_digit());
-            let found = numbers.filter_map(|digits| digits.parse().ok()).max().unwrap_or(0);
-            StorageError::FormatTooNew { found: found.max(LAYOUT_VERSION + 1), supported: LAYOUT_VERSION }
-        }
-        _ => StorageError::Failed(js::describe(error)),
     }
 }

@@ -20,7 +20,7 @@ async fn fresh(name: &str) -> IndexedDbBlocks {
 }
 
 async fn open(name: &str) -> IndexedDbBlocks {
-    IndexedDbBlocks::open(name, None, |_| {}).await.unwrap()
+    IndexedDbBlocks::open(name, false, None, |_, _| {}).await.unwrap().unwrap()
 }
 
 fn puts(blocks: &[(BlockKey, &[u8])]) -> BlockBatch {
@@ -97,7 +97,7 @@ async fn a_commit_whose_guard_fails_changes_nothing() {
 async fn those_that_are_gone_need_no_fence() {
     let take_over = async |living: &[&str], epoch: &[u8]| {
         let living = living.iter().map(|owner| String::from(*owner)).collect();
-        let blocks = IndexedDbBlocks::open("fences", Some(living), |_| {}).await.unwrap();
+        let blocks = IndexedDbBlocks::open("fences", false, Some(living), |_, _| {}).await.unwrap().unwrap();
         blocks.commit(puts(&[(BlockKey::epoch(), epoch)]), Durability::Relaxed).await.unwrap();
         blocks
     };
@@ -168,19 +168,60 @@ async fn a_commit_asks_the_browser_for_the_durability_that_it_was_given() {
 
 #[wasm_bindgen_test]
 async fn destroying_takes_the_database_from_those_who_hold_it_open() {
-    let lost = Rc::new(RefCell::new(Vec::new()));
     indexeddb::destroy("lost").await.unwrap();
-    let log = Rc::clone(&lost);
-    let blocks =
-        IndexedDbBlocks::open("lost", None, move |reason| log.borrow_mut().push(reason.to_owned())).await.unwrap();
+    let (blocks, heard) = open_listening("lost").await;
     blocks.commit(puts(&[(BlockKey::log(1), b"x")]), Durability::Relaxed).await.unwrap();
     indexeddb::destroy("lost").await.unwrap();
-    assert_eq!(lost.borrow().len(), 1);
+    assert_eq!(*heard.borrow(), ["closed"]);
     let written = blocks.commit(puts(&[(BlockKey::log(1), b"x")]), Durability::Relaxed).await;
     assert_eq!(written, Err(StorageError::Closed));
     assert_eq!(blocks.read(&[BlockKey::log(1)]).await, Err(StorageError::Closed));
     assert_eq!(blocks.keys(BlockKey::log(0), BlockKey::log(9)).await, Err(StorageError::Closed));
     assert_eq!(open("lost").await.read(&[BlockKey::log(1)]).await.unwrap(), vec![None]);
+}
+
+/// Also the names of the events that it tells.
+async fn open_listening(name: &str) -> (IndexedDbBlocks, Rc<RefCell<Vec<String>>>) {
+    let heard = Rc::new(RefCell::new(Vec::new()));
+    let log = Rc::clone(&heard);
+    let on_event = move |event: &str, _: &str| log.borrow_mut().push(event.to_owned());
+    (IndexedDbBlocks::open(name, false, None, on_event).await.unwrap().unwrap(), heard)
+}
+
+#[wasm_bindgen_test]
+async fn a_database_that_is_known_is_opened_and_not_created() {
+    indexeddb::destroy("known").await.unwrap();
+    let open_known = async || IndexedDbBlocks::open("known", true, None, |_, _| {}).await.unwrap();
+    assert!(open_known().await.is_none());
+    assert!(!indexeddb::list().await.unwrap().contains(&"known".to_owned()));
+    drop(open("known").await);
+    assert!(open_known().await.is_some());
+}
+
+/// What a page sees when the browser closes a connection by itself: its transactions are aborted, then it hears of it.
+const DISCONNECT: &str = "(() => { const plain = IDBDatabase.prototype.transaction
+    IDBDatabase.prototype.transaction = function (...all) {
+        const transaction = plain.apply(this, all); IDBDatabase.prototype.transaction = plain
+        transaction.abort(); this.close(); setTimeout(() => this.dispatchEvent(new Event('close')))
+        return transaction } })()";
+
+#[wasm_bindgen_test]
+async fn what_is_under_way_when_the_connection_is_lost_is_refused_as_closed_and_leaves_nothing_half_written() {
+    indexeddb::destroy("disconnected").await.unwrap();
+    let all: Vec<(BlockKey, &[u8])> = (0..50).map(|number| (BlockKey::log(number), b"x".as_slice())).collect();
+    for at in 0..3 {
+        let (blocks, heard) = open_listening("disconnected").await;
+        js_sys::eval(DISCONNECT).unwrap();
+        let failure = match at {
+            0 => blocks.commit(puts(&all), Durability::Strict).await.err(),
+            1 => blocks.read(&[BlockKey::log(1)]).await.err(),
+            _ => blocks.keys(BlockKey::log(0), BlockKey::log(99)).await.err(),
+        };
+        assert_eq!(failure, Some(StorageError::Closed));
+        assert_eq!(blocks.read(&[BlockKey::log(1)]).await, Err(StorageError::Closed));
+        assert_eq!(*heard.borrow(), ["disconnected"]);
+    }
+    assert_eq!(open("disconnected").await.keys(BlockKey::log(0), BlockKey::log(99)).await.unwrap(), []);
 }
 
 #[wasm_bindgen_test]

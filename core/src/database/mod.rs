@@ -172,6 +172,11 @@ impl<K: Kv> Database<K> {
         })
     }
 
+    /// The identity of this replica: 32 hex digits, made when the database was.
+    pub fn identity(&self) -> String {
+        self.state.borrow().identity()
+    }
+
     /// The storage below.
     pub fn kv(&self) -> &K {
         &self.kv

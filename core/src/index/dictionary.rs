@@ -108,7 +108,15 @@ const LATEST_MAX: usize = 256;
 impl<'dictionary, S: Snapshot> Interner<'dictionary, S> {
     /// An interner that has given no number yet.
     pub fn new(dictionary: &'dictionary Dictionary, snapshot: &'dictionary S) -> Self {
-        Self { dictionary, snapshot, staged: HashMap::new(), next: None, scratch: Vec::new(), latest: Vec::new(), asked: 0 }
+        Self {
+            dictionary,
+            snapshot,
+            staged: HashMap::new(),
+            next: None,
+            scratch: Vec::new(),
+            latest: Vec::new(),
+            asked: 0,
+        }
     }
 
     /// Another document begins.

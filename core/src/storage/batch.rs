@@ -46,9 +46,7 @@ impl Span {
         let rest = self.key(arena).get(depth..).unwrap_or_default();
         match rest.first_chunk() {
             Some(part) => u64::from_be_bytes(*part),
-            None => {
-                rest.iter().zip((0..8).rev()).fold(0, |part, (byte, place)| part | u64::from(*byte) << (8 * place))
-            }
+            None => rest.iter().zip((0..8).rev()).fold(0, |part, (byte, place)| part | u64::from(*byte) << (8 * place)),
         }
     }
 

@@ -66,6 +66,10 @@ pub struct BlockBatch {
     /// The step is taken only if this block holds these bytes at that moment; otherwise it fails with
     /// [`StorageError::Fenced`] and changes nothing.
     pub guard: Option<(BlockKey, Vec<u8>)>,
+    /// Whether the blocks to write are new: the step fails with [`StorageError::Fenced`] if one of them exists. **Where the guard
+    /// of such a step does not hold, its blocks may be written all the same**; it fails nevertheless. A medium may find out
+    /// cheaper then. Ignored where blocks are deleted.
+    pub are_new: bool,
     /// Blocks to write, none larger than [`BLOCK_BYTES_MAX`].
     pub puts: Vec<(BlockKey, Vec<u8>)>,
     /// Blocks to delete, whether or not they exist.
@@ -79,6 +83,11 @@ pub trait Blocks {
 
     /// The keys that exist from `first` to `last`, both included, in ascending order.
     async fn keys(&self, first: BlockKey, last: BlockKey) -> Result<Vec<BlockKey>, StorageError>;
+
+    /// Whether anybody who had the blocks before may be about to write still. Where it is not known, it may.
+    fn has_rivals(&self) -> bool {
+        true
+    }
 
     /// Takes the whole step or none of it; once this returns `Ok` the step is durable as `durability` says.
     async fn commit(&self, batch: BlockBatch, durability: Durability) -> Result<(), StorageError>;

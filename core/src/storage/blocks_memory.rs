@@ -45,6 +45,9 @@ impl Blocks for MemoryBlocks {
         {
             return Err(StorageError::Fenced);
         }
+        if batch.are_new && batch.deletes.is_empty() && batch.puts.iter().any(|(key, _)| blocks.contains(key)) {
+            return Err(StorageError::Fenced);
+        }
         for key in &batch.deletes {
             blocks.remove(key);
         }

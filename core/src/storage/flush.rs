@@ -193,7 +193,7 @@ impl<B: Blocks> LogStore<B> {
         let segments = segments.to_vec();
         let manifest = Manifest { next_segment: writer.next_segment, first_log, segments, retired };
         puts.push((BlockKey::MANIFEST, manifest.encode()?));
-        self.write(BlockBatch { puts, deletes, guard: None }, durability).await?;
+        self.write(BlockBatch { puts, deletes, ..BlockBatch::default() }, durability).await?;
         writer.garbage.deleted(deleted);
         if first_log > writer.first_log {
             writer.first_log = first_log;

@@ -27,7 +27,7 @@ impl Garbage {
         self.retired.push(segment);
     }
 
-    /// Deletes blocks of segments that nobody reads.
+    /// Deletes blocks that nobody reads: of segments, or of the log before its mark.
     pub(super) fn doom(&mut self, blocks: impl IntoIterator<Item = BlockKey>) {
         self.doomed.extend(blocks);
     }
@@ -52,7 +52,8 @@ impl Garbage {
 
     /// The numbers of all segments that are not wholly deleted.
     pub(super) fn segments(&self) -> Vec<u64> {
-        let mut numbers: Vec<u64> = self.doomed.iter().map(|key| segment_of(*key)).collect();
+        let mut numbers: Vec<u64> =
+            (self.doomed.iter()).filter(|key| **key >= BlockKey::segment(0)).map(|key| segment_of(*key)).collect();
         numbers.extend(self.retired.iter().map(|segment| segment.number));
         sort_by(&mut numbers, u64::cmp);
         numbers.dedup();

@@ -80,7 +80,10 @@ pub(super) async fn recover<B: Blocks>(reader: &BlockReader<B>, first: u64) -> R
             recovered.bytes += block.len();
             if record.is_whole() {
                 recovered.next += record.blocks.len() as u64;
-                recovered.memtable = recovered.memtable.with(Rc::new(record.decode(*key)?), true)?;
+                let run = record.decode(*key)?;
+                if !run.is_empty() {
+                    recovered.memtable = recovered.memtable.with(Rc::new(run), true)?;
+                }
                 record = Record::default();
             }
         }

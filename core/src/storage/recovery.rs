@@ -8,6 +8,7 @@ use super::frame::{SEGMENT_BLOCKS_MAX, SEGMENTS_MAX, corrupt, segment_block, seg
 use super::garbage::Garbage;
 use super::manifest::Manifest;
 use super::reader::BlockReader;
+use super::run::Run;
 use super::version::Version;
 use super::{Durability, StorageError, log};
 
@@ -23,11 +24,7 @@ pub(super) async fn recover<B: Blocks>(reader: &BlockReader<B>) -> Result<(Versi
         Some(manifest) => manifest,
         None => create(reader).await?,
     };
-    let recovered = log::recover(reader, manifest.first_log).await?;
-    if !recovered.torn.is_empty() {
-        // Their numbers are about to be used again.
-        write(reader, BlockBatch { deletes: recovered.torn, ..BlockBatch::default() }).await?;
-    }
+    let recovered = recover_log(reader, manifest.first_log).await?;
     let mut writer = Writer {
         next_segment: manifest.next_segment,
         first_log: manifest.first_log,
@@ -39,6 +36,45 @@ pub(super) async fn recover<B: Blocks>(reader: &BlockReader<B>) -> Result<(Versi
     };
     collect_orphans(reader, &manifest, &mut writer).await?;
     Ok((Version { memtable: recovered.memtable, segments: manifest.segments.into() }, writer))
+}
+
+/// Reads the log, and bars it with a record without entries against whoever had the store before: that one's next record
+/// would have the same number. What it could write until then is part of the log; it is not told that it could.
+async fn recover_log<B: Blocks>(reader: &BlockReader<B>, first: u64) -> Result<log::Recovered, StorageError> {
+    loop {
+        let mut recovered = log::recover(reader, first).await?;
+        let deletes = core::mem::take(&mut recovered.torn);
+        if !deletes.is_empty() {
+            // Their numbers are about to be used again.
+            write(reader, BlockBatch { deletes, ..BlockBatch::default() }).await?;
+        }
+        if !reader.blocks.has_rivals() {
+            return Ok(recovered);
+        }
+        let bar = log::encode(&Run::default(), recovered.next);
+        let (blocks, bytes) = (bar.len() as u64, bar.iter().map(|(_, block)| block.len()).sum::<usize>());
+        let last = BlockKey::log(recovered.next);
+        match write(reader, BlockBatch { puts: bar, are_new: true, ..BlockBatch::default() }).await {
+            Ok(()) => {
+                recovered.next += blocks;
+                recovered.bytes += bytes;
+                return Ok(recovered);
+            }
+            // It has written one more meanwhile: the one that this bar keeps from another.
+            Err(StorageError::Fenced) if is_there(reader, last).await? && owns(reader).await? => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn is_there<B: Blocks>(reader: &BlockReader<B>, key: BlockKey) -> Result<bool, StorageError> {
+    Ok(!reader.blocks.keys(key, key).await?.is_empty())
+}
+
+/// Whether nobody else has taken the store over.
+async fn owns<B: Blocks>(reader: &BlockReader<B>) -> Result<bool, StorageError> {
+    let epoch = reader.blocks.read(&[BlockKey::epoch()]).await?.pop().flatten();
+    Ok(epoch.as_ref() == Some(&reader.epoch))
 }
 
 async fn read_manifest<B: Blocks>(reader: &BlockReader<B>) -> Result<Option<Manifest>, StorageError> {
@@ -68,6 +104,10 @@ async fn collect_orphans<B: Blocks>(
     for segment in &manifest.retired {
         let (first, last) = (segment_block(*segment, 0), segment_block(*segment, SEGMENT_BLOCKS_MAX - 1));
         writer.garbage.doom(reader.blocks.keys(first, last).await?);
+    }
+    if let Some(before) = manifest.first_log.checked_sub(1) {
+        // Bars that kept others out, and what one wrote that was kept out.
+        writer.garbage.doom(reader.blocks.keys(BlockKey::log(0), BlockKey::log(before)).await?);
     }
     let last = segment_block(SEGMENTS_MAX - 1, SEGMENT_BLOCKS_MAX - 1);
     let unfinished = reader.blocks.keys(segment_block(manifest.next_segment, 0), last).await?;

@@ -69,6 +69,11 @@ impl Run {
         (found == key).then_some(value)
     }
 
+    /// Whether there is no entry.
+    pub(super) fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
     /// How many bytes the run holds in memory.
     pub(super) fn bytes(&self) -> usize {
         self.arena.len() + self.spans.len() * size_of::<Span>()

@@ -163,7 +163,7 @@ impl<B: Blocks> LogStore<B> {
         let memtable = version.memtable.with(run, true)?;
         let deletes = writer.garbage.next(DELETES_PER_COMMIT);
         let deleted = deletes.len();
-        self.write(BlockBatch { puts, deletes, guard: None }, durability).await?;
+        self.write(BlockBatch { puts, deletes, are_new: true, ..BlockBatch::default() }, durability).await?;
         writer.next_log += blocks;
         writer.log_bytes += bytes;
         writer.garbage.deleted(deleted);

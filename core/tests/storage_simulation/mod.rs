@@ -92,6 +92,17 @@ impl State {
         self.current.get(key).is_some_and(|block| block.as_slice() == bytes)
     }
 
+    /// Whether a block is there already that the step calls new.
+    fn is_hindered(&self, batch: &BlockBatch) -> bool {
+        let exists = |(key, _): &(BlockKey, Vec<u8>)| self.current.contains_key(key);
+        batch.are_new && batch.deletes.is_empty() && batch.puts.iter().any(exists)
+    }
+
+    /// Whether the step writes new blocks and nothing else.
+    fn is_taken_as_new(&self, batch: &BlockBatch) -> bool {
+        batch.are_new && batch.deletes.is_empty() && !self.is_hindered(batch)
+    }
+
     fn take(&mut self, batch: &BlockBatch, durability: Durability) {
         let puts = batch.puts.iter().map(|(key, block)| (*key, Rc::new(block.clone()))).collect();
         let step = Step { puts, deletes: batch.deletes.clone() };
@@ -179,11 +190,18 @@ impl Blocks for FaultyBlocks {
             let faults = state.faults;
             if state.is_dead || state.strikes(faults.crash) {
                 let lands = !state.is_dead && state.dice.once_in(2);
-                if lands && batch.guard.as_ref().is_none_or(|(key, bytes)| state.holds(key, bytes)) {
+                let may_land = batch.guard.as_ref().is_none_or(|(key, bytes)| state.holds(key, bytes));
+                if lands && (may_land && !state.is_hindered(&batch) || state.is_taken_as_new(&batch)) {
                     state.take(&batch, Durability::Relaxed);
                 }
                 state.is_dead = true;
             } else if batch.guard.as_ref().is_some_and(|(key, bytes)| !state.holds(key, bytes)) {
+                // A medium may find that out too late.
+                if state.is_taken_as_new(&batch) {
+                    state.take(&batch, durability);
+                }
+                return Err(StorageError::Fenced);
+            } else if state.is_hindered(&batch) {
                 return Err(StorageError::Fenced);
             } else if state.strikes(faults.refused_step) {
                 return Err(StorageError::QuotaExceeded);

@@ -49,6 +49,8 @@ pub struct World<D: Disk> {
     snapshots: Vec<(LogSnapshot<D::Blocks>, Model)>,
     /// Snapshots of stores that were taken over.
     stale: Vec<(LogSnapshot<D::Blocks>, Model)>,
+    /// Stores that were taken over and do not know it yet.
+    rivals: Vec<LogStore<D::Blocks>>,
 }
 
 /// A disk that fails. Clones share it.
@@ -159,6 +161,7 @@ impl<D: Disk> World<D> {
             states: vec![Model::new()],
             snapshots: Vec::new(),
             stale: Vec::new(),
+            rivals: Vec::new(),
         }
     }
 
@@ -307,6 +310,7 @@ impl<D: Disk> World<D> {
         let allowed: Vec<Model> = self.states[first..].iter().cloned().chain(unfinished).collect();
         self.snapshots.clear();
         self.stale.clear();
+        self.rivals.clear();
         let faults = self.faults;
         self.faults.crash = 0;
         self.reopen(allowed.clone());
@@ -413,15 +417,27 @@ impl<D: Disk> World<D> {
         self.faults = Faults::default();
         let state = self.model().clone();
         let successor = open(&self.disk, &mut self.options, Faults::default());
-        let mut batch = Batch::new();
-        batch.put(b"from", b"the one before");
-        let refused = pollster::block_on(self.store.commit(batch, Durability::Relaxed));
-        // A store whose last step has an unknown end takes no more in any case.
-        assert!(matches!(refused, Err(StorageError::Fenced | StorageError::Closed)), "seed {}: {refused:?}", self.seed);
-        self.store = successor;
+        self.rivals.push(std::mem::replace(&mut self.store, successor));
+        // It may sleep for long before it tries.
+        if self.dice.once_in(2) {
+            self.rival_writes();
+        }
         assert!(self.read_all(&self.store.snapshot().unwrap()) == state, "seed {}", self.seed);
         self.faults = faults;
         self.disk.set_faults(faults);
+    }
+
+    /// One of those who had the store before wakes up: nothing that it writes is told to be there, or ever is.
+    fn rival_writes(&mut self) {
+        let Some(rival) = self.rivals.pop() else { return };
+        self.disk.set_faults(Faults::default());
+        let mut batch = Batch::new();
+        batch.put(b"from", b"the one before");
+        let refused = pollster::block_on(rival.commit(batch, Durability::Relaxed));
+        // A store whose last step has an unknown end takes no more in any case; nor does one whose machine was off meanwhile.
+        let is_refused = matches!(refused, Err(StorageError::Fenced | StorageError::Closed | StorageError::Failed(_)));
+        assert!(is_refused, "seed {}: {refused:?}", self.seed);
+        self.disk.set_faults(self.faults);
     }
 
     fn close(&mut self) {
@@ -465,7 +481,8 @@ pub fn run(seed: u64, disk: impl Disk) {
             1 => world.close(),
             2..4 => world.check_old_snapshot(),
             4 => world.check_stale_snapshots(),
-            5..9 => world.maintain(),
+            5 => world.rival_writes(),
+            6..9 => world.maintain(),
             9..12 => world.commit_at_once(),
             _ => world.commit(),
         }

@@ -122,6 +122,11 @@ impl<F: File> Blocks for FileBlocks<F> {
         Ok(keys)
     }
 
+    /// They are kept out by the fence.
+    fn has_rivals(&self) -> bool {
+        false
+    }
+
     async fn commit(&self, batch: BlockBatch, durability: Durability) -> Result<(), StorageError> {
         if let Some((_, epoch)) = batch.puts.iter().find(|(key, _)| *key == BlockKey::epoch()) {
             let owner = self.take_over(epoch)?;
@@ -130,6 +135,12 @@ impl<F: File> Blocks for FileBlocks<F> {
         let mut owner = self.owner.borrow_mut();
         let owner = owner.as_mut().ok_or(StorageError::Fenced)?;
         if batch.guard.as_ref().is_some_and(|(_, expected)| expected.as_slice() != owner.epoch) {
+            return Err(StorageError::Fenced);
+        }
+        if batch.are_new
+            && batch.deletes.is_empty()
+            && batch.puts.iter().any(|(key, _)| owner.directory.get(*key).is_some())
+        {
             return Err(StorageError::Fenced);
         }
         owner.step(&self.files, batch, durability)
