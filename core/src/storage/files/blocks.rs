@@ -118,7 +118,7 @@ impl<F: File> Blocks for FileBlocks<F> {
             (None, None) => return Err(StorageError::Closed),
         };
         let mut keys = Vec::new();
-        directory.walk(first, last, |key, _| keys.push(key));
+        directory.walk(first, last, &mut |key, _| keys.push(key));
         Ok(keys)
     }
 

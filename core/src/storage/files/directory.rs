@@ -121,7 +121,7 @@ impl Directory {
     }
 
     /// Tells of all blocks from `first` to `last`, both included, in the order of their keys.
-    pub(super) fn walk(&self, first: BlockKey, last: BlockKey, mut tell: impl FnMut(BlockKey, Place)) {
+    pub(super) fn walk(&self, first: BlockKey, last: BlockKey, tell: &mut dyn FnMut(BlockKey, Place)) {
         for (number, row) in self.rows.iter_from(&split(first).0) {
             let begin = (number << ROW_SHIFT) + row.first as u64;
             for (position, place) in row.places.iter().enumerate() {
@@ -188,7 +188,7 @@ mod tests {
         for first in [BlockKey::MANIFEST, BlockKey::log(3000), BlockKey::segment(7 << 20), BlockKey::epoch()] {
             let expected: Vec<_> = model.range(first..).map(|(key, place)| (*key, *place)).collect();
             let mut found = Vec::new();
-            directory.walk(first, BlockKey::epoch(), |key, place| found.push((key, place)));
+            directory.walk(first, BlockKey::epoch(), &mut |key, place| found.push((key, place)));
             assert_eq!(found, expected);
         }
         for key in model.into_keys() {

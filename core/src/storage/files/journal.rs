@@ -116,7 +116,7 @@ pub(super) fn block_checksum(block: &[u8]) -> u32 {
 }
 
 /// Has a directory know what became of blocks; where they lay before.
-pub(super) fn apply(entries: &[Entry], directory: &mut Directory, mut replaced: impl FnMut(Place)) {
+pub(super) fn apply(entries: &[Entry], directory: &mut Directory, replaced: &mut dyn FnMut(Place)) {
     for entry in entries {
         let earlier = match entry.place {
             Some(place) => directory.insert(entry.key, place),

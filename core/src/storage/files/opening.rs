@@ -106,7 +106,7 @@ fn replay(files: &Files<impl File>, number: usize, header: &Header) -> Result<Op
     let steps = whole_steps(files, &changes, flushed as usize)?;
     let mut directory = Directory::default();
     for entries in changes.iter().take(steps) {
-        journal::apply(entries, &mut directory, |_| {});
+        journal::apply(entries, &mut directory, &mut |_| {});
     }
     let end = records.get(steps - 1).map_or(0, |record| record.end);
     let next = steps as u32 + 1;

@@ -56,7 +56,7 @@ impl Owner {
     ) -> Result<Self, StorageError> {
         let lane = files.own_lane()?;
         let (mut used, mut inline_bytes) = (Vec::new(), 0);
-        found.directory.walk(BlockKey::MANIFEST, BlockKey::epoch(), |_, place| {
+        found.directory.walk(BlockKey::MANIFEST, BlockKey::epoch(), &mut |_, place| {
             if place.lane() == Some(lane) {
                 used.push((place.offset(), place.bytes() as u64));
             } else if place.lane().is_none() {
@@ -134,7 +134,7 @@ impl Owner {
         for place in entries.iter().filter_map(|entry| entry.place).filter(|place| place.lane().is_none()) {
             inline_bytes += place.bytes();
         }
-        journal::apply(&entries, &mut self.directory, |place| match place.lane() {
+        journal::apply(&entries, &mut self.directory, &mut |place| match place.lane() {
             Some(_) => freed.push(place),
             None => inline_bytes -= place.bytes(),
         });
@@ -253,7 +253,7 @@ impl Owner {
     /// Empties lanes in which there is nothing any more: they were of use when another's owner was stopped.
     fn empty_lanes(&self, files: &Files<impl File>) {
         let mut used = alloc::vec![false; files.lanes.len()];
-        self.directory.walk(BlockKey::MANIFEST, BlockKey::epoch(), |_, place| {
+        self.directory.walk(BlockKey::MANIFEST, BlockKey::epoch(), &mut |_, place| {
             if let Some(used) = place.lane().and_then(|lane| used.get_mut(lane)) {
                 *used = true;
             }
@@ -285,7 +285,7 @@ impl Owner {
     /// Begins a journal with all that is there. What this one tells was flushed.
     fn begin_journal(&mut self, files: &Files<impl File>) -> Result<(), StorageError> {
         let mut entries = Vec::new();
-        self.directory.walk(BlockKey::MANIFEST, BlockKey::epoch(), |key, place| {
+        self.directory.walk(BlockKey::MANIFEST, BlockKey::epoch(), &mut |key, place| {
             entries.push(Entry { key, place: Some(place), checksum: 0, block: Vec::new() });
         });
         for entry in &mut entries {
@@ -310,7 +310,7 @@ impl Owner {
         if file.write_at(0, &header.encode()).is_err() {
             return Err(self.close());
         }
-        journal::apply(&entries, &mut self.directory, |_| {});
+        journal::apply(&entries, &mut self.directory, &mut |_| {});
         self.before = (self.journal != usize::MAX).then_some((self.journal, self.header));
         (self.journal, self.header, self.flushed) = (journal, header, 0);
         self.begun = bytes.len() as u64;
