@@ -16,16 +16,17 @@ import { outdated, reportOf, storageFailed } from './errors.js'
 import { destroyDatabase, Leader } from './leader.js'
 import { checkOrigin, type StartThread } from './logic.js'
 import { type Letter, Mail, type Notice } from './mail.js'
-import type {
-  Call,
-  Cancel,
-  EngineOptions,
-  EventMessage,
-  FromPage,
-  Outcome,
-  Request,
-  Response,
-  ToPage,
+import {
+  type Call,
+  type Cancel,
+  type EngineOptions,
+  type EventMessage,
+  type FromPage,
+  type Outcome,
+  type Request,
+  type Response,
+  sharedName,
+  type ToPage,
 } from './messages.js'
 import type { Port } from './port.js'
 import { Pulse } from './pulse.js'
@@ -56,6 +57,8 @@ export class Member {
   readonly #page: Port<ToPage, FromPage>
   readonly #name: string
   readonly #options: EngineOptions
+  /** The name by which the tabs know the database. */
+  readonly #shared: string | undefined
   readonly #wasm: string | undefined
   readonly #startLogic: StartThread
   readonly #backlog: Backlog
@@ -99,6 +102,7 @@ export class Member {
     this.#page = page
     this.#name = name
     this.#options = options
+    this.#shared = sharedName(name, options)
     this.#wasm = wasm
     this.#startLogic = startLogic
     this.#backlog = new Backlog(
@@ -111,13 +115,13 @@ export class Member {
   async join(): Promise<void> {
     try {
       if (this.#options.logic !== undefined) checkOrigin(this.#options.logic)
-      if (this.#options.storage === 'memory') return await this.#lead()
-      this.#mail = openMail(this.#name)
+      if (this.#shared === undefined) return await this.#lead()
+      this.#mail = openMail(this.#shared)
       this.#mail.onNotice = (notice) => this.#noticed(notice)
       this.#mail.onLetter = (letter) => this.#received(letter)
       await this.#mail.live()
       this.#pulse = new Pulse(
-        this.#name,
+        this.#shared,
         () => void this.#takeOver(),
         () => this.#wake(),
       )
@@ -148,7 +152,7 @@ export class Member {
       this.#waiting = new AbortController()
       const how = this.#stealing === undefined ? { signal: this.#waiting.signal } : { steal: true }
       try {
-        await navigator.locks.request(lockName(this.#name), how, () => this.#lead())
+        await navigator.locks.request(lockName(this.#shared), how, () => this.#lead())
       } catch (error) {
         // The lock was stolen, or this member is about to steal it.
         if (!isAbort(error)) throw error
@@ -160,7 +164,7 @@ export class Member {
   /** Takes the lock from a leader that is frozen. Of several that are about to, one does. */
   async #takeOver(): Promise<void> {
     const frozen = this.#followed?.term
-    await navigator.locks.request(`${lockName(this.#name)}:steal`, { ifAvailable: true }, async (turn) => {
+    await navigator.locks.request(`${lockName(this.#shared)}:steal`, { ifAvailable: true }, async (turn) => {
       if (turn === null || this.#reign !== undefined || this.#followed?.term !== frozen) return
       if (this.#ending.signal.aborted || this.#failed) return
       await new Promise<void>((stolen) => {
@@ -466,7 +470,9 @@ export class Member {
   async #destroyUnopened(id: number): Promise<void> {
     let outcome: Outcome = { type: 'result', id, payload: new Uint8Array() }
     try {
-      await navigator.locks.request(lockName(this.#name), () => destroyDatabase(this.#name, this.#options, this.#wasm))
+      await navigator.locks.request(lockName(this.#shared), () =>
+        destroyDatabase(this.#name, this.#options, this.#wasm),
+      )
       this.#mail?.notify({ type: 'destroyed' })
     } catch (error) {
       outcome = { type: 'refused', id, error: reportOf(error) }
@@ -476,12 +482,12 @@ export class Member {
   }
 }
 
-const lockName = (database: string) => `firkin:${database}`
+const lockName = (database = '') => `firkin:${database}`
 
 function openMail(database: string): Mail {
   if (globalThis.navigator?.locks === undefined) {
     throw storageFailed(
-      'a database in IndexedDB needs Web Locks, which browsers give to secure pages only (https, localhost)',
+      'a database that outlives its page needs Web Locks, which browsers give to secure pages only (https, localhost)',
     )
   }
   return new Mail(database)

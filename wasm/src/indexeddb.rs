@@ -29,7 +29,9 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{IdbDatabase, IdbKeyRange, IdbObjectStore, IdbRequest, IdbTransaction};
 
 use crate::js;
-use factory::{Opened, storage_error};
+use factory::Opened;
+
+pub(crate) use factory::storage_error;
 
 pub use factory::{destroy, list};
 
