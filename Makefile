@@ -42,6 +42,7 @@ check-rust: setup-rust
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features --locked -- --deny warnings
 	cargo clippy --package firkin-wasm --all-targets --target wasm32-unknown-unknown --locked -- --deny warnings
+	cargo clippy --package firkin-rescue --target wasm32-unknown-unknown --locked -- --deny warnings
 	cargo clippy --package firkin-bench --lib --target wasm32-unknown-unknown --locked -- --deny warnings
 	cargo clippy --package firkin-core --target wasm32v1-none --locked -- --deny warnings
 
@@ -62,7 +63,7 @@ bench: build ## Measures Firkin beside other databases; ONLY, DOCS, ROUNDS, PUBL
 bench-engine: setup-rust $(PACKAGES) ## Times the engine alone, natively and in wasm; FILTER=find/ chooses cases
 	@$(XTASK) bench-engine $(FILTER)
 
-soak: build-js ## Kills browsers, FIRKIN_KILLS and FIRKIN_LEADER_KILLS times, and simulates failing disks, SOAK_SEEDS times
+soak: build-js ## Kills browsers, FIRKIN_KILLS and FIRKIN_LEADER_KILLS times; failing disks and networks, SOAK_SEEDS times
 	@scripts/setup.sh browser
 	@scripts/soak.sh
 

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Kills a real browser FIRKIN_KILLS times (1,000) under a load of writes, and the leading one of eight tabs FIRKIN_LEADER_KILLS
-# times (1,000); 0 leaves either out. Then runs the seeded simulations of the store and of the database on failing disks for as
-# long as wanted: SOAK_SEEDS of them, or without an end, in rounds. A failure names its seed, and how to replay it is told at
-# the end.
+# times (1,000); 0 leaves either out. Then runs the seeded simulations of the store, of the database on failing disks and of whole
+# replicas for as long as wanted: SOAK_SEEDS of them, or without an end, in rounds. A failure names its seed, and how to replay
+# it is told at the end.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH="$PATH:$HOME/.cargo/bin"
 
 # Which runs of a thousand seeds of each suite cost about the same.
-suites=(storage_faults:1 database_faults:20)
+suites=(storage_faults:1 database_faults:20 simulation:20)
 round_seeds=${SOAK_ROUND:-10000}
 first=${SOAK_FIRST:-0}
 last=$((first + ${SOAK_SEEDS:-0}))

@@ -3,8 +3,12 @@
 //! Each is a trait that the embedder implements; a test implements them from a seed. None is `Send`: an engine and all
 //! that it calls live on one thread.
 
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
+
+use futures_util::future::LocalBoxFuture;
 
 /// The passing of time.
 pub trait Clock {
@@ -74,8 +78,21 @@ pub struct Request {
     pub path: String,
     /// The JSON body, if any.
     pub body: Option<Vec<u8>>,
+    /// The body instead, if it is too long for memory.
+    pub upload: Option<Rc<dyn Upload>>,
     /// The request fails with [`TransportError::TimedOut`] when nothing arrived for so many milliseconds.
     pub idle_timeout_ms: u64,
+}
+
+/// A body that is too long for memory: it is read part by part as it is sent, from the beginning for each attempt.
+pub trait Upload: fmt::Debug {
+    /// Its content type.
+    fn content_type(&self) -> String;
+    /// How many bytes it has.
+    fn length(&self) -> u64;
+    /// The parts, asked for one after the other from 0 on; `None` after the last. An error, which the transport hands on, is
+    /// [`TransportError::Unreadable`].
+    fn part(&self, place: usize) -> LocalBoxFuture<'_, Result<Option<Vec<u8>>, TransportError>>;
 }
 
 /// The head of a response and its body.
@@ -98,6 +115,9 @@ pub enum TransportError {
     /// Nothing arrived for the request's `idle_timeout_ms`.
     #[error("the peer did not answer in time")]
     TimedOut,
+    /// What was to be sent could not be read.
+    #[error("what was to be sent could not be read: {0}")]
+    Unreadable(String),
     /// The URL is none that could be asked.
     #[error("not a URL that can be synced with: {0}")]
     BadUrl(String),

@@ -25,6 +25,7 @@ pub mod json;
 pub mod logic;
 pub mod ordered;
 pub mod path;
+pub mod progress;
 pub mod query;
 pub mod replication;
 pub mod revision;

@@ -178,6 +178,8 @@ fn back_off_grows_within_bounds_honours_retry_after_and_ends_when_woken() {
         let client = Client::new(&here, &clock, 4);
         let options = Options { live: true, retry: true, ..options("peer") };
         let script = async {
+            // The first checkpoint is written by then.
+            clock.sleep(10_000).await;
             server.faults.set(Faults { lost_requests: 100, ..Faults::default() });
             clock.sleep(600_000).await;
             let waits: Vec<u64> = (client.told().into_iter())
@@ -221,6 +223,7 @@ fn backing_off_is_told_until_the_failing_request_is_answered() {
             put(&there, &json!({"_id": format!("d{n:02}")}).to_string()).await;
         }
         let server = FakeServer::new(&there, &clock, 3);
+        server.gives_documents.set(false);
         // One of several batches in flight fails; the others are answered meanwhile.
         server.script(|request| {
             let fails = request.body.as_ref().is_some_and(|body| String::from_utf8_lossy(body).contains("\"d00\""));

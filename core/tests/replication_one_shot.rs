@@ -4,10 +4,11 @@
 mod replication_support;
 
 use firkin_core::database::{Database, WriteOptions};
+use firkin_core::effects::Clock;
 use firkin_core::json;
 use firkin_core::replication::{Filter, Limits, Options, State};
 use firkin_core::storage::memory::MemoryKv;
-use replication_support::server::{FakeServer, error};
+use replication_support::server::FakeServer;
 use replication_support::time::{SimulatedClock, simulate};
 use replication_support::{Client, Told, content, database, options, put};
 use serde_json::json;
@@ -77,17 +78,19 @@ fn thousand_documents_take_few_requests_and_nothing_new_takes_three() {
         let (there, here, further) = (database(1).await, database(2).await, database(3).await);
         fill(&there, 0, 1_000).await;
         let server = FakeServer::new(&there, &clock, 4);
+        server.latency_ms.set(50);
         let counted = |at_most: usize| {
             let requests = server.requests.take();
             assert!(requests.len() <= at_most, "{requests:?}");
         };
         let client = Client::new(&here, &clock, 5);
         client.pull(&server, &options("there")).await.unwrap();
-        assert!(server.in_flight_max.get() > 1, "batches are not fetched side by side");
-        counted(9);
+        assert_eq!(server.requests_of("_bulk_get"), 0, "first revisions come with the feed");
+        counted(4);
         client.pull(&server, &options("there")).await.unwrap();
         counted(3);
         let server = FakeServer::new(&further, &clock, 6);
+        server.latency_ms.set(50);
         let counted = |at_most: usize| {
             let requests = server.requests.take();
             assert!(requests.len() <= at_most, "{requests:?}");
@@ -97,6 +100,56 @@ fn thousand_documents_take_few_requests_and_nothing_new_takes_three() {
         client.push(&server, &options("further")).await.unwrap();
         counted(3);
         assert_eq!(content(&further).await, content(&there).await);
+    });
+}
+
+#[test]
+fn documents_that_were_edited_are_fetched_side_by_side() {
+    let clock = SimulatedClock::default();
+    simulate(&clock, async {
+        let (there, here) = (database(1).await, database(2).await);
+        for n in 0..1_000 {
+            let id = format!("d{n:04}");
+            let rev = put(&there, &json!({"_id": id}).to_string()).await;
+            put(&there, &json!({"_id": id, "_rev": rev, "n": n}).to_string()).await;
+        }
+        let server = FakeServer::new(&there, &clock, 3);
+        Client::new(&here, &clock, 4).pull(&server, &options("there")).await.unwrap();
+        assert!(server.in_flight_max.get() > 1, "batches are not fetched side by side");
+        assert!(server.requests.borrow().len() <= 9, "{:?}", server.requests);
+        assert_eq!(content(&here).await, content(&there).await);
+    });
+}
+
+#[test]
+fn initial_pull_of_ten_thousand_documents_takes_few_round_trips() {
+    let clock = SimulatedClock::default();
+    simulate(&clock, async {
+        let (there, here) = (database(1).await, database(2).await);
+        fill(&there, 0, 10_000).await;
+        let server = FakeServer::new(&there, &clock, 3);
+        server.latency_ms.set(50);
+        let began_ms = clock.now_ms();
+        let status = Client::new(&here, &clock, 4).pull(&server, &options("there")).await.unwrap();
+        assert_eq!(status.docs_written, 10_000);
+        assert!(server.requests.borrow().len() < 20, "{:?}", server.requests);
+        assert!((clock.now_ms() - began_ms) / server.latency_ms.get() < 20, "took {} ms", clock.now_ms() - began_ms);
+    });
+}
+
+#[test]
+fn page_with_documents_that_is_too_long_is_asked_for_without() {
+    let clock = SimulatedClock::default();
+    simulate(&clock, async {
+        let (there, here) = (database(1).await, database(2).await);
+        for n in 0..100 {
+            put(&there, &json!({"_id": format!("d{n}"), "text": "x".repeat(2_000)}).to_string()).await;
+        }
+        let server = FakeServer::new(&there, &clock, 3);
+        let limits = Limits { answer_bytes_max: 10_000, ..Limits::default() };
+        let status = Client::new(&here, &clock, 4).pull(&server, &Options { limits, ..options("peer") }).await.unwrap();
+        assert_eq!((status.docs_written, status.doc_write_failures), (100, 0));
+        assert_eq!(content(&here).await, content(&there).await);
     });
 }
 
@@ -145,7 +198,7 @@ fn lost_checkpoints_and_peers_made_anew_cost_time_and_no_data() {
             let server = FakeServer::new(&second, &clock, 7);
             server.script(move |request| {
                 request.path.starts_with("_local/").then(|| match request.body {
-                    Some(_) => error(403, "forbidden", "read only"),
+                    Some(_) => (403, r#"{"error":"forbidden","reason":"read only"}"#.into()),
                     None => (200, body.into()),
                 })
             });

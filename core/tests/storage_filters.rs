@@ -99,6 +99,35 @@ fn looking_for_keys_that_are_not_there_reads_filters_and_hardly_anything_else() 
 }
 
 #[test]
+fn a_damaged_filter_costs_reads_and_no_answer() {
+    block_on(async {
+        let (_, blocks) = store_of(20_000, b"i").await;
+        let names = blocks.keys(BlockKey::segment(0), BlockKey::segment((1 << 48) - 1)).await.unwrap();
+        let mut damaged = 0;
+        for name in names {
+            let mut block = blocks.read(&[name]).await.unwrap().remove(0).unwrap();
+            // The kind of a filter.
+            if block[0] == 6 {
+                block[20] ^= 1;
+                let puts = vec![(name, block)];
+                blocks.commit(BlockBatch { puts, ..BlockBatch::default() }, Durability::Relaxed).await.unwrap();
+                damaged += 1;
+            }
+        }
+        assert!(damaged > 1);
+        let store =
+            LogStore::open(blocks, StoreOptions { unfiltered: b"i", ..StoreOptions::new([2; 16]) }).await.unwrap();
+        let snapshot = store.snapshot().unwrap();
+        let present: Vec<Vec<u8>> = (0..20_000).step_by(97).map(key).collect();
+        let absent: Vec<Vec<u8>> = (1_000_000..1_000_200).map(key).collect();
+        get_all(&snapshot, &present, true).await;
+        get_all(&snapshot, &absent, false).await;
+        assert!(snapshot.get_many(&present).await.unwrap().iter().all(Option::is_some));
+        assert!(snapshot.get_many(&absent).await.unwrap().iter().all(Option::is_none));
+    });
+}
+
+#[test]
 fn filters_are_a_small_part_of_what_is_stored() {
     block_on(async {
         let (_, with) = store_of(20_000, b"i").await;

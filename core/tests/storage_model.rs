@@ -63,8 +63,8 @@ fn options() -> impl Strategy<Value = StoreOptions> {
             log_blocks_max,
             cache_bytes,
             step_bytes,
-            epoch: [0; 16],
             unfiltered: b"a",
+            ..StoreOptions::new([0; 16])
         },
     )
 }

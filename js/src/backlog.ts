@@ -86,6 +86,11 @@ export class Backlog {
     return [...this.#entries.values()].map(({ call }) => call).filter(({ method }) => method === 'replicate')
   }
 
+  /** No leader will ever serve the calls that are left: whoever asked hears of it by other ways. */
+  refuseAll(error: ErrorReport): void {
+    for (const entry of [...this.#entries.values()]) this.#refuse(entry, error)
+  }
+
   /** Waits no longer for news of what the page follows. */
   endFeeds(): void {
     for (const entry of [...this.#entries.values()]) {

@@ -5,8 +5,11 @@
 // reader asks for more, and contents of attachments are read one document at a time. The import writes revisions as a
 // replication does: **what is there already stays, so an import can be run again**, and one that was cut off can be repeated.
 
+import { BLOCKS_MAGIC, importBlocks } from './block-backup.js'
+import type { Connection } from './connection.js'
 import { badRequest, FirkinError } from './errors.js'
 import type { Firkin } from './firkin.js'
+import { type BackupSource, linesOf, Pieces } from './pieces.js'
 import type { Abortable, AnyDocument, ChangesResult, Progress } from './types.js'
 
 /** The version that is written, and the newest that is read. */
@@ -16,9 +19,6 @@ const PAGE = 100
 /** How much text is written in one step, and how many documents at most. */
 const STEP_CHARACTERS = 1_000_000
 const STEP_DOCUMENTS = 1000
-
-/** Where a backup comes from: `export()`, `blob`, `response.body`, or any iterable of bytes or text. */
-export type BackupSource = ReadableStream<Uint8Array> | Blob | AsyncIterable<Uint8Array | string>
 
 /** What an import did. */
 export interface Imported {
@@ -31,7 +31,7 @@ export interface Imported {
 }
 
 type Tell = (progress: Progress) => void
-type Source = Pick<Firkin<AnyDocument>, 'name' | 'changes' | 'bulkGet' | 'get'>
+type Source = Pick<Firkin<AnyDocument>, 'name' | 'info' | 'changes' | 'bulkGet' | 'get'>
 type Target = Pick<Firkin<AnyDocument>, 'bulkDocs'>
 
 const encoder = new TextEncoder()
@@ -54,6 +54,7 @@ export function exportFrom(db: Source, tell: Tell, { signal }: Abortable): Reada
 /** The text of the backup, about a page at a time. */
 async function* backupLines(db: Source, tell: Tell, signal: AbortSignal | undefined): AsyncGenerator<string, void> {
   yield line({ firkin_backup: FORMAT, db_name: db.name, time: new Date().toISOString() })
+  const { doc_count, doc_del_count } = await db.info()
   const count = { documents: 0, revisions: 0 }
   let since: string | number = 0
   for (;;) {
@@ -74,7 +75,9 @@ async function* backupLines(db: Source, tell: Tell, signal: AbortSignal | undefi
     }
     count.documents += page.results.length
     since = page.last_seq
-    tell({ task: 'export', ...count })
+    // There may be more by now.
+    const total = Math.max(doc_count + doc_del_count, count.documents)
+    tell({ task: 'export', done: count.documents, total, ...count })
     yield text
   }
   yield line({ end: true, ...count })
@@ -86,10 +89,29 @@ async function withData(db: Source, { _id, _rev }: AnyDocument, signal: AbortSig
 
 const line = (value: unknown) => `${JSON.stringify(value)}\n`
 
-/** Writes what a backup holds. */
-export async function importInto(
+/** Takes in a backup of either kind: its beginning tells which it is. */
+export async function importAny(
   db: Target,
+  connection: Connection,
   source: BackupSource,
+  options: Abortable,
+): Promise<Imported> {
+  const pieces = new Pieces(source)
+  try {
+    if (!(await pieces.begin(BLOCKS_MAGIC))) {
+      return await importInto(db, linesOf(pieces), (progress) => connection.tell(progress), options)
+    }
+    const counts = await importBlocks(connection, pieces, options)
+    return { ok: true, ...counts, refused: [] }
+  } finally {
+    await pieces.end()
+  }
+}
+
+/** Writes what a backup of lines holds. */
+async function importInto(
+  db: Target,
+  lines: AsyncIterable<string>,
   tell: Tell,
   { signal }: Abortable,
 ): Promise<Imported> {
@@ -100,9 +122,10 @@ export async function importInto(
     const rows = await db.bulkDocs(step as { _id: string }[], { new_edits: false, signal })
     for (const row of rows) if ('error' in row) imported.refused.push({ rev: '', ...row })
     ;[step, characters] = [[], 0]
-    tell({ task: 'import', documents: imported.documents, revisions: imported.revisions })
+    const { documents, revisions } = imported
+    tell({ task: 'import', done: documents, documents, revisions })
   }
-  for await (const text of linesOf(source)) {
+  for await (const text of lines) {
     number += 1
     if (text === '') continue
     if (hasEnded) throw badRequest(`line ${number} of the backup stands behind its end`)
@@ -154,42 +177,4 @@ function withBytes(doc: AnyDocument): AnyDocument {
     return [name, { ...attachment, data }]
   })
   return { ...doc, _attachments: Object.fromEntries(attachments) }
-}
-
-/** The lines of the source, without their ends. */
-async function* linesOf(source: BackupSource): AsyncGenerator<string, void> {
-  const decoder = new TextDecoder('utf-8', { fatal: true })
-  // The line that is not at its end yet, in pieces: a line with a long attachment comes in many.
-  let begun: string[] = []
-  for await (const piece of piecesOf(source)) {
-    const [first = '', ...others] = (typeof piece === 'string' ? piece : decoder.decode(piece, { stream: true })).split(
-      '\n',
-    )
-    begun.push(first)
-    for (const next of others) {
-      yield begun.join('')
-      begun = [next]
-    }
-  }
-  begun.push(decoder.decode())
-  const rest = begun.join('')
-  if (rest !== '') yield rest
-}
-
-/** Not every browser iterates over streams. */
-async function* piecesOf(source: BackupSource): AsyncGenerator<Uint8Array | string, void> {
-  const stream = source instanceof Blob ? source.stream() : source
-  if (!(stream instanceof ReadableStream)) {
-    if (typeof stream?.[Symbol.asyncIterator] !== 'function') {
-      throw badRequest('import takes a ReadableStream, a Blob, or an async iterable of bytes or text')
-    }
-    yield* stream
-    return
-  }
-  const reader = stream.getReader()
-  try {
-    for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value
-  } finally {
-    await reader.cancel().catch(() => {})
-  }
 }

@@ -228,13 +228,20 @@ export class Connection extends Emitter<ConnectionEvents> {
     if (signal?.aborted) throw aborted(signal)
     if (this.#ended !== undefined) throw this.#ended
     if (this.#closing !== undefined) throw closed('the database is closed')
-    if (this.#failure !== undefined && method !== 'destroy') throw this.#failure
+    if (this.#failure === undefined || method === 'destroy') return
+    if (method !== 'repair' || this.#failure.code === 'outdated') throw this.#failure
   }
 
   /** Has `answer` asked what the engine asks for the replication of this number; the function returned ends that. */
   onQuestions(replication: number, answer: Answering): () => void {
     this.#answering.set(replication, answer)
     return () => this.#answering.delete(replication)
+  }
+
+  /** Tells all tabs, this one among them, how far something is that this page does. */
+  tell(progress: Progress): void {
+    this.emit('progress', progress)
+    if (!this.isClosed) this.#port.post({ type: 'event', name: 'progress', json: JSON.stringify(progress) })
   }
 
   /** Ends the connection once what was begun is done. */
@@ -280,6 +287,8 @@ export class Connection extends Emitter<ConnectionEvents> {
         void this.#answer(message)
         break
       case 'opened':
+        // It may have failed before, and was repaired.
+        this.#failure = undefined
         this.#opening.resolve()
         break
       case 'failed':

@@ -5,13 +5,15 @@
 
 import type { AttachmentContent, AttachmentOptions } from './attachment-types.js'
 import { attachmentGiven, blobOf, type Contents, readAttachment, withBlobs, withoutContents } from './attachments.js'
-import { type BackupSource, exportFrom, type Imported, importInto } from './backup.js'
+import { exportFrom, type Imported, importAny } from './backup.js'
+import { exportBlocks } from './block-backup.js'
 import { ChangesFeed } from './changes.js'
 import { type Connection, connect, listDatabases, setWasm } from './connection.js'
 import { identified, named, withAttribution } from './document.js'
 import { Emitter } from './emitter.js'
 import { badRequest, FirkinError } from './errors.js'
 import { LiveQuery, type LiveQueryOptions } from './live.js'
+import type { BackupSource } from './pieces.js'
 import { Replication } from './replication.js'
 import type { Direction, Peer, ReplicationOptions } from './replication-types.js'
 import { openReview, openReviews, type Review } from './reviews.js'
@@ -37,6 +39,7 @@ import type {
   Durability,
   Existing,
   Explanation,
+  ExportOptions,
   FindQuery,
   FindResult,
   GetOptions,
@@ -52,6 +55,7 @@ import type {
   PutOptions,
   Refused,
   RemoveOptions,
+  Repaired,
   RevsDiff,
   Selector,
   Tombstone,
@@ -63,7 +67,7 @@ import type {
 import { Watched } from './watch.js'
 
 export interface DatabaseEvents {
-  /** How far a compaction, an export or an import has come. */
+  /** How far something that takes long has come, in whatever tab it was asked for. */
   progress: Progress
   /** Documents have changed, by this tab, another or a replication. */
   changed: { last_seq: string }
@@ -360,19 +364,33 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
   }
 
   /**
-   * All documents with their histories and attachments, as a stream of lines: a backup. What changes while it is read is
-   * in it as well. docs/backup-format.md tells the lines.
+   * All documents with their histories and attachments, as a stream: a backup. What changes while it is read is in it as well,
+   * unless it is one of blocks, which holds what was there when it was begun. docs/backup-format.md tells both formats.
    */
-  export(options: Abortable = {}): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return exportFrom(this, (progress) => this.emit('progress', progress), options)
+  export({ format = 'lines', ...options }: ExportOptions = {}): ReadableStream<Uint8Array<ArrayBuffer>> {
+    if (format === 'blocks') return exportBlocks(this.#connection, this.name, options)
+    if (format !== 'lines') throw badRequest('a backup has the format "lines" or "blocks"')
+    return exportFrom(this, (progress) => this.#connection.tell(progress), options)
   }
 
   /**
-   * Writes the revisions that a backup holds beside those that are here, as a replication does: an import can be repeated.
-   * A backup that is malformed or cut off is refused with 400 where that is found; what stands before has been written.
+   * Takes in a backup of either format. The revisions that one of lines holds are written beside those that are here, as a replication
+   * does: such an import can be repeated. One that is malformed or cut off is refused with 400 where that is found; what stands
+   * before has been written. One of blocks is taken in whole or not at all, by a database in which nothing was ever written, and makes it
+   * another replica, with an `identity` of its own; other calls wait meanwhile.
    */
   import(source: BackupSource, options: Abortable = {}): Promise<Imported> {
-    return importInto(this as Firkin<AnyDocument>, source, (progress) => this.emit('progress', progress), options)
+    return importAny(this as Firkin<AnyDocument>, this.#connection, source, options)
+  }
+
+  /**
+   * Mends a database of which stored blocks are damaged: what can be read is kept, all that follows from documents is made anew,
+   * and the answer says what is lost. Works also where the database does not open because of that. A revision whose body is lost
+   * reads as missing, until a replication brings it back or it is written over. The database is another replica then, with an
+   * `identity` of its own: replications begin at the start, and consumers are shown all changes again.
+   */
+  repair(options: Abortable = {}): Promise<Repaired> {
+    return this.#call('repair', {}, options.signal)
   }
 
   async info(): Promise<Info> {

@@ -6,12 +6,14 @@
 
 import { decode, encode } from './encode.js'
 import { loadEngine } from './engine.js'
-import { closed, type ErrorReport, FirkinError, reportOf } from './errors.js'
+import { badRequest, closed, type ErrorReport, FirkinError, reportOf } from './errors.js'
 import { beginNewLog } from './log.js'
 import { Logic, type StartThread } from './logic.js'
 import { livingMembers } from './mail.js'
 import type { Answer, Call, EngineOptions, EventMessage, Outcome, Request, Response } from './messages.js'
 import { type DatabaseFiles, deleteFiles, openFiles } from './opfs.js'
+import { type Asked, gone, isRescue, Rescue } from './rescue.js'
+import type { Info } from './types.js'
 import type { Engine, Host } from './wasm-glue/engine.js'
 
 /** What a leader needs of those around it. */
@@ -22,6 +24,8 @@ export interface Surroundings {
   tell(event: EventMessage): void
   /** The database is deleted, and closed. */
   destroyed(): void
+  /** A call asks for what is done without an engine: this one is to be left, and another leader to begin with that. */
+  rescue(asked: Asked): void
   /** The engine is of no more use. */
   lost(reason: string): void
   /**
@@ -33,7 +37,7 @@ export interface Surroundings {
   startLogic: StartThread
 }
 
-interface Asked {
+interface Questioned {
   client: string
   resolve(json: string): void
   reject(error: FirkinError): void
@@ -45,6 +49,10 @@ export class Leader {
   readonly #options: EngineOptions
   readonly #wasm: string | undefined
   readonly #around: Surroundings
+  readonly #rescue: Rescue | undefined
+  /** What waits for the engine, while a backup comes in. */
+  readonly #held: Asked[] = []
+  #waits = false
   readonly #underWay = new Set<{ client: string; call: Call }>()
   readonly #replications = new Map<number, string>()
   /** The clients of open transactions. */
@@ -52,7 +60,7 @@ export class Leader {
   /** What clients follow, by its number. */
   readonly #feeds = new Map<number, string>()
   readonly #uploads = new Map<string, string>()
-  readonly #asked = new Map<number, Asked>()
+  readonly #asked = new Map<number, Questioned>()
   readonly #ended = new AbortController()
   // An answer to another leader's question must not be taken for one to ours.
   #questions = Math.floor(Math.random() * 2 ** 48)
@@ -61,13 +69,21 @@ export class Leader {
   #files: DatabaseFiles | undefined
   #leaving = false
 
-  /** `self` is the client that it leads for itself. */
-  constructor(self: string, name: string, options: EngineOptions, wasm: string | undefined, around: Surroundings) {
+  /** `self` is the client that it leads for itself; `asked` is to be done before the engine is opened. */
+  constructor(
+    self: string,
+    name: string,
+    options: EngineOptions,
+    wasm: string | undefined,
+    around: Surroundings,
+    asked?: Asked,
+  ) {
     this.#self = self
     this.#name = name
     this.#options = options
     this.#wasm = wasm
     this.#around = around
+    this.#rescue = asked === undefined ? undefined : new Rescue(asked)
   }
 
   /** Opens the database; one whose identity is known must be there, else this fails as `gone`. */
@@ -75,8 +91,9 @@ export class Leader {
     // One that has known the database has followed another leader, since whose opening the storage has been open. Others have
     // this done while they load the engine.
     if (this.#options.storage === 'indexeddb' && identity === undefined) beginNewLog()
-    const { Engine } = await loadEngine(this.#wasm)
+    await loadEngine(this.#wasm)
     const logic = await this.#loadLogic()
+    this.#logic = logic
     try {
       const more = { ...(await this.#parties()), logic: logic !== undefined, identity }
       const options = JSON.stringify({ ...this.#options, ...more })
@@ -84,18 +101,36 @@ export class Leader {
         event: (name, json) => this.#happened(name, json),
         ask: (name, json) => (name === 'judge' && logic !== undefined ? logic.judge(json) : this.#ask(name, json)),
       }
-      if (this.#options.storage === 'opfs') {
-        this.#files = await openFiles(this.#name, identity === undefined, this.#around.lost)
-      }
-      this.#engine = await Engine.open(this.#name, options, host, this.#files?.handles)
+      await this.#rescue?.begin(this.#name, options, this.#wasm, host, () => void this.#openAtLast(options, host))
+      this.#waits = this.#rescue?.isUnderWay === true
+      if (!this.#waits) await this.#openEngine(options, host, identity === undefined)
     } catch (error) {
       logic?.close()
       this.#files?.close()
       throw error
     }
-    this.#logic = logic
     this.#listen()
+  }
+
+  async #openEngine(options: string, host: Host, mayBeNew: boolean): Promise<void> {
+    const { Engine } = await loadEngine(this.#wasm)
+    if (this.#options.storage === 'opfs') this.#files = await openFiles(this.#name, mayBeNew, this.#around.lost)
+    const engine = await Engine.open(this.#name, options, host, this.#files?.handles)
+    if (this.#leaving) return engine.close()
+    this.#engine = engine
     if (this.#options.storage !== 'memory') this.#forgetOthers().catch(() => {})
+  }
+
+  /** A backup is in, or given up. */
+  async #openAtLast(options: string, host: Host): Promise<void> {
+    if (this.#leaving) return
+    try {
+      await this.#openEngine(options, host, true)
+    } catch (error) {
+      this.#lose(reportOf(error))
+    }
+    this.#waits = false
+    for (const { client, call } of this.#held.splice(0)) void this.#serve(client, call)
   }
 
   /** Who opens the database, and who may be in the middle of a write, having led before. */
@@ -144,6 +179,7 @@ export class Leader {
       void this.#tell('followEnd', { id: feed })
     }
     if (this.#options.storage !== 'memory') void this.#tell('forgetClient', { client: recordName(client) })
+    this.#rescue?.forget(client)
     const prefix = this.#uploads.get(client)
     if (prefix !== undefined) void this.#tell('unstage', { prefix })
     this.#uploads.delete(client)
@@ -158,6 +194,8 @@ export class Leader {
   async leave(): Promise<void> {
     this.#leaving = true
     this.#ended.abort()
+    this.#rescue?.end()
+    for (const { client, call } of this.#held.splice(0)) this.#around.send(client, { type: 'unserved', id: call.id })
     const engine = this.#engine
     await engine?.close()
     this.#files?.close()
@@ -170,6 +208,11 @@ export class Leader {
     const { id, method, replication, transaction, feed, uploads } = call
     if (this.#leaving) return this.#around.send(client, { type: 'unserved', id })
     if (method === 'destroy') return this.#destroy(client, id)
+    if (isRescue(method)) return this.#serveRescue(client, call)
+    if (this.#waits) {
+      this.#held.push({ client, call })
+      return
+    }
     const begun = { client, call }
     const begins = method === 'replicate' && replication !== undefined
     this.#underWay.add(begun)
@@ -185,6 +228,29 @@ export class Leader {
     if (begins) this.#replications.delete(replication)
     if (this.#underWay.delete(begun)) this.#around.send(client, outcome)
     if (outcome.type === 'refused' && outcome.error.name === 'engine_failed') this.#lose(outcome.error)
+  }
+
+  /** The call comes again, of the leader that begins with what it asks for. What is in memory is as it is. */
+  async #serveRescue(client: string, call: Call): Promise<void> {
+    const { id, method } = call
+    const outcome = await this.#rescue?.answer(client, call)
+    if (outcome !== undefined) {
+      this.#around.send(client, outcome)
+    } else if (method !== 'repair' && method !== 'restore') {
+      this.#around.send(client, { type: 'refused', id, error: reportOf(gone()) })
+    } else if (this.#options.storage === 'indexeddb') {
+      this.#around.rescue({ client, call })
+    } else if (this.#options.storage === 'opfs') {
+      const error = badRequest(`${method} is there for databases in IndexedDB, and not in OPFS yet`)
+      this.#around.send(client, { type: 'refused', id, error: reportOf(error) })
+    } else if (method === 'repair') {
+      const { doc_count, doc_del_count } = decode((await this.#callSelf('info', {})) ?? encode({})) as Info
+      const repaired = { ok: true, blocks: [], lost: [], documents: doc_count + doc_del_count }
+      this.#around.send(client, { type: 'result', id, payload: encode(repaired) })
+    } else {
+      const error = badRequest('a backup of blocks is taken in by a database in IndexedDB, and not in memory')
+      this.#around.send(client, { type: 'refused', id, error: reportOf(error) })
+    }
   }
 
   async #run(client: string, call: Call): Promise<Outcome> {

@@ -15,7 +15,7 @@ export type Notice =
    * This member runs the engine from now on, for a term of this name, over the database of this identity, with the app's logic
    * from this URL.
    */
-  | ({ type: 'leads'; leader: string; term: string; identity?: string; logic?: string } & Build)
+  | ({ type: 'leads'; leader: string; term: string; identity?: string; rescued?: boolean; logic?: string } & Build)
   /** The leader of this term serves no more. */
   | { type: 'leaves'; term: string }
   /** The leader's database is gone, for all. */

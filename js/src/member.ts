@@ -20,6 +20,7 @@ import {
   type Call,
   type Cancel,
   type EngineOptions,
+  type EventMessage,
   type FromPage,
   type Outcome,
   type Request,
@@ -29,6 +30,7 @@ import {
 } from './messages.js'
 import type { Port } from './port.js'
 import { Pulse } from './pulse.js'
+import type { Asked } from './rescue.js'
 import { type Build, isNewer, PROTOCOL, VERSION } from './version.js'
 
 /** The name by which a member of a database in memory is its own client. */
@@ -47,6 +49,8 @@ const BUILD: Build = { version: VERSION, protocol: PROTOCOL }
 interface Reign {
   term: string
   engine: Leader
+  /** Before its engine was opened, the database was repaired or taken from a backup, as an app has asked: it is another replica. */
+  rescued: boolean
 }
 
 export class Member {
@@ -80,6 +84,8 @@ export class Member {
   readonly #newer = new Set<string>()
   /** Settles once a leader that has slept knows whether it leads still. */
   #waking: Promise<unknown> | undefined
+  /** What is to be done before the next engine is opened. */
+  #rescue: Asked | undefined
   #opened = false
   /** The identity of the database. */
   #identity: string | undefined
@@ -130,10 +136,12 @@ export class Member {
   /** What the page says. */
   receive(message: FromPage): void {
     if (message.type === 'answer') this.#toLeader(message)
+    else if (message.type === 'event') this.#mail?.notify(message)
     else if (message.type === 'cancel') this.#cancel(message)
     else if (message.type === 'close') void this.#leave()
     else if (message.type === 'call') {
       if (this.#failed && message.method === 'destroy') void this.#destroyUnopened(message.id)
+      else if (this.#failed && message.method === 'repair') void this.#repairUnopened(message)
       else this.#backlog.add(message)
     }
   }
@@ -182,9 +190,12 @@ export class Member {
     const lost = (reason: string) => {
       if (!deposed.signal.aborted) this.#end(reason)
     }
-    const engine = new Leader(this.#self, this.#name, this.#options, this.#wasm, {
-      send: (client, response) => this.#toClient(client, term, response),
-      tell: (event) => {
+    const renewed = new AbortController()
+    const asked = this.#rescue
+    this.#rescue = undefined
+    const around = {
+      send: (client: string, response: Response) => this.#toClient(client, term, response),
+      tell: (event: EventMessage) => {
         this.#page.post(event)
         this.#mail?.notify(event)
       },
@@ -192,12 +203,18 @@ export class Member {
         this.#mail?.notify({ type: 'destroyed' })
         this.#end('the database was destroyed')
       },
+      rescue: (asked: Asked) => {
+        this.#rescue ??= asked
+        renewed.abort()
+      },
       lost,
       deposed: () => deposed.abort(),
       startLogic: this.#startLogic,
-    })
+    }
+    const engine = new Leader(this.#self, this.#name, this.#options, this.#wasm, around, asked)
     try {
-      await engine.open(this.#identity)
+      // What is asked for may make another replica of it.
+      await engine.open(asked === undefined ? this.#identity : undefined)
     } catch (error) {
       this.#pulse?.follow()
       if (!deposed.signal.aborted) await this.#notOpened(error)
@@ -211,12 +228,13 @@ export class Member {
       return
     }
     this.#identity = engine.identity
-    this.#reign = { term, engine }
+    this.#reign = { term, engine, rescued: asked !== undefined }
     this.#announce()
     this.#follow({ leader: this.#self, term })
-    await Promise.race([this.#ending, deposed].map(({ signal }) => whenAborted(signal)))
+    await Promise.race([this.#ending, deposed, renewed].map(({ signal }) => whenAborted(signal)))
     if (this.#ending.signal.aborted) await this.#resign(term, engine)
-    else this.#stepDown(engine)
+    else if (deposed.signal.aborted) this.#stepDown(engine)
+    else await this.#renew(term, engine)
   }
 
   async #notOpened(error: unknown): Promise<void> {
@@ -227,6 +245,17 @@ export class Member {
       this.#reconnections += 1
       await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS))
     } else this.#fail(error)
+  }
+
+  /** Leaves the engine, and leads on with another one, for another term: what has no outcome yet is asked of that. */
+  async #renew(term: string, engine: Leader): Promise<void> {
+    this.#mail?.notify({ type: 'leaves', term })
+    this.#reign = undefined
+    this.#follow(undefined)
+    const deposed = this.#deposed
+    await engine.leave().catch(() => {})
+    if (deposed.signal.aborted) this.#pulse?.follow()
+    else await this.#lead()
   }
 
   async #resign(term: string, engine: Leader): Promise<void> {
@@ -300,15 +329,17 @@ export class Member {
     const { logic } = this.#options
     const more = logic === undefined ? {} : { logic }
     if (this.#mail === undefined || this.#reign === undefined) return
-    const { term, engine } = this.#reign
-    const identity = engine.identity
+    const { term, engine, rescued } = this.#reign
+    const { identity } = engine
     if (identity !== undefined) Object.assign(more, { identity })
+    if (rescued) Object.assign(more, { rescued })
     this.#mail.notify({ type: 'leads', leader: this.#mail.member, term, ...more, ...BUILD })
   }
 
-  #led({ leader, term, identity, logic }: Extract<Notice, { type: 'leads' }>): void {
+  #led({ leader, term, identity, rescued, logic }: Extract<Notice, { type: 'leads' }>): void {
     // What one says who has been stolen from comes late. This member's own lock tells it whether it leads.
     if (this.#reign !== undefined) return
+    if (rescued) this.#identity = identity
     this.#identity ??= identity
     if (identity !== undefined && identity !== this.#identity) {
       this.#end('the data of the database are gone, and another has been made in its place')
@@ -385,6 +416,7 @@ export class Member {
   #fail(error: unknown): void {
     this.#failed = true
     this.#page.post({ type: 'failed', error: reportOf(error) })
+    this.#backlog.refuseAll(reportOf(error))
   }
 
   /** Ends once the page's calls have their outcomes. */
@@ -419,6 +451,19 @@ export class Member {
       await destroyDatabase(this.#name, this.#options, this.#wasm)
     }
     this.#end('the database was destroyed by another tab')
+  }
+
+  /** A database that cannot be opened can be repaired: this member does that as soon as it leads. */
+  async #repairUnopened(call: Call): Promise<void> {
+    this.#failed = false
+    this.#rescue = { client: this.#self, call }
+    this.#backlog.add(call)
+    this.#mail?.notify({ type: 'whoLeads', ...BUILD })
+    try {
+      await this.#takeTurns()
+    } catch (error) {
+      if (!this.#ending.signal.aborted) this.#fail(error)
+    }
   }
 
   /** A database that cannot be opened can be destroyed all the same. */

@@ -81,6 +81,8 @@ export type Response = Outcome | EventMessage | Question
 /** What a page says to its member. `open` comes first. */
 export type FromPage =
   | Request
+  /** Told to the other tabs. */
+  | EventMessage
   | { type: 'open'; name: string; options: EngineOptions; wasm?: string }
   | { type: 'close' }
   | { type: 'list'; wasm?: string }

@@ -17,6 +17,8 @@ export interface ReplicationOptions {
   selector?: Selector
   /** Only these documents. */
   doc_ids?: string[]
+  /** `false`: a pull by selector drops documents that no longer match. They are not deleted, neither here nor elsewhere. */
+  keep?: boolean
   /** Where to begin; default: where the last replication with this peer and these options ended. */
   since?: string | number
   /** Added to every request, such as credentials. A function is asked before the first request. */

@@ -139,11 +139,12 @@ export class Replication
 
   #request(peer: Peer): object {
     if (typeof peer !== 'string' && !(peer instanceof URL)) throw badRequest('a peer is the URL of a database')
-    const { live, retry, selector, doc_ids, since, credentials, batchBytes } = this.#options
+    const { live, retry, selector, doc_ids, keep, since, credentials, batchBytes } = this.#options
     const id = this.#id
     const url = String(peer)
     const { direction } = this
-    return { id, direction, url, live, retry, selector, doc_ids, since, credentials, batch_bytes: batchBytes }
+    const asked = { id, direction, url, live, retry, selector, doc_ids, since, credentials }
+    return { ...asked, drop: keep === false, batch_bytes: batchBytes }
   }
 
   async #headers(unauthorized: boolean): Promise<unknown> {

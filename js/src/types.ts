@@ -390,10 +390,39 @@ export interface Compacted {
   contents_incoming: number
 }
 
-/** How far something that takes long has come. */
-export type Progress =
+/** What a repair found. */
+export interface Repaired {
+  ok: true
+  /** The stored blocks that could not be read, and what was wrong with each. What they held may be gone without a trace. */
+  blocks: string[]
+  /**
+   * What is known to be lost: the body of a current revision (`leaf`) or of one that others followed (`ancestor`), or contents of
+   * its attachments.
+   */
+  lost: { id: string; rev: string; lost: 'leaf' | 'ancestor' | 'attachments' }[]
+  /** How many documents there are now, deleted ones and lost ones included. */
+  documents: number
+}
+
+/**
+ * How far something that takes long has come: `done` of `total`, where that is known. They count blocks of the log for `open`;
+ * documents for `index` (it is made anew, since other paths are kept out of it), `write` (one of many documents), `compact`,
+ * `export` and `import`, or bytes for these where they are of blocks; and for `repair` stored blocks first, then documents.
+ */
+export type Progress = { done: number; total?: number } & (
+  | { task: 'open' | 'index' | 'write' | 'repair' }
   | ({ task: 'compact' } & Omit<Compacted, 'ok'>)
-  | { task: 'export' | 'import'; documents: number; revisions: number }
+  | { task: 'export' | 'import'; documents?: number; revisions?: number }
+)
+
+/** How a backup is written. */
+export interface ExportOptions extends Abortable {
+  /**
+   * `lines`, the default: documents with their histories, as lines of JSON, which any version reads and any database takes in.
+   * `blocks`: what is stored as it is, with its index, which goes quickly, into an empty database in IndexedDB.
+   */
+  format?: 'lines' | 'blocks'
+}
 
 /** What was purged. */
 export interface Purged {

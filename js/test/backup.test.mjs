@@ -127,7 +127,7 @@ test('progress is told, a reader that stops ends the export, and a signal ends b
   const told = []
   db.on('progress', (progress) => told.push(progress))
   const text = await textOf(db.export())
-  assert.deepEqual(told.at(-1), { task: 'export', documents: 255, revisions: 256 })
+  assert.deepEqual(told.at(-1), { task: 'export', done: 255, total: 255, documents: 255, revisions: 256 })
   const reader = db.export().getReader()
   assert.equal((await reader.read()).done, false)
   await reader.cancel()
@@ -149,4 +149,32 @@ test('a document that changes while the export runs is in it as it is at the end
   await other.import(new Blob(pieces))
   assert.deepEqual([(await other.get('edited')).n, (await other.get('late'))._id], [99, 'late'])
   assert.deepEqual(await contentOf(other), await contentOf(db))
+})
+
+test('a database in memory writes out its blocks, and takes none in', async (t) => {
+  const db = await filled(t, 'blocks')
+  const bytes = new Uint8Array(await new Response(db.export({ format: 'blocks' })).arrayBuffer())
+  const head = JSON.parse(new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(10))))
+  assert.deepEqual([head.firkin_blocks, head.db_name], [1, 'blocks'])
+  assert.equal(bytes.length - bytes.indexOf(10) - 1, head.bytes)
+  const other = open(t, 'refusing blocks')
+  await assert.rejects(other.import(new Blob([bytes])), failsWith(400, 'bad_request', /in IndexedDB/))
+  assert.throws(() => db.export({ format: 'other' }), failsWith(400, 'bad_request', /"lines" or "blocks"/))
+  assert.deepEqual(await db.repair(), { ok: true, blocks: [], lost: [], documents: 255 })
+})
+
+test('a line that is cut into many pieces is told from a backup of blocks', async (t) => {
+  const db = await filled(t, 'pieces')
+  const text = await textOf(db.export())
+  const other = open(t, 'from pieces')
+  async function* pieces() {
+    for (const character of text.slice(0, 300)) yield character
+    yield text.slice(300)
+  }
+  assert.equal((await other.import(pieces())).documents, 255)
+  await assert.rejects(other.import(new Blob(['{"firkin_blocks":1'])), failsWith(400, 'bad_request', /no end/))
+  await assert.rejects(
+    other.import(new Blob(['{"firkin_blocks":1}\n'])),
+    failsWith(400, 'bad_request', /tell the format/),
+  )
 })

@@ -7,6 +7,12 @@ pub struct ObjectWriter {
     bytes: Vec<u8>,
 }
 
+impl Default for ObjectWriter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl ObjectWriter {
     /// An object without members.
     #[must_use]

@@ -4,11 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use event_listener::Event;
-use firkin_core::database::{Database, Options, Request};
-use firkin_core::document::keys;
-use firkin_core::effects::{Clock, Random};
+use firkin_core::database::{Database, Request};
+use firkin_core::effects::Clock;
 use firkin_core::ordered::Map;
-use firkin_core::path::Path;
 use firkin_core::replication::Control;
 use firkin_core::storage::StorageError;
 use firkin_core::storage::blocks_memory::MemoryBlocks;
@@ -23,6 +21,7 @@ use crate::blocks::PlatformBlocks;
 use crate::calls;
 use crate::cancellation::Cancellation;
 use crate::clock::BrowserClock;
+use crate::commands::backup::Copy;
 use crate::commands::transactions::{self, Transactions};
 use crate::commands::{self, Asked, Followed, requests};
 use crate::failure::Failure;
@@ -30,6 +29,7 @@ use crate::host::Host;
 use crate::indexeddb::{self, IndexedDbBlocks};
 use crate::logic::HostLogic;
 use crate::opfs;
+use crate::options::{database_options, listener, store_options};
 use crate::payload::{self, Payload};
 use crate::random::CryptoRandom;
 
@@ -70,6 +70,8 @@ pub struct Opened {
     pub reads: RefCell<Vec<(Request, Rc<Cancellation>)>>,
     /// The transactions that are open.
     pub transactions: RefCell<Transactions>,
+    /// The copies that pages read.
+    pub copies: RefCell<Vec<Rc<Copy>>>,
     /// What pages follow, by the number that the page gave it.
     pub followed: RefCell<Map<u64, Rc<Followed>>>,
     /// Set once the database is being closed.
@@ -181,8 +183,10 @@ impl Opened {
             Some("memory") => ("memory", PlatformBlocks::Memory(MemoryBlocks::new())),
             Some(_) => return Err(payload::wrong("storage", "\"indexeddb\", \"opfs\" or \"memory\"")),
         };
+        let progress = listener(&host);
+        let store_options = StoreOptions { progress: progress.clone(), ..store_options };
         let store = LogStore::open(blocks, store_options).await?;
-        let mut database = Database::open(store, &CryptoRandom, options).await?;
+        let mut database = Database::open_with(store, &CryptoRandom, options, progress).await?;
         if known.is_some_and(|known| known != database.identity()) {
             return Err(Failure::gone());
         }
@@ -197,6 +201,7 @@ impl Opened {
             replications: RefCell::default(),
             reads: RefCell::default(),
             transactions: RefCell::default(),
+            copies: RefCell::default(),
             followed: RefCell::default(),
             closing: Cancellation::default(),
             tasks: Cell::new(0),
@@ -214,42 +219,12 @@ impl Opened {
         self.closing.cancel();
         self.replications.borrow().iter().for_each(|(_, control)| control.cancel());
         self.transactions.take();
+        self.copies.take();
         while self.tasks.get() > 0 {
             self.idle.listen().await;
         }
         self.database.kv().close().await;
     }
-}
-
-fn store_options(asked: &Payload<'_>) -> Result<StoreOptions, Failure> {
-    let mut epoch = [0; 16];
-    CryptoRandom.fill(&mut epoch);
-    if let Some(client) = asked.text("client")? {
-        let owner = u64::from_str_radix(&client, 16).map_err(|_| payload::wrong("client", "16 hex digits"))?;
-        let (first, _) = epoch.split_at_mut(8);
-        first.copy_from_slice(&owner.to_be_bytes());
-    }
-    let mut options = StoreOptions { unfiltered: keys::WALKED, ..StoreOptions::new(epoch) };
-    if let Some(bytes) = asked.count("cacheBytes")? {
-        options.cache_bytes = bytes;
-    }
-    Ok(options)
-}
-
-fn database_options(asked: &Payload<'_>) -> Result<Options, Failure> {
-    let mut options = Options::default();
-    if let Some(durability) = asked.durability("durability")? {
-        options.durability = durability;
-    }
-    if let Some(limit) = asked.count("revsLimit")? {
-        options.revs_limit = u32::try_from(limit).unwrap_or(u32::MAX);
-    }
-    let excluded = asked.object("index")?.texts("exclude")?.unwrap_or_default();
-    options.exclude = excluded.iter().map(|path| Path::parse(path)).collect();
-    if let Some(bytes) = asked.count("documentBytesMax")? {
-        options.document_bytes_max = bytes;
-    }
-    Ok(options)
 }
 
 /// The methods that only read: each can be dropped wherever it is.

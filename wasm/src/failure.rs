@@ -7,6 +7,7 @@ use firkin_core::json::JsonError;
 use firkin_core::query::QueryError;
 use firkin_core::replication::ReplicationError;
 use firkin_core::storage::StorageError;
+use firkin_core::storage::restore::RestoreError;
 use js_sys::{Object, Reflect};
 use wasm_bindgen::JsValue;
 
@@ -70,6 +71,16 @@ impl Failure {
 impl From<StorageError> for Failure {
     fn from(error: StorageError) -> Self {
         Self(error.report())
+    }
+}
+
+impl From<RestoreError> for Failure {
+    fn from(error: RestoreError) -> Self {
+        match &error {
+            RestoreError::NotEmpty => Self(ErrorReport::new(412, "file_exists", error.to_string())),
+            RestoreError::Malformed(_) => Self::bad_request(error.to_string()),
+            RestoreError::Storage(error) => error.clone().into(),
+        }
     }
 }
 

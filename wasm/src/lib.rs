@@ -9,24 +9,36 @@
 #![cfg(target_arch = "wasm32")]
 #![allow(async_fn_in_trait)]
 
+#[cfg(feature = "engine")]
 pub mod address;
-mod answer;
+pub mod answer;
+#[cfg(feature = "engine")]
 mod blocks;
-mod calls;
+pub mod calls;
+#[cfg(feature = "engine")]
 mod cancellation;
 pub mod clock;
+#[cfg(feature = "engine")]
 mod commands;
+#[cfg(feature = "engine")]
 mod engine;
-mod failure;
+pub mod failure;
+#[cfg(feature = "engine")]
 mod frame;
+#[cfg(feature = "engine")]
 pub mod headers;
 pub mod host;
 pub mod indexeddb;
 mod js;
+#[cfg(feature = "engine")]
 mod logic;
+#[cfg(feature = "engine")]
 pub mod opfs;
-mod payload;
+pub mod options;
+pub mod payload;
 pub mod random;
+#[cfg(feature = "engine")]
 pub mod transport;
 
+#[cfg(feature = "engine")]
 pub use engine::{Engine, destroy, list};

@@ -8,14 +8,14 @@
 use std::future::Future;
 use std::pin::pin;
 
-use firkin_core::effects::{Clock, Request, Response, ResponseBody, Transport, TransportError};
+use firkin_core::effects::{Clock, Request, Response, ResponseBody, Transport, TransportError, Upload};
 use futures_util::future::{Either, select};
 use js_sys::futures::JsFuture;
-use js_sys::{Promise, Uint8Array};
+use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
-    AbortController, Headers, ReadableStreamDefaultReader, RequestCache, RequestCredentials, RequestInit,
+    AbortController, Blob, Headers, ReadableStreamDefaultReader, RequestCache, RequestCredentials, RequestInit,
     RequestRedirect,
 };
 
@@ -59,6 +59,9 @@ impl FetchTransport {
         if let Some(body) = &request.body {
             init.set_body(&Uint8Array::from(body.as_slice()));
         }
+        if let Some(upload) = &request.upload {
+            init.set_body(blob(&**upload).await?.as_ref());
+        }
         let url = self.address.join(&request.path);
         let answer = in_time(JsFuture::from(fetch(&url, &init)), request.idle_timeout_ms).await?;
         let response: web_sys::Response = answer.dyn_into().map_err(|_| unreachable("fetch gave no response"))?;
@@ -80,6 +83,9 @@ impl FetchTransport {
         if request.body.is_some() {
             set("content-type", "application/json")?;
         }
+        if let Some(upload) = &request.upload {
+            set("content-type", &upload.content_type())?;
+        }
         if let Some(authorization) = &self.address.authorization {
             set("authorization", authorization)?;
         }
@@ -88,6 +94,21 @@ impl FetchTransport {
         }
         Ok(headers)
     }
+}
+
+/// A body as the browser keeps it, outside of this module's memory: browsers can read a body while they send it over some
+/// connections only.
+async fn blob(upload: &dyn Upload) -> Result<Blob, TransportError> {
+    let blob_of = |parts: &Array| Blob::new_with_u8_array_sequence(parts).map_err(|error| unreachable_by(&error));
+    let parts = Array::new();
+    let mut place = 0;
+    while let Some(part) = upload.part(place).await? {
+        let bytes = Array::new();
+        bytes.push(&Uint8Array::from(part.as_slice()));
+        parts.push(blob_of(&bytes)?.as_ref());
+        place += 1;
+    }
+    blob_of(&parts)
 }
 
 impl Transport for FetchTransport {

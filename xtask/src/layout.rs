@@ -5,6 +5,24 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+/// A module of the npm package.
+pub struct Module {
+    /// The cargo package that it is made of.
+    pub package: &'static str,
+    /// Its name in the npm package.
+    pub file: &'static str,
+    /// The name of its glue.
+    pub glue: &'static str,
+    /// The list of what it may import.
+    pub imports: &'static str,
+}
+
+/// The modules of the npm package: the engine, and what is loaded when it is asked for only.
+pub const MODULES: [Module; 2] = [
+    Module { package: "firkin-wasm", file: "firkin.wasm", glue: "engine", imports: "wasm/imports.txt" },
+    Module { package: "firkin-rescue", file: "firkin-rescue.wasm", glue: "rescue", imports: "wasm/rescue/imports.txt" },
+];
+
 /// The folders and files of the workspace that the build touches.
 pub struct Layout {
     /// The workspace's folder.
@@ -21,18 +39,18 @@ impl Layout {
         Ok(Self { root, target })
     }
 
-    /// The module that is packed into the npm package.
-    pub fn module(&self) -> PathBuf {
-        self.root.join("js/firkin.wasm")
+    /// A module that is packed into the npm package.
+    pub fn module(&self, module: &Module) -> PathBuf {
+        self.root.join("js").join(module.file)
     }
 
-    /// The folder of the module's glue.
+    /// The folder of the modules' glue.
     pub fn glue(&self) -> PathBuf {
         self.root.join("js/dist/wasm-glue")
     }
 
-    /// The list of what the module may import.
-    pub fn imports(&self) -> PathBuf {
-        self.root.join("wasm/imports.txt")
+    /// The list of what a module may import.
+    pub fn imports(&self, module: &Module) -> PathBuf {
+        self.root.join(module.imports)
     }
 }

@@ -1,11 +1,11 @@
 //! The build helper. `cargo run -p firkin-xtask -- <command>`:
 //!
-//! - `wasm [--dev]` builds the browser's module `js/firkin.wasm` and its glue in `js/dist/wasm-glue`. It does nothing
+//! - `wasm [--dev]` builds the browser's modules, `js/*.wasm`, and their glue in `js/dist/wasm-glue`. It does nothing
 //!   where nothing has changed. `--dev` leaves out the optimiser.
-//! - `imports [--accept]` compares what the module imports with the committed list; `--accept` rewrites the list.
+//! - `imports [--accept]` compares what the modules import with the committed lists; `--accept` rewrites the lists.
 //! - `bench-engine [FILTER]` times the engine alone, natively and as a module under Node, and prints both side by side;
 //!   `FILTER` is a part of the names of cases.
-//! - `size` prints what the module and the scripts beside it weigh.
+//! - `size` prints what the modules and the scripts beside it weigh.
 //! - `test-browser` runs the tests of `wasm/` in a headless Chromium (needs the feature `test-runner`).
 //!
 //! It runs from any folder of the workspace, and needs `npm ci` to have run. It never reaches the network itself.

@@ -8,11 +8,11 @@ use anyhow::Context;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::layout::Layout;
+use crate::layout::{Layout, MODULES};
 
-/// Prints a line for the module and for each script of the npm package.
+/// Prints a line for each module and for each script of the npm package.
 pub fn print(layout: &Layout) -> anyhow::Result<()> {
-    let mut files = vec![layout.module()];
+    let mut files: Vec<PathBuf> = MODULES.iter().map(|module| layout.module(module)).collect();
     scripts(&layout.root.join("js/dist"), &mut files)?;
     for file in files {
         println!("{}", line(layout, &file)?);

@@ -1,4 +1,4 @@
-//! Builds the browser's module: cargo, then wasm-bindgen, then wasm-opt.
+//! Builds the browser's modules: cargo, then wasm-bindgen, then wasm-opt.
 //!
 //! Cargo knows by itself whether there is something to compile. What comes after it is skipped while the compiled module,
 //! the mode and the optimiser are those of the last build: a stamp beside the glue holds their fingerprint.
@@ -15,7 +15,7 @@ use std::process::Command;
 use anyhow::Context;
 use wasm_bindgen_cli_support::Bindgen;
 
-use crate::layout::Layout;
+use crate::layout::{Layout, MODULES, Module};
 use crate::{imports, size};
 
 /// How much care the build takes.
@@ -42,20 +42,25 @@ const FEATURE_FLAGS: [&str; 6] = [
     "--enable-reference-types",
 ];
 
-/// Builds `js/firkin.wasm` and `js/dist/wasm-glue`.
+/// Builds the modules, `js/*.wasm`, and their glue in `js/dist/wasm-glue`.
 pub fn build(layout: &Layout, mode: Mode) -> anyhow::Result<()> {
-    let compiled = compile(layout, "firkin-wasm", mode)?;
+    MODULES.iter().try_for_each(|module| build_module(layout, module, mode))
+}
+
+fn build_module(layout: &Layout, module: &Module, mode: Mode) -> anyhow::Result<()> {
+    let compiled = compile(layout, module.package, mode)?;
     let fingerprint = fingerprint(layout, &compiled, mode)?;
-    let stamp = layout.glue().join("stamp");
+    let stamp = layout.glue().join(format!("{}.stamp", module.glue));
     let current = fs::read_to_string(&stamp).is_ok_and(|text| text == fingerprint);
-    if current && layout.module().exists() {
-        println!("{} is up to date", size::line(layout, &layout.module())?);
+    let file = layout.module(module);
+    if current && file.exists() {
+        println!("{} is up to date", size::line(layout, &file)?);
         return Ok(());
     }
-    bind(layout, &compiled, mode)?;
+    bind(layout, module, &compiled, mode)?;
     fs::write(&stamp, fingerprint)?;
-    println!("{}", size::line(layout, &layout.module())?);
-    imports::warn(layout)
+    println!("{}", size::line(layout, &file)?);
+    imports::warn(layout, module)
 }
 
 /// Compiles the library of a package; where its module is.
@@ -93,31 +98,29 @@ fn fingerprint(layout: &Layout, compiled: &Path, mode: Mode) -> anyhow::Result<S
     Ok(format!("{:016x}", hasher.finish()))
 }
 
-fn bind(layout: &Layout, compiled: &Path, mode: Mode) -> anyhow::Result<()> {
+fn bind(layout: &Layout, module: &Module, compiled: &Path, mode: Mode) -> anyhow::Result<()> {
     let glue = layout.glue();
-    if glue.exists() {
-        fs::remove_dir_all(&glue)?;
-    }
+    fs::create_dir_all(&glue)?;
     Bindgen::new()
         .input_path(compiled)
         .web(true)?
         .typescript(true)
-        .out_name("engine")
+        .out_name(module.glue)
         .omit_default_module_path(true)
         .keep_debug(mode == Mode::Dev)
         .remove_name_section(mode == Mode::Release)
         .remove_producers_section(true)
         .generate(&glue)
         .context("wasm-bindgen failed")?;
-    let bound = glue.join("engine_bg.wasm");
+    let bound = glue.join(format!("{}_bg.wasm", module.glue));
     match mode {
-        Mode::Release => optimise(layout, &bound, &layout.module(), &[])?,
+        Mode::Release => optimise(layout, &bound, &layout.module(module), &[])?,
         Mode::Dev => {
-            fs::copy(&bound, layout.module())?;
+            fs::copy(&bound, layout.module(module))?;
         }
     }
     fs::remove_file(&bound)?;
-    let types = glue.join("engine_bg.wasm.d.ts");
+    let types = glue.join(format!("{}_bg.wasm.d.ts", module.glue));
     if types.exists() {
         fs::remove_file(types)?;
     }

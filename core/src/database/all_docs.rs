@@ -114,13 +114,13 @@ async fn walk<S: Snapshot>(snapshot: &S, query: &AllDocsQuery, rows: &mut Rows) 
     if query.start_key.is_some() {
         let mut cursor = snapshot.range(before, Direction::Forward)?;
         while cursor.advance().await? {
-            offset += u64::from(!Head::decode(cursor.value())?.is_deleted());
+            offset += u64::from(Head::decode(cursor.value())?.alive().is_some());
         }
     }
     let mut cursor = snapshot.range(range, direction)?;
     while !rows.is_full() && cursor.advance().await? {
         let head = Head::decode(cursor.value())?;
-        if !head.is_deleted() && rows.take() {
+        if head.alive().is_some() && rows.take() {
             let id = keys::head_id(cursor.key()).unwrap_or_default();
             write_row(snapshot, id, &head, query, &mut rows.out).await?;
         }
@@ -191,16 +191,19 @@ async fn write_row<S: Snapshot>(
     out.extend_from_slice(b",\"value\":{\"rev\":");
     json::write_string(&rev, out);
     out.extend_from_slice(if winner.deleted { b",\"deleted\":true}".as_slice() } else { b"}" });
-    if query.include_docs && winner.deleted {
-        out.extend_from_slice(b",\"doc\":null");
-    } else if query.include_docs {
-        let body = body_text(snapshot, id, &winner.rev, query.attachments).await?.ok_or(ReadError::Missing)?;
+    let body = match query.include_docs && winner.is_alive() {
+        true => body_text(snapshot, id, &winner.rev, query.attachments).await?,
+        false => None,
+    };
+    if let Some(body) = body {
         let mut extras = Vec::new();
         if query.conflicts && head.conflicts().next().is_some() {
             extras.push(("_conflicts", revs(head.conflicts().map(|leaf| &leaf.rev))));
         }
         out.extend_from_slice(b",\"doc\":");
         out.extend_from_slice(&document_text(id, &rev, false, &body, &extras));
+    } else if query.include_docs {
+        out.extend_from_slice(b",\"doc\":null");
     }
     out.push(b'}');
     Ok(())

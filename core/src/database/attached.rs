@@ -31,10 +31,10 @@ pub(super) struct Attachment {
     pub(super) content_type: String,
     /// As CouchDB writes it, or as it came.
     pub(super) digest: String,
-    length: u64,
+    pub(super) length: u64,
     /// The generation of the revision that brought the content.
     revpos: u64,
-    hash: ContentHash,
+    pub(super) hash: ContentHash,
 }
 
 /// The attachments of a revision that is being written.
@@ -198,6 +198,11 @@ pub(super) struct Stub {
 }
 
 impl Stub {
+    fn standing_for(self, hash: ContentHash) -> Attachment {
+        let Self { name, content_type, digest, length, revpos } = self;
+        Attachment { name, content_type, digest, length, revpos, hash }
+    }
+
     pub(super) fn given(self) -> GivenAttachment {
         let Self { name, content_type, digest, .. } = self;
         GivenAttachment { name, content_type, digest: Some(digest), revpos: None, content: GivenContent::Stub }
@@ -216,6 +221,11 @@ pub(super) fn stubs_in(body: &mut Object) -> Vec<Stub> {
         Stub { name, content_type, digest, length: count("length"), revpos: count("revpos") }
     };
     stubs.into_iter().map(stub).collect()
+}
+
+/// The attachments that a stored body shows. It does not tell which contents they stand for.
+pub(super) fn attachments_shown(mut body: Object) -> Vec<Attachment> {
+    stubs_in(&mut body).into_iter().map(|stub| stub.standing_for([0; 32])).collect()
 }
 
 pub(super) fn read_members(id: &str, text: &[u8]) -> Result<Object, StorageError> {
@@ -262,35 +272,23 @@ async fn read_attachments<S: Snapshot>(
     if stubs.len() != hashes.len() {
         return Err(damaged_attachments(id));
     }
-    let attachment = |(stub, hash): (Stub, &ContentHash)| {
-        let Stub { name, content_type, digest, length, revpos } = stub;
-        Attachment { name, content_type, digest, length, revpos, hash: *hash }
-    };
-    Ok(stubs.into_iter().zip(hashes).map(attachment).collect())
+    Ok(stubs.into_iter().zip(hashes).map(|(stub, hash)| stub.standing_for(*hash)).collect())
 }
 
 fn damaged_attachments(id: &str) -> StorageError {
     StorageError::Corrupt(format!("the attachments of {id:?}"))
 }
 
-pub(super) async fn content_of<S: Snapshot>(
-    snapshot: &S,
-    id: &str,
-    attachment: &Attachment,
-) -> Result<ContentRecord, StorageError> {
-    ContentRecord::read(snapshot, &attachment.hash).await?.ok_or_else(|| damaged_attachments(id))
-}
-
-/// A stored body with the data of its attachments in place of their stubs.
+/// A stored body with the data of its attachments in place of their stubs; `None` if a content is lost.
 pub(super) async fn with_data<S: Snapshot>(
     snapshot: &S,
     id: &str,
     rev: &Rev,
     body: Vec<u8>,
-) -> Result<Vec<u8>, StorageError> {
+) -> Result<Option<Vec<u8>>, StorageError> {
     let attachments = attachments_of(snapshot, id, rev).await?;
     if attachments.is_empty() {
-        return Ok(body);
+        return Ok(Some(body));
     }
     let mut members = read_members(id, &body)?;
     members.remove(MEMBER);
@@ -308,7 +306,8 @@ pub(super) async fn with_data<S: Snapshot>(
         json::write_object(&attachment.told(), &mut out);
         out.pop();
         out.extend_from_slice(b",\"data\":\"");
-        let ContentRecord { number, length, .. } = content_of(snapshot, id, attachment).await?;
+        let Some(content) = ContentRecord::read(snapshot, &attachment.hash).await? else { return Ok(None) };
+        let ContentRecord { number, length, .. } = content;
         for part in 0..length.div_ceil(PART_BYTES as u64) {
             let part = u32::try_from(part).unwrap_or(u32::MAX);
             let bytes = snapshot.get(&keys::part(&number, part)).await?.ok_or_else(|| damaged_attachments(id))?;
@@ -319,5 +318,5 @@ pub(super) async fn with_data<S: Snapshot>(
         out.extend_from_slice(b"\"}");
     }
     out.extend_from_slice(b"}}");
-    Ok(out)
+    Ok(Some(out))
 }

@@ -4,8 +4,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::attached::{MEMBER, Stub, attachments_of, content_of, read_members, stubs_in};
-use super::contents::PART_BYTES;
+use super::attached::{MEMBER, Stub, attachments_of, attachments_of_all, read_members, stubs_in};
+use super::contents::{ContentRecord, PART_BYTES};
 use super::read::{read_head, revision_of};
 use super::{Database, ReadError, WriteError, WriteOptions, Written};
 use crate::document::keys::{self, ContentNumber};
@@ -119,7 +119,7 @@ impl<K: Kv> Database<K> {
         }
         let all = attachments_of(&snapshot, id, &rev).await?;
         let found = all.into_iter().find(|attachment| attachment.name == name).ok_or(ReadError::NoAttachment)?;
-        let record = content_of(&snapshot, id, &found).await?;
+        let record = ContentRecord::read(&snapshot, &found.hash).await?.ok_or(ReadError::Missing)?;
         Ok(AttachmentReader {
             content_type: found.content_type,
             digest: found.digest,
@@ -130,6 +130,12 @@ impl<K: Kv> Database<K> {
             position: 0,
             snapshot,
         })
+    }
+
+    /// Name and digest of each attachment that any revision of the document has here.
+    pub(crate) async fn attachments_known(&self, id: &str) -> Result<Vec<(String, String)>, StorageError> {
+        let all = attachments_of_all(&self.kv.snapshot()?, id).await?;
+        Ok(all.into_iter().map(|attachment| (attachment.name, attachment.digest)).collect())
     }
 
     /// The next edit of a leaf, with the same body and a stub for each attachment; `None` if the revision is no leaf.

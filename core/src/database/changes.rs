@@ -164,7 +164,10 @@ async fn winner_if_wanted<S: Snapshot>(
     if query.selector.is_none() && !query.include_docs {
         return Ok(Some(None));
     }
-    let body = snapshot.get(&keys::body(id, &winner.rev)).await?.unwrap_or_else(|| b"{}".to_vec());
+    let Some(body) = snapshot.get(&keys::body(id, &winner.rev)).await? else {
+        // What is lost is told, and not shown; whether a selector would match it nobody knows.
+        return Ok(query.selector.is_none().then_some(None));
+    };
     if let Some(selector) = &query.selector {
         let body = match json::parse(&body).map_err(|error| damaged_body(id, &error))? {
             Value::Object(body) => body,
@@ -177,7 +180,11 @@ async fn winner_if_wanted<S: Snapshot>(
     if !query.include_docs {
         return Ok(Some(None));
     }
-    let body = if query.attachments { with_data(snapshot, id, &winner.rev, body).await? } else { body };
+    let body = match query.attachments {
+        true => with_data(snapshot, id, &winner.rev, body).await?,
+        false => Some(body),
+    };
+    let Some(body) = body else { return Ok(Some(None)) };
     let mut extras = Vec::new();
     if query.conflicts && head.conflicts().next().is_some() {
         extras.push(("_conflicts", revs(head.conflicts().map(|leaf| &leaf.rev))));

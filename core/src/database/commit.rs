@@ -12,12 +12,16 @@ use super::live::{Change, Changes};
 use super::requests::Record;
 use super::state::State;
 use super::text::{document_value, read_body};
-use super::{Database, WriteOptions};
+use super::{Database, Ranges, WriteOptions};
 use crate::document::{Head, keys};
 use crate::index::{IndexUpdate, PathIndex, Updated};
 use crate::json::Object;
+use crate::progress::{Listener, Task};
 use crate::revision::Rev;
 use crate::storage::{Batch, Durability, Kv, Snapshot, StorageError};
+
+/// From so many documents on a write tells how far it is, each time that it is through with so many.
+const MANY: usize = 500;
 
 /// The documents of one write in the order in which they came first.
 #[derive(Default)]
@@ -79,28 +83,33 @@ impl Edits {
         mut state: State,
         revs_limit: u32,
         mut changes: Option<Changes>,
+        progress: &Listener,
     ) -> Result<Option<Staged>, StorageError> {
         let first_seq = state.seq + 1;
         let mut batch = Batch::new();
         let mut index = index.update(snapshot);
         let (mut contents, mut has_purged) = (ContentChanges::default(), false);
-        for mut edit in self.edits.into_iter().filter(Edit::is_changed) {
+        let total = self.edits.len();
+        let mut arrived = Ranges::default();
+        for (done, mut edit) in self.edits.into_iter().enumerate().filter(|(_, edit)| edit.is_changed()) {
+            if total >= MANY && done.is_multiple_of(MANY) {
+                progress.tell(Task::Write, done as u64, Some(total as u64));
+            }
             state.seq += 1;
             let leaves = edit.stage(snapshot, revs_limit, &mut contents, &mut batch).await?;
+            if leaves.iter().all(|leaf| edit.bodies.iter().any(|(rev, _)| *rev == leaf.rev)) {
+                arrived.add(state.seq, state.seq);
+            }
             // A document that was purged whole has no head any more, and no row in the feed.
             let head = (!leaves.is_empty()).then_some(Head { seq: state.seq, leaves });
             has_purged |= head.is_none();
             let winners = stage_postings(snapshot, &mut edit, head.as_ref(), &mut index, &mut batch).await?;
             stage_head(&edit, head.as_ref(), &mut batch);
-            match edit.stored.as_ref().map(Head::is_deleted) {
-                Some(true) => state.doc_del_count = state.doc_del_count.saturating_sub(1),
-                Some(false) => state.doc_count = state.doc_count.saturating_sub(1),
-                None => {}
+            if let Some(count) = edit.stored.as_ref().and_then(|head| state.count_of(head)) {
+                *count = count.saturating_sub(1);
             }
-            match head.as_ref().map(Head::is_deleted) {
-                Some(true) => state.doc_del_count += 1,
-                Some(false) => state.doc_count += 1,
-                None => {}
+            if let Some(count) = head.as_ref().and_then(|head| state.count_of(head)) {
+                *count += 1;
             }
             if let (Some(changes), Some(winners)) = (&mut changes, winners) {
                 add_change(edit, winners, changes);
@@ -112,36 +121,45 @@ impl Edits {
         contents.settle(snapshot, &mut batch).await?;
         state.stage(first_seq, &mut batch);
         let updated = index.stage(&mut batch).await?;
-        Ok(Some(Staged { batch, state, updated, contents, has_purged, changes }))
+        Ok(Some(Staged { batch, documents: total, state, updated, contents, has_purged, arrived, changes }))
     }
 }
 
 /// What a write is about to commit.
 pub(super) struct Staged {
     pub(super) batch: Batch,
+    documents: usize,
     /// What holds of the database afterwards.
     state: State,
     updated: Updated,
     contents: ContentChanges,
     /// Whether a document is gone without a row in the feed.
     has_purged: bool,
+    /// The changes of which all leaves came with this write.
+    arrived: Ranges,
     changes: Option<Changes>,
 }
 
 impl<K: Kv> Database<K> {
     /// Commits what `edits` changed, and the records of the requests; nothing if they changed nothing. The caller holds the
-    /// writer's lock, and has read all that led to the edits from `snapshot`.
+    /// writer's lock, and has read all that led to the edits from `snapshot`. Returns the changes of which all leaves came with
+    /// this write.
     pub(super) async fn commit_edits(
         &self,
         snapshot: &K::Snapshot,
         edits: Edits,
         write: &WriteOptions,
         records: &[Record],
-    ) -> Result<(), StorageError> {
+    ) -> Result<Ranges, StorageError> {
         let state = self.state.borrow().clone();
-        match edits.stage(snapshot, &self.index, state, self.options.revs_limit, self.subscribers.gather()).await? {
-            Some(staged) => self.commit_staged(staged, write.durability, records).await,
-            None => Ok(()),
+        let (limit, changes) = (self.options.revs_limit, self.subscribers.gather());
+        match edits.stage(snapshot, &self.index, state, limit, changes, &self.progress).await? {
+            Some(mut staged) => {
+                let arrived = mem::take(&mut staged.arrived);
+                self.commit_staged(staged, write.durability, records).await?;
+                Ok(arrived)
+            }
+            None => Ok(Ranges::default()),
         }
     }
 
@@ -158,6 +176,9 @@ impl<K: Kv> Database<K> {
             record.stage(&mut staged.batch);
         }
         self.kv.commit(staged.batch, durability.unwrap_or(self.options.durability)).await?;
+        if staged.documents >= MANY {
+            self.progress.tell(Task::Write, staged.documents as u64, Some(staged.documents as u64));
+        }
         staged.contents.committed(&self.staging);
         self.index.adopt(staged.updated);
         if staged.has_purged {
@@ -180,14 +201,19 @@ fn add_change(edit: Edit, winners: Winners, changes: &mut Changes) {
     changes.add(Change { id: edit.id, before, after }, bytes);
 }
 
+/// The row of the feed for a document with this head.
+pub(super) fn change_row(id: &str, head: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(id.len()).unwrap_or(u32::MAX).to_be_bytes();
+    [length.as_slice(), id.as_bytes(), head].concat()
+}
+
 fn stage_head(edit: &Edit, head: Option<&Head>, batch: &mut Batch) {
     match head {
         Some(head) => {
             let mut record = Vec::with_capacity(48);
             head.encode(&mut record);
             batch.put(&keys::head(&edit.id), &record);
-            let length = u32::try_from(edit.id.len()).unwrap_or(u32::MAX).to_be_bytes();
-            batch.put(&keys::change(head.seq), &[length.as_slice(), edit.id.as_bytes(), &record].concat());
+            batch.put(&keys::change(head.seq), &change_row(&edit.id, &record));
         }
         None => batch.delete(&keys::head(&edit.id)),
     }
@@ -204,7 +230,7 @@ async fn stage_postings<S: Snapshot>(
     index: &mut IndexUpdate<'_, S>,
     batch: &mut Batch,
 ) -> Result<Option<Winners>, StorageError> {
-    let alive = |head: &Head| head.winner().filter(|leaf| !leaf.deleted).map(|leaf| leaf.rev.clone());
+    let alive = |head: &Head| head.alive().map(|leaf| leaf.rev.clone());
     let (before, after) = (edit.stored.as_ref().and_then(alive), head.and_then(alive));
     if before == after {
         return Ok(None);

@@ -59,7 +59,7 @@ async fn count_all<S: Snapshot>(snapshot: &S) -> Result<u64, StorageError> {
     let mut heads = snapshot.range(KeyRange::prefix(&keys::head(DESIGN)), Direction::Forward)?;
     let mut design = 0;
     while heads.advance().await? {
-        design += u64::from(!Head::decode(heads.value())?.is_deleted());
+        design += u64::from(Head::decode(heads.value())?.alive().is_some());
     }
     Ok(all.saturating_sub(design))
 }

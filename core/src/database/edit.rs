@@ -100,7 +100,7 @@ impl Edit {
             if parent.as_ref() == Some(&leaf.rev) && path.ids().len() == 2 {
                 let node = Node { parent: Some(leaf.rev.hash().clone()), deleted, available: true, superseded: false };
                 added.push((rev.clone(), node));
-                *leaf = Leaf { rev: rev.clone(), deleted, oldest: leaf.oldest };
+                *leaf = Leaf { rev: rev.clone(), deleted, lost: false, oldest: leaf.oldest };
                 self.bodies.push((rev, body));
                 return Ok(None);
             }
@@ -192,7 +192,7 @@ impl Edit {
                         put_node(id, rev, node, batch);
                     }
                 }
-                leaves_of(tree)
+                leaves_of(tree, self.stored.as_ref())
             }
         };
         for rev in removed.iter() {
@@ -212,10 +212,13 @@ impl Edit {
     }
 }
 
-fn leaves_of(tree: &RevTree) -> Vec<Leaf> {
+/// The leaves of a tree, of which the `stored` head tells which are lost: those that are as unavailable as they were.
+fn leaves_of(tree: &RevTree, stored: Option<&Head>) -> Vec<Leaf> {
+    let was_lost = |rev: &Rev| stored.is_some_and(|head| head.leaves.iter().any(|leaf| leaf.lost && leaf.rev == *rev));
     let leaf = |rev: &Rev| Leaf {
         rev: rev.clone(),
         deleted: tree.node(rev).is_some_and(|node| node.deleted),
+        lost: tree.node(rev).is_some_and(|node| !node.available) && was_lost(rev),
         oldest: tree.ancestry(rev).last().unwrap_or(rev).generation(),
     };
     tree.leaves().into_iter().map(leaf).collect()

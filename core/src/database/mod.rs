@@ -5,6 +5,7 @@
 //! for nobody.
 
 mod all_docs;
+mod arrivals;
 mod attached;
 mod attachments;
 mod changes;
@@ -25,7 +26,9 @@ mod paths;
 mod purge;
 mod read;
 mod reindex;
+mod repair;
 mod requests;
+mod restore;
 mod revs_diff;
 mod state;
 mod text;
@@ -34,6 +37,7 @@ mod value;
 mod write;
 
 pub use all_docs::AllDocsQuery;
+pub(crate) use arrivals::{Arrivals, Ranges};
 pub use attachments::AttachmentReader;
 pub use changes::{ChangesPage, ChangesQuery, ChangesRow, Since};
 pub use compact::{Compacted, Compaction};
@@ -45,6 +49,7 @@ pub use live::{Added, Changed, Difference, Live, LiveStats, Moved, Watch};
 pub use paths::KnownPath;
 pub use purge::Purged;
 pub use read::{GetOptions, OpenRev, OpenRevs};
+pub use repair::{Loss, LostRevision, Repaired};
 pub use requests::{Done, Request};
 pub use revs_diff::RevsDiffRow;
 pub use transaction::{CommitOptions, Transaction, TransactionError};
@@ -62,6 +67,7 @@ use crate::effects::Random;
 use crate::index::{Exclusions, PathIndex};
 use crate::logic::Logic;
 use crate::path::Path;
+use crate::progress::Listener;
 use crate::storage::{Durability, Kv, StorageError};
 use contents::Staging;
 use live::Subscribers;
@@ -123,8 +129,12 @@ pub struct Database<K> {
     staging: Staging,
     changed: Event,
     logic: Option<Rc<dyn Logic>>,
+    /// What pulls brought, those that are over included.
+    arrivals: RefCell<Vec<Rc<Arrivals>>>,
     /// Who follows documents.
     subscribers: Subscribers,
+    /// Who is told how far what takes long has come.
+    progress: Listener,
 }
 
 impl<K: Kv> Database<K> {
@@ -133,9 +143,23 @@ impl<K: Kv> Database<K> {
     /// # Errors
     /// What the storage reports, and [`StorageError::Corrupt`] where its records are not this library's.
     pub async fn open(kv: K, random: &impl Random, options: Options) -> Result<Self, StorageError> {
+        Self::open_with(kv, random, options, Listener::default()).await
+    }
+
+    /// As [`open`](Self::open), with somebody who is told how far what takes long has come: making the index anew, and writes of
+    /// many documents.
+    ///
+    /// # Errors
+    /// As those of [`open`](Self::open).
+    pub async fn open_with(
+        kv: K,
+        random: &impl Random,
+        options: Options,
+        progress: Listener,
+    ) -> Result<Self, StorageError> {
         let state = State::open(&kv, random).await?;
         let index = PathIndex::new(Exclusions::new(options.exclude.clone()));
-        reindex::fit(&kv, &index).await?;
+        reindex::fit(&kv, &index, &progress).await?;
         Ok(Self {
             kv,
             options,
@@ -149,7 +173,9 @@ impl<K: Kv> Database<K> {
             staging: Staging::new(random),
             changed: Event::new(),
             logic: None,
+            arrivals: RefCell::default(),
             subscribers: Subscribers::default(),
+            progress,
         })
     }
 

@@ -108,6 +108,14 @@ impl<K: Kv> Database<K> {
     }
 }
 
+impl<K: Kv> Database<K> {
+    /// The leaves of a document, the winner first; none if it is not here.
+    pub(crate) async fn leaves(&self, id: &str) -> Result<Vec<String>, StorageError> {
+        let head = read_head(&self.kv.snapshot()?, id).await?;
+        Ok(head.iter().flat_map(|head| &head.leaves).map(|leaf| leaf.rev.to_string()).collect())
+    }
+}
+
 /// The JSON text of a document that a snapshot holds, local documents apart.
 pub(super) async fn get_in<S: Snapshot>(snapshot: &S, id: &str, get: &GetOptions) -> Result<Vec<u8>, ReadError> {
     let head = read_head(snapshot, id).await?.ok_or(ReadError::Missing)?;
@@ -139,7 +147,7 @@ pub(super) async fn read_head<S: Snapshot>(snapshot: &S, id: &str) -> Result<Opt
     snapshot.get(&keys::head(id)).await?.map(|record| Head::decode(&record)).transpose()
 }
 
-/// The body of a revision, if it is here, with the data of its attachments if they are asked for.
+/// The body of a revision, if it is here; with the data of its attachments if they are asked for, and if those are here.
 pub(super) async fn body_text<S: Snapshot>(
     snapshot: &S,
     id: &str,
@@ -147,7 +155,7 @@ pub(super) async fn body_text<S: Snapshot>(
     attachments: bool,
 ) -> Result<Option<Vec<u8>>, StorageError> {
     match snapshot.get(&keys::body(id, rev)).await? {
-        Some(body) if attachments => Ok(Some(with_data(snapshot, id, rev, body).await?)),
+        Some(body) if attachments => with_data(snapshot, id, rev, body).await,
         body => Ok(body),
     }
 }

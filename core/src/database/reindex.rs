@@ -6,10 +6,12 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::state::State;
 use super::text::read_body;
 use crate::document::{Head, keys};
 use crate::index::{PathIndex, keyspace};
 use crate::json::{self, Value};
+use crate::progress::{Listener, Task};
 use crate::storage::{Batch, Cursor, Direction, Durability, KeyRange, Kv, Snapshot, StorageError};
 
 /// How many keys are deleted in one commit.
@@ -22,18 +24,30 @@ const DOCUMENTS_AT_ONCE: usize = 500;
 const NONE: &[u8] = b"none";
 
 /// Makes the stored index the one that `index` describes, if it is not.
-pub(super) async fn fit<K: Kv>(kv: &K, index: &PathIndex) -> Result<(), StorageError> {
+pub(super) async fn fit<K: Kv>(kv: &K, index: &PathIndex, progress: &Listener) -> Result<(), StorageError> {
     let wanted = record(index);
     let stored = kv.snapshot()?.get(keyspace::EXCLUDED).await?;
     if stored.as_deref().unwrap_or(b"[]") == wanted {
         return Ok(());
     }
+    drop_index(kv).await?;
+    let documents = State::read_doc_count(&kv.snapshot()?).await?;
+    post_all(kv, index, Task::Index, documents, progress).await?;
+    write_record(kv, &wanted).await
+}
+
+/// Deletes all that the index has stored.
+pub(super) async fn drop_index<K: Kv>(kv: &K) -> Result<(), StorageError> {
     write_record(kv, NONE).await?;
     for prefix in [keyspace::POSTING, keyspace::CARDINALITY, keyspace::PATH, keyspace::PATH_NAME] {
         delete_all(kv, prefix).await?;
     }
-    post_all(kv, index).await?;
-    write_record(kv, &wanted).await
+    Ok(())
+}
+
+/// Adds to `batch` that the index is the one that `index` describes.
+pub(super) fn note(index: &PathIndex, batch: &mut Batch) {
+    batch.put(keyspace::EXCLUDED, &record(index));
 }
 
 /// The paths that are kept out, as a JSON array.
@@ -64,7 +78,15 @@ async fn delete_all<K: Kv>(kv: &K, prefix: u8) -> Result<(), StorageError> {
     }
 }
 
-async fn post_all<K: Kv>(kv: &K, index: &PathIndex) -> Result<(), StorageError> {
+/// Posts all documents, of which there are about `total`, to an index that holds nothing.
+pub(super) async fn post_all<K: Kv>(
+    kv: &K,
+    index: &PathIndex,
+    task: Task,
+    total: u64,
+    progress: &Listener,
+) -> Result<(), StorageError> {
+    let mut done: u64 = 0;
     let mut range = KeyRange::prefix(keys::heads());
     loop {
         let snapshot = kv.snapshot()?;
@@ -78,8 +100,9 @@ async fn post_all<K: Kv>(kv: &K, index: &PathIndex) -> Result<(), StorageError> 
             }
             let id = keys::head_id(heads.key()).unwrap_or_default();
             last = Some(id.to_string());
+            done += 1;
             let head = Head::decode(heads.value())?;
-            if let Some(winner) = head.winner().filter(|leaf| !leaf.deleted && !id.starts_with('_')) {
+            if let Some(winner) = head.alive().filter(|_| !id.starts_with('_')) {
                 let body = read_body(&snapshot, id, &winner.rev).await?;
                 update.replace(id, None, Some(&body), &mut batch).await?;
             }
@@ -89,5 +112,6 @@ async fn post_all<K: Kv>(kv: &K, index: &PathIndex) -> Result<(), StorageError> 
         kv.commit(batch, Durability::Relaxed).await?;
         index.adopt(updated);
         range.start = [keys::head(&last).as_slice(), &[0]].concat();
+        progress.tell(task, done, Some(total.max(done)));
     }
 }

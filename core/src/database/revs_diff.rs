@@ -17,6 +17,8 @@ pub struct RevsDiffRow {
     pub missing: Vec<String>,
     /// Leaves from which the missing ones may descend.
     pub possible_ancestors: Vec<String>,
+    /// Whether any revision of the document is here.
+    pub is_here: bool,
 }
 
 impl<K: Kv> Database<K> {
@@ -34,7 +36,8 @@ impl<K: Kv> Database<K> {
             let missing = tree.missing(&revs);
             if !missing.is_empty() {
                 let possible_ancestors = texts(tree.possible_ancestors(&missing));
-                rows.push(RevsDiffRow { id: id.clone(), missing: texts(missing), possible_ancestors });
+                let (missing, is_here) = (texts(missing), !tree.is_empty());
+                rows.push(RevsDiffRow { id: id.clone(), missing, possible_ancestors, is_here });
             }
         }
         Ok(rows)

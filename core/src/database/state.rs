@@ -14,9 +14,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::document::keys;
+use crate::document::{Head, keys};
 use crate::effects::Random;
-use crate::storage::{Batch, Durability, Kv, Snapshot, StorageError};
+use crate::storage::{Batch, Cursor, Direction, Durability, KeyRange, Kv, Snapshot, StorageError};
 
 /// How many epochs are remembered.
 const EPOCHS_MAX: usize = 1000;
@@ -28,7 +28,7 @@ const COUNTER_MAX: u64 = (1 << 53) - 1;
 const EPOCHS: &[u8] = b"mepochs";
 
 /// What is known of the whole database.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct State {
     identity: [u8; 16],
     /// The number of the latest change.
@@ -51,19 +51,47 @@ impl State {
         let mut epoch = [0; 4];
         random.fill(&mut epoch);
         let next_epoch = Some(u32::from_be_bytes(epoch));
-        let snapshot = kv.snapshot()?;
-        if let Some(record) = snapshot.get(keys::STATE).await? {
-            let epochs = snapshot.get(EPOCHS).await?.unwrap_or_default();
-            let damaged = || StorageError::Corrupt(String::from("the state of the database"));
-            return Self::decode(&record, &epochs, next_epoch).ok_or_else(damaged);
+        let records = [keys::STATE, EPOCHS, keys::REPAIR, keys::RESTORED].map(<[u8]>::to_vec);
+        let mut records = kv.snapshot()?.get_many(&records).await?.into_iter();
+        let mut next = || records.next().flatten();
+        let (stored, epochs, repair, restored) = (next(), next(), next(), next());
+        if repair.is_some() {
+            return Err(StorageError::Corrupt(String::from("a repair of the database did not come to its end")));
         }
-        let mut identity = [0; 16];
-        random.fill(&mut identity);
-        let state = Self { identity, seq: 0, doc_count: 0, doc_del_count: 0, epochs: Vec::new(), next_epoch };
-        let mut batch = Batch::new();
-        batch.put(keys::STATE, &state.encode());
-        kv.commit(batch, Durability::Relaxed).await?;
+        let mut state = Self { next_epoch, ..Self::default() };
+        if let Some(record) = &stored {
+            let damaged = || StorageError::Corrupt(String::from("the state of the database"));
+            state = Self::decode(record, &epochs.unwrap_or_default(), next_epoch).ok_or_else(damaged)?;
+        }
+        if stored.is_none() || restored.is_some() {
+            random.fill(&mut state.identity);
+            let mut batch = Batch::new();
+            batch.put(keys::STATE, &state.encode());
+            batch.delete(keys::RESTORED);
+            kv.commit(batch, Durability::Relaxed).await?;
+        }
         Ok(state)
+    }
+
+    /// The state of a database that is being repaired: another replica, which has counted nothing yet, and whose numbers go on
+    /// behind those that are known.
+    pub(super) async fn anew<K: Kv>(kv: &K, random: &impl Random) -> Result<Self, StorageError> {
+        let snapshot = kv.snapshot()?;
+        let known = Self::seq_in(&snapshot).await?;
+        let mut rows = snapshot.range(KeyRange::prefix(keys::changes()), Direction::Backward)?;
+        let latest = if rows.advance().await? { keys::change_seq(rows.key()).unwrap_or(0) } else { 0 };
+        let (mut identity, mut epoch) = ([0; 16], [0; 4]);
+        random.fill(&mut identity);
+        random.fill(&mut epoch);
+        let epochs = Vec::from([Epoch { id: u32::from_be_bytes(epoch), first_seq: 0 }]);
+        let seq = known.max(latest).min(COUNTER_MAX);
+        Ok(Self { identity, seq, doc_count: 0, doc_del_count: 0, epochs, next_epoch: None })
+    }
+
+    /// Adds the records of such a database to `batch`. Sequences of earlier epochs are worth nothing any more.
+    pub(super) fn stage_anew(&self, batch: &mut Batch) {
+        batch.put(EPOCHS, &self.encode_epochs());
+        batch.put(keys::STATE, &self.encode());
     }
 
     /// How many documents there are, as of `snapshot`.
@@ -86,14 +114,18 @@ impl State {
             let surplus = (self.epochs.len() + 1).saturating_sub(EPOCHS_MAX);
             self.epochs.drain(..surplus);
             self.epochs.push(Epoch { id, first_seq });
-            let mut record = Vec::with_capacity(12 * self.epochs.len());
-            for epoch in &self.epochs {
-                record.extend_from_slice(&epoch.id.to_be_bytes());
-                record.extend_from_slice(&epoch.first_seq.to_be_bytes());
-            }
-            batch.put(EPOCHS, &record);
+            batch.put(EPOCHS, &self.encode_epochs());
         }
         batch.put(keys::STATE, &self.encode());
+    }
+
+    /// The count that a document with this head is part of; none if its winner is lost.
+    pub(super) fn count_of(&mut self, head: &Head) -> Option<&mut u64> {
+        match head.winner() {
+            Some(leaf) if leaf.is_alive() => Some(&mut self.doc_count),
+            Some(leaf) if leaf.deleted => Some(&mut self.doc_del_count),
+            _ => None,
+        }
     }
 
     /// A sequence as it is told outside.
@@ -124,6 +156,15 @@ impl State {
     fn encode(&self) -> Vec<u8> {
         let counters = [self.seq, self.doc_count, self.doc_del_count].map(u64::to_be_bytes);
         [self.identity.as_slice(), counters.as_flattened()].concat()
+    }
+
+    fn encode_epochs(&self) -> Vec<u8> {
+        let mut record = Vec::with_capacity(12 * self.epochs.len());
+        for epoch in &self.epochs {
+            record.extend_from_slice(&epoch.id.to_be_bytes());
+            record.extend_from_slice(&epoch.first_seq.to_be_bytes());
+        }
+        record
     }
 
     fn decode(record: &[u8], epochs: &[u8], next_epoch: Option<u32>) -> Option<Self> {

@@ -61,13 +61,13 @@ pub(super) fn document_value(id: &str, rev: &Rev, deleted: bool, body: Object) -
     Value::Object(members)
 }
 
-/// The winning revision as selectors see it; `None` if the document is deleted.
+/// The winning revision as selectors see it; `None` if the document is deleted, or its body lost.
 pub(super) async fn winner_value<S: Snapshot>(
     snapshot: &S,
     id: &str,
     head: &Head,
 ) -> Result<Option<Value>, StorageError> {
-    let Some(winner) = head.winner().filter(|leaf| !leaf.deleted) else { return Ok(None) };
+    let Some(winner) = head.alive() else { return Ok(None) };
     let body = read_body(snapshot, id, &winner.rev).await?;
     Ok(Some(document_value(id, &winner.rev, false, body)))
 }

@@ -12,7 +12,7 @@ use super::contents::Staging;
 use super::edit::{Body, Edit};
 use super::judge::{Kind, independent};
 use super::requests::Record;
-use super::{Database, Request, WriteError};
+use super::{Database, Ranges, Request, WriteError};
 use crate::document::{Document, DocumentError, check_id, keys};
 use crate::error::ErrorReport;
 use crate::json::{self, Object, Value};
@@ -88,6 +88,12 @@ impl<K: Kv> Database<K> {
         new_edits: bool,
         write: &WriteOptions,
     ) -> Result<Vec<BulkRow>, WriteError> {
+        let documents = self.parse_all(documents, new_edits)?;
+        Ok(self.write_documents(documents, new_edits, write).await?.0)
+    }
+
+    /// The documents of a batch.
+    pub(super) fn parse_all(&self, documents: &[&[u8]], new_edits: bool) -> Result<Vec<Document>, WriteError> {
         let parse = |text: &&[u8]| {
             let document = Document::parse(text, self.options.document_bytes_max)?;
             if document.is_local() { Err(DocumentError::ReservedId) } else { Ok(document) }
@@ -96,7 +102,7 @@ impl<K: Kv> Database<K> {
         if !new_edits && documents.iter().any(|document| document.rev.is_none()) {
             return Err(WriteError::NoRev);
         }
-        self.write_documents(documents, new_edits, write).await
+        Ok(documents)
     }
 
     pub(super) async fn write_one(&self, document: Document, write: &WriteOptions) -> Result<Written, WriteError> {
@@ -107,23 +113,24 @@ impl<K: Kv> Database<K> {
         }
     }
 
-    async fn write_documents(
+    /// Writes them; what became of each, and the changes of which all leaves came with this write.
+    pub(super) async fn write_documents(
         &self,
         documents: Vec<Document>,
         new_edits: bool,
         write: &WriteOptions,
-    ) -> Result<Vec<BulkRow>, WriteError> {
+    ) -> Result<(Vec<BulkRow>, Ranges), WriteError> {
         let _writer = self.writer.lock().await;
         let snapshot = self.kv.snapshot()?;
         let kind = if new_edits { Kind::Edits { force: write.force } } else { Kind::Replicated };
         let mut edits = Edits::default();
         let rows = self.add_documents(&mut edits, &snapshot, documents, kind).await?;
         if write.atomic && rows.iter().any(Result::is_err) {
-            return Ok(rows.into_iter().map(refuse_with_the_others).collect());
+            return Ok((rows.into_iter().map(refuse_with_the_others).collect(), Ranges::default()));
         }
         let record = write.request.map(|request| Record::of_rows(request, &rows));
-        self.commit_edits(&snapshot, edits, write, record.as_slice()).await?;
-        Ok(rows)
+        let arrived = self.commit_edits(&snapshot, edits, write, record.as_slice()).await?;
+        Ok((rows, arrived))
     }
 
     /// Adds documents to what a write has done so far; what became of each.

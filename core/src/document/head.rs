@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! head    seq: 8 bytes, big-endian · count of leaves: 4 bytes · leaves, winner first
-//! leaf    1 if deleted, else 0 · the first generation known of its branch: 8 bytes · rev
+//! leaf    flags: 1 deleted, 2 lost · the first generation known of its branch: 8 bytes · rev
 //! ```
 
 use alloc::string::String;
@@ -27,8 +27,21 @@ pub struct Leaf {
     pub rev: Rev,
     /// Whether it is a tombstone.
     pub deleted: bool,
+    /// Whether its body is lost: it was stored, could not be read any more, and no replica has brought it back yet.
+    pub lost: bool,
     /// The generation of the oldest revision that is known on its branch.
     pub oldest: u64,
+}
+
+const DELETED: u8 = 1;
+const LOST: u8 = 2;
+
+impl Leaf {
+    /// Whether there is a document at this revision: it is no tombstone, and its body is here.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        !self.deleted && !self.lost
+    }
 }
 
 impl Head {
@@ -42,6 +55,12 @@ impl Head {
     #[must_use]
     pub fn is_deleted(&self) -> bool {
         self.winner().is_none_or(|leaf| leaf.deleted)
+    }
+
+    /// The winning leaf, if there is a document at it: what lists and queries show.
+    #[must_use]
+    pub fn alive(&self) -> Option<&Leaf> {
+        self.winner().filter(|leaf| leaf.is_alive())
     }
 
     /// The leaves that lost and are not deleted.
@@ -59,7 +78,7 @@ impl Head {
         out.extend_from_slice(&self.seq.to_be_bytes());
         out.extend_from_slice(&u32::try_from(self.leaves.len()).unwrap_or(u32::MAX).to_be_bytes());
         for leaf in &self.leaves {
-            out.push(u8::from(leaf.deleted));
+            out.push((u8::from(leaf.deleted) * DELETED) | (u8::from(leaf.lost) * LOST));
             out.extend_from_slice(&leaf.oldest.to_be_bytes());
             leaf.rev.encode(out);
         }
@@ -78,15 +97,14 @@ impl Head {
         let (count, mut rest) = rest.split_first_chunk()?;
         let mut leaves = Vec::new();
         for _ in 0..u32::from_be_bytes(*count) {
-            let (deleted, after) = rest.split_first()?;
+            let (flags, after) = rest.split_first()?;
             let (oldest, after) = after.split_first_chunk()?;
             let (rev, after) = Rev::decode(after)?;
-            let deleted = match deleted {
-                0 => false,
-                1 => true,
-                _ => return None,
-            };
-            leaves.push(Leaf { rev, deleted, oldest: u64::from_be_bytes(*oldest) });
+            if *flags > (DELETED | LOST) {
+                return None;
+            }
+            let (deleted, lost) = (flags & DELETED != 0, flags & LOST != 0);
+            leaves.push(Leaf { rev, deleted, lost, oldest: u64::from_be_bytes(*oldest) });
             rest = after;
         }
         (rest.is_empty() && !leaves.is_empty()).then_some(Self { seq: u64::from_be_bytes(*seq), leaves })

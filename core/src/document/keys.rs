@@ -16,6 +16,7 @@
 //! ```
 //! An id that other bytes follow is escaped: 00 is written 00 ff, and 00 closes it.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::revision::Rev;
@@ -45,6 +46,12 @@ pub const COMPACTED: &[u8] = b"mcompacted";
 /// The first bytes of keys that are walked over, and not looked up one by one: rows of the feed, uses of contents, and postings.
 pub const WALKED: &[u8] = &[CHANGE, USE, crate::index::keyspace::POSTING];
 
+/// The record that says that a repair is under way: what was lost of the store, a line for each block.
+pub const REPAIR: &[u8] = b"mrepair";
+
+/// The record that says that the store is a copy of another replica's, which has no identity of its own yet.
+pub const RESTORED: &[u8] = b"mrestored";
+
 const CONSUMERS: &[u8] = b"mconsumer ";
 
 /// The key of a document's head.
@@ -61,7 +68,7 @@ pub fn head_id(key: &[u8]) -> Option<&str> {
 
 /// What the keys of all heads start with.
 #[must_use]
-pub fn heads() -> &'static [u8] {
+pub const fn heads() -> &'static [u8] {
     &[HEAD]
 }
 
@@ -101,7 +108,7 @@ pub fn change_seq(key: &[u8]) -> Option<u64> {
 
 /// What the keys of all changes start with.
 #[must_use]
-pub fn changes() -> &'static [u8] {
+pub const fn changes() -> &'static [u8] {
     &[CHANGE]
 }
 
@@ -181,7 +188,7 @@ pub fn content_hash(key: &[u8]) -> Option<ContentHash> {
 
 /// What the keys of all contents start with.
 #[must_use]
-pub fn contents() -> &'static [u8] {
+pub const fn contents() -> &'static [u8] {
     &[CONTENT]
 }
 
@@ -211,7 +218,7 @@ pub fn staged_number(key: &[u8]) -> Option<ContentNumber> {
 
 /// What all such keys start with.
 #[must_use]
-pub fn all_staged() -> &'static [u8] {
+pub const fn all_staged() -> &'static [u8] {
     &[STAGED]
 }
 
@@ -228,6 +235,69 @@ pub fn use_of(hash: &ContentHash, id: &str, rev: &Rev) -> Vec<u8> {
     append_id(id, &mut key);
     rev.encode(&mut key);
     key
+}
+
+/// What the keys of all nodes start with.
+#[must_use]
+pub const fn all_nodes() -> &'static [u8] {
+    &[NODE]
+}
+
+/// What the keys of all bodies start with.
+#[must_use]
+pub const fn all_bodies() -> &'static [u8] {
+    &[BODY]
+}
+
+/// What the keys of all records of attachments start with.
+#[must_use]
+pub const fn all_attached() -> &'static [u8] {
+    &[ATTACHED]
+}
+
+/// What the keys of all parts of contents start with.
+#[must_use]
+pub const fn all_parts() -> &'static [u8] {
+    &[PART]
+}
+
+/// What the keys of all uses of contents start with.
+#[must_use]
+pub const fn all_uses() -> &'static [u8] {
+    &[USE]
+}
+
+/// What the keys of all bodies of one document start with.
+#[must_use]
+pub fn bodies(id: &str) -> Vec<u8> {
+    of_document(BODY, id)
+}
+
+/// The id in the key of a record of a revision.
+#[must_use]
+pub fn revision_id(key: &[u8]) -> Option<String> {
+    let mut id = Vec::new();
+    let mut rest = key.get(1..)?;
+    loop {
+        match rest {
+            [0, 0xff, after @ ..] => {
+                id.push(0);
+                rest = after;
+            }
+            [0, ..] => return String::from_utf8(id).ok(),
+            [byte, after @ ..] => {
+                id.push(*byte);
+                rest = after;
+            }
+            [] => return None,
+        }
+    }
+}
+
+/// The number in the key of a part.
+#[must_use]
+pub fn part_number(key: &[u8]) -> Option<ContentNumber> {
+    key.strip_prefix(&[PART])?.first_chunk().copied()
 }
 
 fn of_document(kind: u8, id: &str) -> Vec<u8> {

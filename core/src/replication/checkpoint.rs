@@ -5,41 +5,57 @@
 //! written and the other was not, or one side was set back to a backup) the lower one counts, which an ascending
 //! `checkpoint_number` tells, since sequences themselves cannot be compared. **A checkpoint that is lost or does not match
 //! costs time, never data.** What a peer writes here is data from outside: what cannot be read counts as absent.
+//!
+//! Before a session writes a checkpoint it looks whether the peer is the same database, by what it tells of itself, and whether
+//! it still remembers the checkpoint before. A peer that does not was set back or made anew meanwhile, and may lack what this
+//! session brought it: the session begins again. Our side's document also keeps what was refused, and which changes came from
+//! the peer ([`Arrivals`]).
 
-use alloc::borrow::ToOwned;
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use sha2::{Digest, Sha256};
 
 use super::ReplicationError;
-use super::messages::{SEQUENCE_BYTES_MAX, Sequence, count, string};
-use super::options::Filter;
+use super::log::{Entry, HISTORY_MAX, Log};
+use super::messages::{Sequence, string};
+use super::options::{Filter, Options};
 use super::peer::{Peer, Reply};
+use super::refusals::Refusals;
 use super::status::{Event, Observer, Status};
-use crate::database::{Database, GetOptions};
+use crate::database::{Arrivals, Database, GetOptions, Ranges};
 use crate::effects::{Clock, Method, Random, Transport};
-use crate::json::{self, JsonError, write_string};
+use crate::json::{self, write_string};
 use crate::storage::Kv;
 
-/// How many sessions a checkpoint remembers.
-const HISTORY_MAX: usize = 20;
-/// How many bytes an entry of the peer's may have, lest it fill our side with what it likes.
-const ENTRY_BYTES_MAX: usize = 4 * SEQUENCE_BYTES_MAX;
+/// How often a checkpoint is tried to be written: it can be left undone.
+const ATTEMPTS_MAX: u32 = 3;
+/// Within so many milliseconds no peer becomes another unnoticed.
+const LOOK_MS: u64 = 1_000;
+/// How often in a row a replication begins again because the peer does not remember: some never do.
+const BEGINNINGS_MAX: u32 = 3;
 
 /// Which way documents go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
     Pull,
     Push,
+    /// The part of a pull that looks for documents that no longer match.
+    Drop,
 }
 
 /// The name under which both sides keep the checkpoint: it differs with everything on which the meaning of a sequence
 /// depends.
 fn replication_id(identity: &str, peer: &str, direction: Direction, filter: &Filter) -> String {
     let mut text = b"[".to_vec();
-    for part in [identity, peer, if direction == Direction::Pull { "pull" } else { "push" }] {
+    let direction = match direction {
+        Direction::Pull => "pull",
+        Direction::Push => "push",
+        Direction::Drop => "drop",
+    };
+    for part in [identity, peer, direction] {
         write_string(part, &mut text);
         text.push(b',');
     }
@@ -48,81 +64,9 @@ fn replication_id(identity: &str, peer: &str, direction: Direction, filter: &Fil
     hex(&Sha256::digest(&text))
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as hex digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// What one side remembers.
-#[derive(Debug, Default)]
-struct Log {
-    rev: Option<String>,
-    /// Newest first.
-    entries: Vec<Entry>,
-}
-
-/// What is remembered of one session.
-#[derive(Clone, Debug)]
-struct Entry {
-    session_id: String,
-    number: u64,
-    seq: Sequence,
-    /// The entry as it was written.
-    json: String,
-}
-
-impl Entry {
-    fn read(text: &str) -> Option<Self> {
-        if text.len() > ENTRY_BYTES_MAX {
-            return None;
-        }
-        let (mut session_id, mut number, mut seq) = (None, 0, None);
-        let read = json::read(text.as_bytes(), |reader| {
-            reader.members(&mut |member, reader| {
-                match member {
-                    "session_id" => session_id = Some(reader.string()?.into_owned()),
-                    "checkpoint_number" => number = count(&reader.value()?).ok_or(JsonError::Missing("a number"))?,
-                    "recorded_seq" => seq = Some(Sequence::from_text(reader.cut()?)),
-                    _ => reader.pass_over()?,
-                }
-                Ok(())
-            })
-        });
-        read.ok()?;
-        Some(Self { session_id: session_id?, number, seq: seq?, json: text.to_owned() })
-    }
-}
-
-impl Log {
-    fn read(text: &[u8]) -> Self {
-        let (mut rev, mut entries) = (None, Vec::new());
-        let read = json::read(text, |reader| {
-            reader.members(&mut |member, reader| {
-                match member {
-                    "_rev" => rev = Some(reader.string()?.into_owned()),
-                    "history" => reader.elements(&mut |reader| {
-                        entries.push(Entry::read(reader.cut()?));
-                        Ok(())
-                    })?,
-                    _ => reader.pass_over()?,
-                }
-                Ok(())
-            })
-        });
-        if read.is_err() {
-            return Self::default();
-        }
-        Self { rev, entries: entries.into_iter().take(HISTORY_MAX).map_while(|entry| entry).collect() }
-    }
-
-    /// The newest entry that both sides know, at the lower of its two places, and the entries from there on.
-    fn agreed(&self, other: &Self) -> Vec<Entry> {
-        let known = |entry: &Entry| other.entries.iter().find(|theirs| theirs.session_id == entry.session_id).cloned();
-        let both = self.entries.iter().filter_map(|ours| {
-            let theirs = known(ours)?;
-            Some(if theirs.number < ours.number { theirs } else { ours.clone() })
-        });
-        both.collect()
-    }
 }
 
 /// The checkpoints of one running replication.
@@ -136,10 +80,16 @@ pub(super) struct Checkpoints<'a, K: Kv> {
     started_at: Sequence,
     /// The entries of earlier sessions that both sides know.
     history: Vec<Entry>,
+    /// What a pull brought, or a push need not offer back.
+    arrivals: Rc<Arrivals>,
     number: u64,
+    /// The number of the latest checkpoint that the peer took, 0 if there was none.
+    written: u64,
     done: Sequence,
     saved: Sequence,
     saved_ms: u64,
+    /// When it was looked last whether the peer is the same.
+    looked_ms: u64,
 }
 
 impl<'a, K: Kv> Checkpoints<'a, K> {
@@ -151,16 +101,20 @@ impl<'a, K: Kv> Checkpoints<'a, K> {
     ) -> Result<Self, ReplicationError> {
         let options = peer.options;
         let identity = database.info().await.map_err(|error| ReplicationError::Local(error.report()))?.identity;
-        let id = format!("_local/{}", replication_id(&identity, &options.peer, direction, &options.filter));
-        let ours = match database.get(&id, &GetOptions::default()).await {
-            Ok(text) => Log::read(&text),
-            Err(error) if error.report().status == 404 => Log::default(),
-            Err(error) => return Err(ReplicationError::Local(error.report())),
-        };
-        let theirs = read_peer(peer, &id).await?;
+        let id = document_id(&identity, options, direction);
+        let mut ours = read_own(database, &id).await?;
+        let theirs = read_peer(peer, &id, u32::MAX).await?;
         let history = ours.agreed(&theirs);
         let agreed = history.first().map_or_else(Sequence::start, |entry| entry.seq.clone());
         let start = options.since.as_deref().map_or(agreed, Sequence::from_text);
+        // Who begins at the beginning offers everything anyway.
+        peer.refusals.begin(if history.is_empty() { Vec::new() } else { core::mem::take(&mut ours.refused) });
+        let known = match direction {
+            Direction::Pull | Direction::Drop if ours.is_confirmed_by(&theirs) => ours.arrived,
+            Direction::Pull | Direction::Drop => Ranges::default(),
+            Direction::Push => pulled_before(database, peer, &identity, start.number()).await?,
+        };
+        let arrivals = database.note_arrivals(&options.peer, known);
         let mut random = [0; 16];
         peer.effects.random.fill(&mut random);
         let now_ms = peer.effects.clock.now_ms();
@@ -172,10 +126,13 @@ impl<'a, K: Kv> Checkpoints<'a, K> {
             started_ms: now_ms,
             started_at: start.clone(),
             history,
+            arrivals,
             number: 0,
+            written: 0,
             done: start.clone(),
             saved: start,
             saved_ms: now_ms,
+            looked_ms: now_ms,
         })
     }
 
@@ -189,9 +146,14 @@ impl<'a, K: Kv> Checkpoints<'a, K> {
         self.done = seq;
     }
 
+    /// Where a pull notes what it brings.
+    pub(super) fn arrivals(&self) -> Rc<Arrivals> {
+        Rc::clone(&self.arrivals)
+    }
+
     /// Whether there is progress that is not written down.
-    pub(super) fn is_dirty(&self) -> bool {
-        self.done != self.saved
+    pub(super) fn is_dirty<T, C, R, O>(&self, peer: &Peer<'_, T, C, R, O>) -> bool {
+        self.done != self.saved || peer.refusals.is_changed()
     }
 
     /// For how many milliseconds the latest write, or the start, is past.
@@ -199,28 +161,81 @@ impl<'a, K: Kv> Checkpoints<'a, K> {
         clock.now_ms().saturating_sub(self.saved_ms)
     }
 
-    /// Writes the progress down on both sides. That the peer does not take it is no error: what is not written down is done
-    /// again by the next session.
+    /// Writes the progress down on both sides; `false` if the peer turns out to have been set back or made anew. That the peer
+    /// does not take it is no error: what is not written down is done again by the next session.
     pub(super) async fn save<T: Transport, C: Clock, R: Random, O: Observer>(
         &mut self,
         peer: &Peer<'_, T, C, R, O>,
-    ) -> Result<(), ReplicationError> {
-        if !self.is_dirty() {
-            return Ok(());
+    ) -> Result<bool, ReplicationError> {
+        if !self.is_dirty(peer) {
+            return Ok(true);
+        }
+        self.saved_ms = peer.effects.clock.now_ms();
+        let mut saved = self.save_at_peer(peer).await;
+        for _ in 1..ATTEMPTS_MAX {
+            if peer.options.retry && matches!(&saved, Err(error) if *error != ReplicationError::Cancelled) {
+                // What it was on its way to may be another by now.
+                saved = self.save_at_peer(peer).await;
+            }
+        }
+        match saved {
+            Ok(Saved::Yes(entry)) => {
+                let document = self.document(None, &entry, Some(&peer.refusals));
+                self.database.put_local(&document).await.map_err(|error| ReplicationError::Local(error.report()))?;
+                self.saved = self.done.clone();
+                peer.refusals.remembered();
+                peer.monitor.tell(Event::Checkpoint);
+                Ok(true)
+            }
+            Ok(Saved::No) => Ok(true),
+            Ok(Saved::Forgotten) => Ok(false),
+            Err(ReplicationError::Cancelled) => Err(ReplicationError::Cancelled),
+            Err(_) => Ok(true),
+        }
+    }
+
+    async fn save_at_peer<T: Transport, C: Clock, R: Random, O: Observer>(
+        &mut self,
+        peer: &Peer<'_, T, C, R, O>,
+    ) -> Result<Saved, ReplicationError> {
+        let now_ms = peer.effects.clock.now_ms();
+        if peer.was_away.get() || now_ms.saturating_sub(self.looked_ms) >= LOOK_MS {
+            // What fails from here on is looked at again.
+            peer.was_away.set(false);
+            let theirs = match peer.is_same(ATTEMPTS_MAX).await {
+                Ok(false) => return Ok(Saved::Forgotten),
+                Ok(true) => read_peer(peer, &self.id, ATTEMPTS_MAX).await,
+                Err(error) => Err(error),
+            };
+            let theirs = theirs.inspect_err(|_| peer.was_away.set(true))?;
+            self.looked_ms = now_ms;
+            if self.is_remembered_in(&theirs) {
+                if self.written > 0 {
+                    peer.beginnings.set(0);
+                }
+            } else if peer.beginnings.get() < BEGINNINGS_MAX {
+                peer.beginnings.set(peer.beginnings.get() + 1);
+                return Ok(Saved::Forgotten);
+            }
+            self.peer_rev = theirs.rev;
         }
         self.number += 1;
-        self.saved_ms = peer.effects.clock.now_ms();
         let entry = self.entry(&peer.monitor.status());
-        match self.write_peer(peer, &entry).await {
-            Ok(true) => {}
-            Err(ReplicationError::Cancelled) => return Err(ReplicationError::Cancelled),
-            Ok(false) | Err(_) => return Ok(()),
+        Ok(if self.write_peer(peer, &entry).await? { Saved::Yes(entry) } else { Saved::No })
+    }
+
+    /// Whether what the peer remembers shows that it has been there all along.
+    fn is_remembered_in(&self, theirs: &Log) -> bool {
+        let Some(newest) = theirs.entries.first() else { return self.peer_rev.is_none() };
+        if newest.session_id == self.session_id {
+            return newest.number >= self.written;
         }
-        let document = self.document(None, &entry);
-        self.database.put_local(&document).await.map_err(|error| ReplicationError::Local(error.report()))?;
-        self.saved = self.done.clone();
-        peer.monitor.tell(Event::Checkpoint);
-        Ok(())
+        match self.history.iter().position(|known| known.session_id == newest.session_id) {
+            Some(0) => self.written == 0 && self.history.first().is_some_and(|known| newest.number >= known.number),
+            Some(_) => false,
+            // Another session of the same replication wrote it.
+            None => true,
+        }
     }
 
     /// Writes the peer's side; `false` when the peer refuses it.
@@ -231,14 +246,17 @@ impl<'a, K: Kv> Checkpoints<'a, K> {
     ) -> Result<bool, ReplicationError> {
         // The revision may be outdated: another session of the same replication, or an answer that was lost.
         for _ in 0..2 {
-            let document = self.document(self.peer_rev.as_deref(), entry);
+            let document = self.document(self.peer_rev.as_deref(), entry, None);
             let request = peer.request(Method::Put, self.id.as_str(), Some(document));
-            match peer.call(&request, |body| Ok(Log::read(&body).rev.or_else(|| written_rev(&body)))).await? {
+            match peer.call_up_to(1, &request, |body| Ok(written_rev(&body))).await? {
                 Reply::Done(rev) => {
                     self.peer_rev = rev;
+                    self.written = self.number;
                     return Ok(true);
                 }
-                Reply::Refused { status: 409, .. } => self.peer_rev = read_peer(peer, &self.id).await?.rev,
+                Reply::Refused { status: 409, .. } => {
+                    self.peer_rev = read_peer(peer, &self.id, ATTEMPTS_MAX).await?.rev
+                }
                 Reply::Refused { .. } | Reply::TooLong => return Ok(false),
             }
         }
@@ -263,8 +281,8 @@ impl<'a, K: Kv> Checkpoints<'a, K> {
         )
     }
 
-    /// The whole document.
-    fn document(&self, rev: Option<&str>, entry: &str) -> Vec<u8> {
+    /// The whole document: the peer's, or ours, which also tells what was refused.
+    fn document(&self, rev: Option<&str>, entry: &str, refusals: Option<&Refusals>) -> Vec<u8> {
         let mut text = b"{\"_id\":".to_vec();
         write_string(&self.id, &mut text);
         if let Some(rev) = rev {
@@ -281,8 +299,55 @@ impl<'a, K: Kv> Checkpoints<'a, K> {
             text.push(b',');
             text.extend_from_slice(earlier.json.as_bytes());
         }
-        text.extend_from_slice(b"]}");
+        text.push(b']');
+        if let Some(refusals) = refusals {
+            text.extend_from_slice(b",\"refused\":");
+            refusals.write(&mut text);
+            let range = |(first, last)| format!("[{first},{last}]");
+            let ranges: Vec<String> = self.arrivals.ranges.borrow().iter().map(range).collect();
+            text.extend_from_slice(format!(",\"arrived\":[{}]", ranges.join(",")).as_bytes());
+        }
+        text.push(b'}');
         text
+    }
+}
+
+/// What saving at the peer came to.
+enum Saved {
+    /// It took this entry.
+    Yes(String),
+    /// It takes none.
+    No,
+    /// It does not remember what it took before.
+    Forgotten,
+}
+
+/// `_local/{replication id}`
+fn document_id(identity: &str, options: &Options, direction: Direction) -> String {
+    format!("_local/{}", replication_id(identity, &options.peer, direction, &options.filter))
+}
+
+/// What earlier pulls from the peer brought after the change `since`, if the peer shows that it still has it.
+async fn pulled_before<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
+    database: &Database<K>,
+    peer: &Peer<'_, T, C, R, O>,
+    identity: &str,
+    since: u64,
+) -> Result<Ranges, ReplicationError> {
+    let id = document_id(identity, peer.options, Direction::Pull);
+    let ours = read_own(database, &id).await?;
+    if ours.arrived.last() > since && ours.is_confirmed_by(&read_peer(peer, &id, u32::MAX).await?) {
+        return Ok(ours.arrived);
+    }
+    Ok(Ranges::default())
+}
+
+/// What our side remembers.
+async fn read_own<K: Kv>(database: &Database<K>, id: &str) -> Result<Log, ReplicationError> {
+    match database.get(id, &GetOptions::default()).await.map_err(|error| error.report()) {
+        Ok(text) => Ok(Log::read(&text)),
+        Err(report) if report.status == 404 => Ok(Log::default()),
+        Err(report) => Err(ReplicationError::Local(report)),
     }
 }
 
@@ -290,8 +355,10 @@ impl<'a, K: Kv> Checkpoints<'a, K> {
 async fn read_peer<T: Transport, C: Clock, R: Random, O: Observer>(
     peer: &Peer<'_, T, C, R, O>,
     id: &str,
+    attempts_max: u32,
 ) -> Result<Log, ReplicationError> {
-    match peer.call(&peer.request(Method::Get, id, None), |body| Ok(Log::read(&body))).await? {
+    let request = peer.request(Method::Get, id, None);
+    match peer.call_up_to(attempts_max, &request, |body| Ok(Log::read(&body))).await? {
         Reply::Done(log) => Ok(log),
         Reply::Refused { status: 401, answer } => Err(ReplicationError::Unauthorized(answer.reason)),
         Reply::Refused { .. } | Reply::TooLong => Ok(Log::default()),

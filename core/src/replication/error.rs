@@ -66,6 +66,7 @@ impl ReplicationError {
             Self::Selector(error) => return error.report(),
             Self::Cancelled => (0, "aborted"),
             Self::Network(TransportError::BadUrl(_)) => (400, "bad_request"),
+            Self::Network(TransportError::Unreadable(_)) => (500, "storage_failed"),
             Self::Network(_) => (0, "network_failed"),
             Self::NoServer(_) => (502, "no_server"),
             Self::NoDatabase => (404, "not_found"),

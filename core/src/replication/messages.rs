@@ -6,9 +6,10 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::ops::Range;
 
 use super::ReplicationError;
+use super::documents::{Fetched, place_in, read_head};
+use super::offer::Offered;
 use crate::json::{self, JsonError, Object, Reader, Value, write_string};
 use crate::revision::Rev;
 
@@ -18,7 +19,7 @@ const ID_BYTES_MAX: usize = 64 << 10;
 pub(super) const SEQUENCE_BYTES_MAX: usize = 8 << 10;
 
 /// Reads `text`, which must be one value, with `read`.
-fn read<'a, T>(
+pub(super) fn read<'a, T>(
     text: &'a [u8],
     read: impl FnOnce(&mut Reader<'a>) -> Result<T, JsonError>,
 ) -> Result<T, ReplicationError> {
@@ -38,6 +39,11 @@ impl Sequence {
     /// Before everything.
     pub(super) fn start() -> Self {
         Self("0".into())
+    }
+
+    /// Whether it is before everything.
+    pub(super) fn is_start(&self) -> bool {
+        self.0 == "0"
     }
 
     /// A sequence given as JSON, or as the plain text of one.
@@ -63,6 +69,12 @@ impl Sequence {
     /// The JSON.
     pub(super) fn as_json(&self) -> &str {
         &self.0
+    }
+
+    /// The number with which a sequence of ours begins, 0 if there is none.
+    pub(super) fn number(&self) -> u64 {
+        let text = self.to_text();
+        text.split('-').next().and_then(|number| number.parse().ok()).unwrap_or(0)
     }
 
     /// The text of a sequence that is a string, else the JSON: what the parameter `since` takes.
@@ -107,21 +119,23 @@ impl ErrorAnswer {
     }
 }
 
-/// Holds the answer of `GET /{db}` against what a database answers.
-pub(super) fn read_info(body: &[u8]) -> Result<(), ReplicationError> {
-    let name = json::read(body, |reader| {
-        let mut name = None;
+/// Holds the answer of `GET /{db}` against what a database answers, and returns what tells this one from another at the same
+/// place, as far as the peer says: `uuid` and `instance_start_time`.
+pub(super) fn read_info(body: &[u8]) -> Result<String, ReplicationError> {
+    let identity = json::read(body, |reader| {
+        let (mut name, mut identity) = (None, String::new());
         reader.members(&mut |member, reader| {
             match member {
                 "db_name" => name = Some(reader.string()?),
+                "uuid" | "instance_start_time" => identity.push_str(reader.cut()?),
                 _ => reader.pass_over()?,
             }
             Ok(())
         })?;
-        name.ok_or(JsonError::Missing("db_name"))
+        name.map(|_| identity).ok_or(JsonError::Missing("db_name"))
     });
-    match name {
-        Ok(_) => Ok(()),
+    match identity {
+        Ok(identity) => Ok(identity),
         // The answer may have been cut short on its way.
         Err(error @ JsonError::CutShort) => Err(error.into()),
         Err(error) => Err(ReplicationError::NoServer(error.to_string())),
@@ -134,6 +148,8 @@ pub(super) struct Change {
     pub(super) seq: Sequence,
     pub(super) id: String,
     pub(super) revs: Vec<String>,
+    /// The document, if it came along and is its only revision ever: then there is no more to know of it.
+    pub(super) document: Option<Fetched>,
 }
 
 /// A page of the source's feed.
@@ -168,7 +184,7 @@ impl ChangesAnswer {
         let rows = rows.ok_or(JsonError::Missing("results"))?;
         let (mut changes, mut malformed) = (Vec::with_capacity(rows.len()), Vec::new());
         for row in rows {
-            match Change::read(row) {
+            match Change::read(row, body) {
                 Ok(change) => changes.push(change),
                 Err(error) => malformed.push(format!("a row of the changes feed: {error}")),
             }
@@ -184,14 +200,16 @@ impl ChangesAnswer {
 }
 
 impl Change {
-    fn read(row: &str) -> Result<Self, ReplicationError> {
-        let (mut seq, mut id, mut changes) = (None, None, None);
+    /// Reads `row` of the page `body`.
+    fn read(row: &str, body: &[u8]) -> Result<Self, ReplicationError> {
+        let (mut seq, mut id, mut changes, mut document) = (None, None, None, None);
         read(row.as_bytes(), |reader| {
             reader.members(&mut |member, reader| {
                 match member {
                     "seq" => seq = Some(reader.cut()?),
                     "id" => id = Some(reader.string()?.into_owned()),
                     "changes" => changes = Some(reader.value()?),
+                    "doc" => document = Some(reader.cut()?),
                     _ => reader.pass_over()?,
                 }
                 Ok(())
@@ -210,8 +228,14 @@ impl Change {
             }
         };
         let changes = changes.as_ref().and_then(Value::as_array).ok_or(JsonError::Missing("changes"))?;
-        let revs = changes.iter().map(rev).collect::<Result<_, _>>()?;
-        Ok(Self { seq: Sequence::read(seq.ok_or(JsonError::Missing("seq"))?)?, id, revs })
+        let revs: Vec<String> = changes.iter().map(rev).collect::<Result<_, _>>()?;
+        let document = match (revs.as_slice(), document) {
+            // What cannot be read is asked for.
+            ([rev], Some(text)) if rev.starts_with("1-") => read_head(text, &id, place_in(body, text)).ok(),
+            _ => None,
+        };
+        let document = document.filter(|document| revs.first() == Some(&document.rev));
+        Ok(Self { seq: Sequence::read(seq.ok_or(JsonError::Missing("seq"))?)?, id, revs, document })
     }
 }
 
@@ -267,14 +291,16 @@ pub(super) fn revs_diff_body<'a>(asked: impl IntoIterator<Item = (&'a String, &'
 }
 
 /// The answer of `_revs_diff`: the missing revisions of each document that misses some.
-pub(super) fn read_revs_diff(body: &[u8]) -> Result<Vec<(String, Vec<String>)>, ReplicationError> {
+pub(super) fn read_revs_diff(body: &[u8]) -> Result<Vec<Offered>, ReplicationError> {
     let Value::Object(answer) = json::parse(body)? else {
         return Err(JsonError::Missing("the missing revisions").into());
     };
     let row = |(id, row): (&str, &Value)| {
         let missing = row.as_object()?.get("missing")?.as_array()?;
-        let missing = missing.iter().map(|rev| rev.as_str().map(String::from)).collect::<Option<_>>()?;
-        Some((String::from(id), missing))
+        let revs = missing.iter().map(|rev| rev.as_str().map(String::from)).collect::<Option<_>>()?;
+        let ancestors = row.as_object()?.get("possible_ancestors").and_then(Value::as_array).unwrap_or_default();
+        let ancestors = ancestors.iter().filter_map(|rev| rev.as_str().map(String::from)).collect();
+        Some(Offered { id: id.into(), revs, ancestors: Some(ancestors) })
     };
     answer.iter().map(|member| row(member).ok_or_else(|| JsonError::Missing("missing").into())).collect()
 }
@@ -325,144 +351,4 @@ pub(super) fn bulk_get_body<'a>(asked: impl IntoIterator<Item = (&'a String, &'a
     }
     out.extend_from_slice(b"]}");
     out
-}
-
-/// A document within the body of an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fetched {
-    pub(super) id: String,
-    pub(super) rev: String,
-    pub(super) deleted: bool,
-    /// Where the document stands in the body.
-    pub(super) at: Range<usize>,
-}
-
-/// What a body that carries documents holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Documents {
-    pub(super) found: Vec<Fetched>,
-    /// (id, revision, reason) of each that the peer does not have after all, or could not give.
-    pub(super) missing: Vec<(String, String, String)>,
-}
-
-impl Documents {
-    /// Reads an answer of `_bulk_get`.
-    pub(super) fn read_bulk_get(body: &[u8]) -> Result<Self, ReplicationError> {
-        let mut groups = None;
-        read(body, |reader| {
-            reader.members(&mut |member, reader| {
-                match member {
-                    "results" => groups = Some(read_groups(reader)?),
-                    _ => reader.pass_over()?,
-                }
-                Ok(())
-            })
-        })?;
-        let mut documents = Self::default();
-        for (id, rows) in groups.ok_or(JsonError::Missing("results"))? {
-            documents.add(body, &id, rows)?;
-        }
-        Ok(documents)
-    }
-
-    /// Reads an answer to `open_revs` of the document `id`.
-    pub(super) fn read_open_revs(body: &[u8], id: &str) -> Result<Self, ReplicationError> {
-        let mut documents = Self::default();
-        documents.add(body, id, read(body, read_rows)?)?;
-        Ok(documents)
-    }
-
-    fn add(&mut self, body: &[u8], id: &str, rows: Vec<DocumentRow<'_>>) -> Result<(), ReplicationError> {
-        for row in rows {
-            match row {
-                DocumentRow::Found(text) => self.found.push(read_head(text, id, place_in(body, text))?),
-                DocumentRow::Missing { rev, reason } => {
-                    let reason = reason.unwrap_or_else(|| "missing".into());
-                    self.missing.push((id.into(), rev.unwrap_or_default(), reason));
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// One element of `docs` in an answer of `_bulk_get`, or of an answer to `open_revs`.
-enum DocumentRow<'a> {
-    /// The text of a document.
-    Found(&'a str),
-    Missing {
-        rev: Option<String>,
-        reason: Option<String>,
-    },
-}
-
-fn read_groups<'a>(reader: &mut Reader<'a>) -> Result<Vec<(String, Vec<DocumentRow<'a>>)>, JsonError> {
-    let mut groups = Vec::new();
-    reader.elements(&mut |reader| {
-        let (mut id, mut rows) = (None, None);
-        reader.members(&mut |member, reader| {
-            match member {
-                "id" => id = Some(reader.string()?.into_owned()),
-                "docs" => rows = Some(read_rows(reader)?),
-                _ => reader.pass_over()?,
-            }
-            Ok(())
-        })?;
-        groups.push((id.ok_or(JsonError::Missing("id"))?, rows.ok_or(JsonError::Missing("docs"))?));
-        Ok(())
-    })?;
-    Ok(groups)
-}
-
-fn read_rows<'a>(reader: &mut Reader<'a>) -> Result<Vec<DocumentRow<'a>>, JsonError> {
-    let mut rows = Vec::new();
-    reader.elements(&mut |reader| {
-        let (mut found, mut missing, mut error) = (None, None, None);
-        reader.members(&mut |member, reader| {
-            match member {
-                "ok" => found = Some(reader.cut()?).filter(|text| *text != "null"),
-                "missing" => missing = Some(reader.value()?),
-                "error" => error = Some(reader.value()?),
-                _ => reader.pass_over()?,
-            }
-            Ok(())
-        })?;
-        let error = error.as_ref().and_then(Value::as_object);
-        let of_error = |name| error.and_then(|error| string(error, name)).map(String::from);
-        let rev = || missing.as_ref().and_then(Value::as_str).map(String::from);
-        rows.push(match found {
-            Some(text) => DocumentRow::Found(text),
-            None => DocumentRow::Missing { rev: of_error("rev").or_else(rev), reason: of_error("reason") },
-        });
-        Ok(())
-    })?;
-    Ok(rows)
-}
-
-/// Reads the beginning of a document that was asked for as `id` and stands in the answer `at`.
-fn read_head(text: &str, id: &str, at: Range<usize>) -> Result<Fetched, ReplicationError> {
-    let (mut own_id, mut rev, mut deleted) = (None, None, Value::Bool(false));
-    read(text.as_bytes(), |reader| {
-        reader.members(&mut |member, reader| {
-            match member {
-                "_id" => own_id = Some(reader.string()?.into_owned()),
-                "_rev" => rev = Some(reader.string()?.into_owned()),
-                "_deleted" => deleted = reader.value()?,
-                _ => reader.pass_over()?,
-            }
-            Ok(())
-        })
-    })?;
-    let (own_id, rev) = (own_id.ok_or(JsonError::Missing("_id"))?, rev.ok_or(JsonError::Missing("_rev"))?);
-    // A document under another id than was asked for could be anything, our own checkpoints included.
-    if own_id != id {
-        return Err(ReplicationError::Malformed(format!("{own_id:?} was answered for {id:?}")));
-    }
-    Ok(Fetched { id: own_id, rev, deleted: deleted == Value::Bool(true), at })
-}
-
-/// Where `part`, which was read out of `whole`, stands in it.
-fn place_in(whole: &[u8], part: &str) -> Range<usize> {
-    let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
-    start..start + part.len()
 }

@@ -9,19 +9,27 @@
 //! **A write to the database is never dropped midway.** One document that a side refuses is reported and passed over; it does
 //! not stop the rest. Nothing a peer answers makes this panic or hold unbounded memory.
 
+mod attachments;
 mod backoff;
 mod checkpoint;
 mod control;
+mod departures;
+mod documents;
 mod error;
 mod feed;
 mod fetch;
+mod log;
 mod messages;
+mod multipart;
 mod offer;
 mod options;
+mod pace;
+mod parcel;
 mod peer;
 mod pipeline;
 mod pull;
 mod push;
+mod refusals;
 mod status;
 
 pub use control::Control;

@@ -1,6 +1,7 @@
 //! The changes here, held against what the peer has: what a push has to send.
 
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use futures_util::stream::{Stream, StreamExt, try_unfold};
@@ -11,7 +12,7 @@ use super::options::Filter;
 use super::peer::Peer;
 use super::pipeline::Step;
 use super::status::Observer;
-use crate::database::{ChangesPage, ChangesQuery, Database, Since};
+use crate::database::{ChangesPage, ChangesQuery, ChangesRow, Database, Since};
 use crate::effects::{Clock, Method, Random, Transport};
 use crate::query::Selector;
 use crate::sorting::sort_by;
@@ -20,8 +21,17 @@ use crate::storage::Kv;
 /// How many pages are held against the peer at once.
 const PAGES_IN_FLIGHT: usize = 2;
 
-/// A document's id and its revisions.
-pub(super) type Offered = (String, Vec<String>);
+/// How many new edits a live push sends at once without asking first.
+const DIRECT_MAX: usize = 16;
+
+/// Revisions of a document that the peer is offered, or lacks.
+#[derive(Clone)]
+pub(super) struct Offered {
+    pub(super) id: String,
+    pub(super) revs: Vec<String>,
+    /// What the peer has of it, from which they may descend; `None` as long as it was not asked.
+    pub(super) ancestors: Option<Vec<String>>,
+}
 
 /// The database's own feed from one sequence on.
 struct Feed<'f, 'a, K: Kv, T, C, R, O> {
@@ -53,23 +63,33 @@ where
     };
     let feed = Feed { database, peer, selector, since, caught_up: false, over: false };
     let pages = try_unfold(feed, async |mut feed| Ok(feed.next().await?.map(|step| (step, feed))));
-    let lacking = pages.map(async |step: Result<Step<Vec<Offered>>, ReplicationError>| {
-        let Step { until, rows, work } = step?;
-        Ok(Step { until, rows, work: lacking(peer, work).await? })
+    let lacking = pages.map(async |step: Result<Step<Page>, ReplicationError>| {
+        let Step { until, rows, work, is_again } = step?;
+        let is_new = work.is_new;
+        let work = if is_new { work.offered } else { lacking(peer, work.offered).await? };
+        Ok(Step { until, rows, work, is_again })
     });
     Ok(lacking.buffered(PAGES_IN_FLIGHT))
 }
 
 impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C, R, O> {
-    async fn next(&mut self) -> Result<Option<Step<Vec<Offered>>>, ReplicationError> {
+    async fn next(&mut self) -> Result<Option<Step<Page>>, ReplicationError> {
         let monitor = &self.peer.monitor;
         while !self.over {
             if self.peer.control().is_cancelled() {
                 return Err(ReplicationError::Cancelled);
             }
-            if self.caught_up {
+            let was_caught_up = self.caught_up;
+            if was_caught_up {
                 // What is written while a step is under way goes together in the next one.
                 self.peer.control().race(monitor.until_settled()).await?;
+            }
+            let due = self.peer.refusals.due(self.peer.renewals());
+            if !due.is_empty() {
+                monitor.step_begun();
+                let offered = due.into_iter().map(|(id, rev)| Offered { id, revs: vec![rev], ancestors: None });
+                let work = Page { offered: offered.collect(), is_new: false };
+                return Ok(Some(Step { until: self.since.clone(), rows: 0, work, is_again: true }));
             }
             // Listening comes before reading, so that a change between the two is not missed.
             let changed = self.database.changed();
@@ -90,8 +110,17 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C
             let rows = page.rows.len() as u64;
             monitor.page_read(rows, Some(page.pending));
             monitor.step_begun();
-            let work = page.rows.into_iter().map(|row| (row.id, row.revs)).collect();
-            return Ok(Some(Step { until, rows, work }));
+            // What came from the peer is there.
+            let came = |row: &ChangesRow| {
+                self.database.has_arrived(&self.peer.options.peer, Sequence::from_string(&row.seq).number())
+            };
+            let own = page.rows.into_iter().filter(|row| !came(row));
+            let offered = own.map(|row| Offered { id: row.id, revs: row.revs, ancestors: None });
+            let offered: Vec<Offered> = offered.collect();
+            // Edits that were just made are news to the peer, and it does no harm to bring them twice.
+            let is_new = was_caught_up && offered.len() <= DIRECT_MAX && offered.iter().all(|row| row.revs.len() == 1);
+            let work = Page { offered, is_new };
+            return Ok(Some(Step { until, rows, work, is_again: false }));
         }
         Ok(None)
     }
@@ -117,25 +146,32 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C
     }
 }
 
+/// What a page of the feed has to offer.
+struct Page {
+    offered: Vec<Offered>,
+    /// Whether the peer cannot have it yet.
+    is_new: bool,
+}
+
 /// Asks the peer which of the revisions it lacks.
-async fn lacking<T: Transport, C: Clock, R: Random, O: Observer>(
+pub(super) async fn lacking<T: Transport, C: Clock, R: Random, O: Observer>(
     peer: &Peer<'_, T, C, R, O>,
     offered: Vec<Offered>,
 ) -> Result<Vec<Offered>, ReplicationError> {
     if offered.is_empty() {
         return Ok(offered);
     }
-    let body = revs_diff_body(offered.iter().map(|(id, revs)| (id, revs)));
+    let body = revs_diff_body(offered.iter().map(|row| (&row.id, &row.revs)));
     let request = peer.request(Method::Post, "_revs_diff", Some(body));
     let reply = peer.call(&request, |body| read_revs_diff(&body)).await?;
     let mut lacking: Vec<Offered> = reply.done(peer.options.limits.answer_bytes_max)?;
-    sort_by(&mut lacking, |left, right| left.0.cmp(&right.0));
+    sort_by(&mut lacking, |left, right| left.id.cmp(&right.id));
     // Only what was offered is sent, whatever the peer asks for.
-    let still = |(id, revs): Offered| {
-        let place = lacking.binary_search_by(|row| row.0.cmp(&id)).ok()?;
-        let (_, asked) = lacking.get(place)?;
-        let revs: Vec<String> = revs.into_iter().filter(|rev| asked.contains(rev)).collect();
-        Some((id, revs))
+    let still = |Offered { id, revs, .. }: Offered| {
+        let place = lacking.binary_search_by(|row| row.id.cmp(&id)).ok()?;
+        let asked = lacking.get(place)?;
+        let revs: Vec<String> = revs.into_iter().filter(|rev| asked.revs.contains(rev)).collect();
+        Some(Offered { id, revs, ancestors: asked.ancestors.clone() })
     };
     Ok(offered.into_iter().filter_map(still).collect())
 }

@@ -10,7 +10,7 @@ use crate::query::Selector;
 use crate::sorting::sort_by;
 
 /// What is asked of a replication.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Names the peer's database for checkpoints, usually its URL without credentials.
     pub peer: String,
@@ -22,8 +22,18 @@ pub struct Options {
     pub since: Option<String>,
     /// Which documents take part.
     pub filter: Filter,
+    /// Whether a pull by selector keeps documents that no longer match. Else they are purged here: without a tombstone, so that
+    /// no push deletes them elsewhere, and only if the peer has all that is here of them.
+    pub keep: bool,
     /// Bounds on memory and requests.
     pub limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let (peer, since, filter, limits) = (String::new(), None, Filter::default(), Limits::default());
+        Self { peer, live: false, retry: false, since, filter, keep: true, limits }
+    }
 }
 
 /// Which documents take part in a replication.
@@ -93,7 +103,11 @@ pub struct Limits {
     pub batch_bytes: usize,
     /// How many batches are in flight at once.
     pub batches_in_flight: usize,
-    /// How many bytes an answer may have; a batch whose answer is longer is asked for in halves.
+    /// An attachment of up to so many bytes goes with its document; a longer one has a request of its own.
+    pub inline_bytes: u64,
+    /// How many attachments are fetched at once.
+    pub attachments_in_flight: usize,
+    /// How many bytes an answer may have, apart from attachments; a batch whose answer is longer is asked for in halves.
     pub answer_bytes_max: usize,
     /// For how many milliseconds a peer may be silent within a request.
     pub idle_timeout_ms: u64,
@@ -114,6 +128,8 @@ impl Default for Limits {
             batch_documents: 500,
             batch_bytes: 2 << 20,
             batches_in_flight: 3,
+            inline_bytes: 64 << 10,
+            attachments_in_flight: 4,
             answer_bytes_max: 16 << 20,
             idle_timeout_ms: 60_000,
             heartbeat_ms: 20_000,

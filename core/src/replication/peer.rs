@@ -6,20 +6,25 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
 
 use async_lock::Mutex;
+use futures_util::future::LocalBoxFuture;
 
 use super::backoff;
 use super::control::Control;
-use super::messages::{ErrorAnswer, read_info};
+use super::messages::{ErrorAnswer, Sequence, read_info};
 use super::options::Options;
-use super::status::{Monitor, Observer};
+use super::refusals::Refusals;
+use super::status::{Denied, Monitor, Observer};
 use super::{Effects, ReplicationError};
 use crate::effects::{Clock, Method, Random, Request, Response, ResponseBody, Transport, TransportError};
 
 /// So many answers in a row that make no sense are taken for cut short on the way; one more ends the replication.
 const MALFORMED_MAX: u32 = 5;
+
+/// The slowest line that is waited for while a request is sent, in bytes a millisecond.
+const SLOWEST_BYTES_A_MS: u64 = 8;
 
 /// The peer of one replication.
 pub(super) struct Peer<'a, T, C, R, O> {
@@ -29,6 +34,15 @@ pub(super) struct Peer<'a, T, C, R, O> {
     /// How often credentials were renewed. Requests that failed with the same ones share one renewal.
     renewals: Cell<u64>,
     renewing: Mutex<()>,
+    pub(super) refusals: Refusals,
+    /// Whether this is the part of a pull that looks for documents that no longer match.
+    pub(super) drops: bool,
+    /// What told the peer's database from others when the replication began.
+    identity: RefCell<String>,
+    /// A request failed since the latest look at what the peer is: it may be another now.
+    pub(super) was_away: Cell<bool>,
+    /// How often in a row the replication began again because the peer did not remember.
+    pub(super) beginnings: Cell<u32>,
 }
 
 /// What a request came to.
@@ -58,6 +72,14 @@ impl<P> Reply<P> {
     }
 }
 
+/// Reads a body where it is to be read.
+fn read_with(target: &mut Target<'_>, body: Vec<u8>) -> Result<(), ReplicationError> {
+    match target {
+        Target::Read(read) => read(body),
+        Target::Sink(_) => Ok(()),
+    }
+}
+
 /// A refusal as the error that ends a replication.
 pub(super) fn refusal(status: u16, answer: ErrorAnswer) -> ReplicationError {
     match status {
@@ -69,6 +91,20 @@ pub(super) fn refusal(status: u16, answer: ErrorAnswer) -> ReplicationError {
 
 /// Reads the body of an answer, and keeps what it reads.
 type Read<'r> = dyn FnMut(Vec<u8>) -> Result<(), ReplicationError> + 'r;
+
+/// Takes the body of an answer in as it arrives.
+pub(super) trait Sink {
+    /// Takes the bytes from `position` on; a body that begins at 0 again takes the place of what came before.
+    fn take<'s>(&'s self, position: u64, bytes: &'s [u8]) -> LocalBoxFuture<'s, Result<(), ReplicationError>>;
+    /// The body has ended after `length` bytes; [`ReplicationError::Malformed`] if it was cut short.
+    fn end(&self, length: u64) -> Result<(), ReplicationError>;
+}
+
+/// What becomes of the body of an answer.
+enum Target<'t> {
+    Read(&'t mut Read<'t>),
+    Sink(&'t dyn Sink),
+}
 
 /// What one attempt came to, when it was not the end.
 struct Setback {
@@ -83,9 +119,31 @@ enum Attempt {
 }
 
 impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
-    pub(super) fn new(effects: &'a Effects<'a, T, C, R, O>, options: &'a Options) -> Self {
-        let monitor = Monitor::new(effects.observer);
-        Self { effects, options, monitor, renewals: Cell::new(0), renewing: Mutex::new(()) }
+    pub(super) fn new(effects: &'a Effects<'a, T, C, R, O>, options: &'a Options, drops: bool) -> Self {
+        let monitor = Monitor::new(effects.observer, drops);
+        Self {
+            effects,
+            options,
+            monitor,
+            renewals: Cell::new(0),
+            renewing: Mutex::new(()),
+            refusals: Refusals::default(),
+            drops,
+            identity: RefCell::default(),
+            was_away: Cell::new(false),
+            beginnings: Cell::new(0),
+        }
+    }
+
+    /// How often credentials were renewed so far.
+    pub(super) fn renewals(&self) -> u64 {
+        self.renewals.get()
+    }
+
+    /// One revision was refused, at `seq` of the source: that is told and remembered.
+    pub(super) fn deny(&self, denied: &Denied, seq: &Sequence) {
+        self.refusals.add(denied, seq);
+        self.monitor.denied(denied);
     }
 
     pub(super) fn control(&self) -> &Control {
@@ -94,7 +152,8 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
 
     /// A request with the usual timeout.
     pub(super) fn request(&self, method: Method, path: impl Into<String>, body: Option<Vec<u8>>) -> Request {
-        Request { method, path: path.into(), body, idle_timeout_ms: self.options.limits.idle_timeout_ms }
+        let idle_timeout_ms = self.options.limits.idle_timeout_ms;
+        Request { method, path: path.into(), body, upload: None, idle_timeout_ms }
     }
 
     /// Holds what answers at the URL against what a database answers.
@@ -104,12 +163,23 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
             reply => reply?,
         };
         match reply {
+            Reply::Done(identity) => {
+                self.identity.replace(identity);
+                Ok(())
+            }
             Reply::Refused { status: 404, answer } if answer.error == "not_found" => Err(ReplicationError::NoDatabase),
             Reply::Refused { status, answer } if answer.error == "unknown" && !matches!(status, 401 | 403) => {
                 Err(ReplicationError::NoServer(alloc::format!("status {status} and no JSON")))
             }
-            reply => reply.done(self.options.limits.answer_bytes_max),
+            reply => reply.done(self.options.limits.answer_bytes_max).map(drop),
         }
+    }
+
+    /// Whether the database is the one with which the replication began, as far as the peer says.
+    pub(super) async fn is_same(&self, attempts_max: u32) -> Result<bool, ReplicationError> {
+        let reply =
+            self.call_up_to(attempts_max, &self.request(Method::Get, "", None), |body| read_info(&body)).await?;
+        Ok(reply.done(self.options.limits.answer_bytes_max)? == *self.identity.borrow())
     }
 
     /// Sends `request` until there is an answer that stands, and reads the body of one of 2xx with `read`.
@@ -118,24 +188,45 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
         request: &Request,
         read: impl Fn(Vec<u8>) -> Result<P, ReplicationError>,
     ) -> Result<Reply<P>, ReplicationError> {
+        self.call_up_to(u32::MAX, request, read).await
+    }
+
+    /// As [`call`](Self::call), with so many attempts at most.
+    pub(super) async fn call_up_to<P>(
+        &self,
+        attempts_max: u32,
+        request: &Request,
+        read: impl Fn(Vec<u8>) -> Result<P, ReplicationError>,
+    ) -> Result<Reply<P>, ReplicationError> {
         let mut found = None;
         let mut keep = |body| {
             found = Some(read(body)?);
             Ok(())
         };
-        Ok(match self.answer(request, &mut keep).await? {
+        Ok(match self.answer(attempts_max, request, Target::Read(&mut keep)).await? {
             Reply::Refused { status, answer } => Reply::Refused { status, answer },
             // What was read is there, unless the answer was too long.
             Reply::Done(()) | Reply::TooLong => found.map_or(Reply::TooLong, Reply::Done),
         })
     }
 
+    /// Sends `request` until there is an answer that stands; the body of one of 2xx goes to `sink`, whose work is never dropped
+    /// midway unless this future is.
+    pub(super) async fn download(&self, request: &Request, sink: &dyn Sink) -> Result<Reply<()>, ReplicationError> {
+        self.answer(u32::MAX, request, Target::Sink(sink)).await
+    }
+
     /// As [`call`](Self::call), which gets what was read by way of `read`: so this is compiled once, whatever is read.
-    async fn answer(&self, request: &Request, read: &mut Read<'_>) -> Result<Reply<()>, ReplicationError> {
+    async fn answer(
+        &self,
+        attempts_max: u32,
+        request: &Request,
+        mut target: Target<'_>,
+    ) -> Result<Reply<()>, ReplicationError> {
         let (mut failures, mut malformed, mut renewed) = (0, 0, false);
         loop {
             let renewals = self.renewals.get();
-            let attempt = self.control().race(self.attempt(request, read)).await??;
+            let attempt = self.attempt(request, &mut target).await?;
             let setback = match attempt {
                 Attempt::Over(reply) => {
                     self.monitor.answered();
@@ -153,10 +244,11 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
             if matches!(setback.error, ReplicationError::Malformed(_)) {
                 malformed += 1;
             }
-            if !self.options.retry || malformed > MALFORMED_MAX {
+            self.was_away.set(true);
+            failures += 1;
+            if !self.options.retry || malformed > MALFORMED_MAX || failures >= attempts_max {
                 return Err(setback.error);
             }
-            failures += 1;
             let max_ms = self.options.limits.backoff_ms_max;
             let delay_ms = backoff::delay_ms(failures, setback.retry_after_ms, max_ms, self.effects.random);
             self.monitor.backs_off(setback.error.report(), delay_ms);
@@ -167,21 +259,32 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
     }
 
     /// Sends `request` once.
-    async fn attempt(&self, request: &Request, read: &mut Read<'_>) -> Result<Attempt, ReplicationError> {
+    async fn attempt(&self, request: &Request, target: &mut Target<'_>) -> Result<Attempt, ReplicationError> {
         let again = |error, retry_after_ms| Ok(Attempt::Again(Setback { error, retry_after_ms }));
-        self.monitor.update(|status| status.bytes_written += request.body.as_ref().map_or(0, Vec::len) as u64);
-        let mut response = match self.effects.transport.send(request.clone()).await {
+        let bytes = request.body.as_ref().map_or(0, |body| body.len() as u64);
+        let bytes = request.upload.as_ref().map_or(bytes, |upload| upload.length());
+        self.monitor.update(|status| status.bytes_written += bytes);
+        let mut request = request.clone();
+        request.idle_timeout_ms += bytes / SLOWEST_BYTES_A_MS;
+        let mut response = match self.control().race(self.effects.transport.send(request)).await? {
             Ok(response) => response,
-            Err(error @ TransportError::BadUrl(_)) => return Err(error.into()),
+            Err(error @ (TransportError::BadUrl(_) | TransportError::Unreadable(_))) => return Err(error.into()),
             Err(error) => return again(error.into(), None),
         };
-        let body = match self.body(&mut response).await {
+        if let (200..=299, Target::Sink(sink)) = (response.status, &target) {
+            return match self.pour(&mut response, *sink).await {
+                Ok(()) => Ok(Attempt::Over(Reply::Done(()))),
+                Err(error @ (ReplicationError::Malformed(_) | ReplicationError::Network(_))) => again(error, None),
+                Err(error) => Err(error),
+            };
+        }
+        let body = match self.control().race(self.body(&mut response)).await? {
             Ok(Some(body)) => body,
             Ok(None) => return Ok(Attempt::Over(Reply::TooLong)),
             Err(error) => return again(error.into(), None),
         };
         match response.status {
-            200..=299 => match read(body) {
+            200..=299 => match read_with(target, body) {
                 Ok(()) => Ok(Attempt::Over(Reply::Done(()))),
                 Err(error @ ReplicationError::Malformed(_)) => again(error, None),
                 Err(error) => Err(error),
@@ -191,6 +294,24 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
                 again(refusal(status, ErrorAnswer::read(&body)), response.retry_after_ms)
             }
             status => Ok(Attempt::Over(Reply::Refused { status, answer: ErrorAnswer::read(&body) })),
+        }
+    }
+
+    /// Lets the body go to `sink`.
+    async fn pour(&self, response: &mut Response<T::Body>, sink: &dyn Sink) -> Result<(), ReplicationError> {
+        let mut position = 0;
+        loop {
+            let chunk = self.control().race(response.body.chunk()).await??;
+            let is_end = chunk.is_none();
+            let chunk = chunk.unwrap_or_default();
+            self.monitor.update(|status| status.bytes_read += chunk.len() as u64);
+            if !is_end || position == 0 {
+                sink.take(position, &chunk).await?;
+            }
+            position += chunk.len() as u64;
+            if is_end {
+                return sink.end(position);
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Applies the steps of a replication in order, reads ahead meanwhile, and writes checkpoints.
 
+use core::future::Future;
 use core::pin::{Pin, pin};
 
 use futures_util::future::{Either, select};
@@ -21,15 +22,18 @@ pub(super) struct Step<W> {
     pub(super) rows: u64,
     /// What there is to do.
     pub(super) work: W,
+    /// Whether it is what was refused before.
+    pub(super) is_again: bool,
 }
 
-/// Applies all of `steps`, in order. A step that was begun to be applied is finished, even when cancelled.
+/// Applies all of `steps`, in order, each with the sequence that it reaches. A step that was begun to be applied is finished,
+/// even when cancelled. `None` if the peer turns out to have been set back or made anew: all is to begin again.
 pub(super) async fn run<K, T, C, R, O, W>(
     peer: &Peer<'_, T, C, R, O>,
     mut checkpoints: Checkpoints<'_, K>,
     steps: impl Stream<Item = Result<Step<W>, ReplicationError>>,
-    apply: impl AsyncFn(W) -> Result<u64, ReplicationError>,
-) -> Result<Status, ReplicationError>
+    apply: impl AsyncFn(W, &Sequence) -> Result<u64, ReplicationError>,
+) -> Result<Option<Status>, ReplicationError>
 where
     K: Kv,
     T: Transport,
@@ -42,41 +46,56 @@ where
     loop {
         let next = match ahead.take() {
             Some(next) => next,
-            None => next_or_checkpoint(peer, &mut checkpoints, steps.as_mut()).await?,
+            None => match next_or_checkpoint(peer, &mut checkpoints, steps.as_mut()).await? {
+                Some(next) => next,
+                None => return Ok(None),
+            },
         };
         let Some(step) = next else { break };
-        let step = step?;
-        let applied = {
-            let mut applying = pin!(apply(step.work));
-            match select(applying.as_mut(), steps.next()).await {
-                Either::Left((applied, _)) => applied,
-                Either::Right((next, _)) => {
-                    ahead = Some(next);
-                    applying.await
-                }
-            }
-        };
-        let documents = applied?;
-        checkpoints.advance(step.until);
-        peer.monitor.step_done(step.rows, checkpoints.done().as_json());
+        let Step { until, rows, work, is_again } = step?;
+        let documents = meanwhile(apply(work, &until), steps.as_mut(), &mut ahead).await?;
+        if is_again {
+            peer.refusals.settle();
+        }
+        checkpoints.advance(until);
+        peer.monitor.step_done(rows, checkpoints.done().as_json());
         if documents > 0 {
             peer.monitor.tell(Event::Change { documents });
         }
-        if checkpoints.age_ms(peer.effects.clock) >= peer.options.limits.checkpoint_ms {
-            checkpoints.save(peer).await?;
+        let is_due = checkpoints.age_ms(peer.effects.clock) >= peer.options.limits.checkpoint_ms;
+        if is_due && !meanwhile(checkpoints.save(peer), steps.as_mut(), &mut ahead).await? {
+            return Ok(None);
         }
     }
-    checkpoints.save(peer).await?;
+    if !checkpoints.save(peer).await? {
+        return Ok(None);
+    }
     peer.monitor.update(|status| status.state = State::Complete);
-    Ok(peer.monitor.status())
+    Ok(Some(peer.monitor.status()))
 }
 
-/// The next step. While the source is quiet, progress is written down.
+/// Does `work`; the next step is read meanwhile.
+async fn meanwhile<F: Future, S: Stream>(
+    work: F,
+    mut steps: Pin<&mut S>,
+    ahead: &mut Option<Option<S::Item>>,
+) -> F::Output {
+    let mut work = pin!(work);
+    if ahead.is_none() {
+        match select(work.as_mut(), steps.next()).await {
+            Either::Left((done, _)) => return done,
+            Either::Right((next, _)) => *ahead = Some(next),
+        }
+    }
+    work.await
+}
+
+/// The next step, or that there is none. While the source is quiet, progress is written down; `None` as in [`run`].
 async fn next_or_checkpoint<K, T, C, R, O, W, S>(
     peer: &Peer<'_, T, C, R, O>,
     checkpoints: &mut Checkpoints<'_, K>,
     mut steps: Pin<&mut S>,
-) -> Result<Option<Result<Step<W>, ReplicationError>>, ReplicationError>
+) -> Result<Option<Option<S::Item>>, ReplicationError>
 where
     K: Kv,
     T: Transport,
@@ -85,15 +104,21 @@ where
     O: Observer,
     S: Stream<Item = Result<Step<W>, ReplicationError>>,
 {
-    if checkpoints.is_dirty() {
+    if checkpoints.is_dirty(peer) {
         let quiet = pin!(peer.effects.clock.sleep(peer.options.limits.quiet_ms));
         match select(steps.next(), quiet).await {
-            Either::Left((next, _)) => return Ok(next),
+            Either::Left((next, _)) => return Ok(Some(next)),
             Either::Right(_) => {}
         }
-        checkpoints.save(peer).await?;
+        let mut ahead = None;
+        if !meanwhile(checkpoints.save(peer), steps.as_mut(), &mut ahead).await? {
+            return Ok(None);
+        }
+        if ahead.is_some() {
+            return Ok(ahead);
+        }
     }
-    Ok(steps.next().await)
+    Ok(Some(steps.next().await))
 }
 
 /// What a replication that ended with `result` tells: one that was cancelled is no failure.

@@ -1,20 +1,25 @@
 //! Pulling: the peer's changes are brought here.
 
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use futures_util::future::join;
 use futures_util::stream::StreamExt;
 
-use super::checkpoint::{Checkpoints, Direction};
+use super::attachments;
+use super::checkpoint::{Checkpoints, Direction, hex};
+use super::departures;
+use super::documents::Fetched;
 use super::feed;
 use super::fetch::{Batch, Fetch};
-use super::messages::Fetched;
+use super::messages::Sequence;
 use super::options::{Filter, Options, SelectorFilter};
 use super::peer::Peer;
 use super::pipeline::{self, Step};
-use super::status::{Denied, Monitor, Observer, Status};
+use super::status::{Denied, Observer, Status};
 use super::{Effects, ReplicationError};
-use crate::database::{Database, GetOptions, WriteError, WriteOptions};
+use crate::database::{Arrivals, Database, GetOptions, WriteError};
 use crate::effects::{Clock, Random, Transport};
 use crate::error::ErrorReport;
 use crate::json;
@@ -32,8 +37,25 @@ pub async fn pull<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
     effects: &Effects<'_, T, C, R, O>,
     options: &Options,
 ) -> Result<Status, ReplicationError> {
-    let peer = Peer::new(effects, options);
-    let result = run(database, &peer).await;
+    let peer = Peer::new(effects, options, false);
+    let result = match &options.filter {
+        Filter::Selector(_) if !options.keep => {
+            let other = Peer::new(effects, options, true);
+            // Where one ends for a reason the other ends too, but finishes what it is writing.
+            let [first, second] = [&peer, &other].map(async |peer| {
+                let result = run(database, peer).await;
+                if result.is_err() {
+                    effects.control.cancel();
+                }
+                result
+            });
+            match join(first, second).await {
+                (Err(ReplicationError::Cancelled) | Ok(_), Err(error)) => Err(error),
+                (first, _) => first,
+            }
+        }
+        _ => run(database, &peer).await,
+    };
     pipeline::conclude(&peer, result)
 }
 
@@ -41,17 +63,24 @@ async fn run<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
     database: &Database<K>,
     peer: &Peer<'_, T, C, R, O>,
 ) -> Result<Status, ReplicationError> {
-    peer.verify().await?;
-    let checkpoints = Checkpoints::load(database, peer, Direction::Pull).await?;
-    let fetch = Fetch::new(peer);
-    let steps = feed::steps(database, &fetch, checkpoints.done().clone())
-        .map(async |step| {
-            let Step { until, rows, work } = step?;
-            Ok(Step { until, rows, work: fetch.fetch(work).await? })
-        })
-        .buffered(peer.options.limits.batches_in_flight.max(1));
-    let write = async |batch| write(database, peer, batch).await;
-    pipeline::run(peer, checkpoints, steps, write).await
+    loop {
+        peer.verify().await?;
+        let direction = if peer.drops { Direction::Drop } else { Direction::Pull };
+        let checkpoints = Checkpoints::load(database, peer, direction).await?;
+        let fetch = Fetch::new(database, peer);
+        let steps = feed::steps(database, &fetch, checkpoints.done().clone())
+            .map(async |step| {
+                let Step { until, rows, work, is_again } = step?;
+                Ok(Step { until, rows, work: fetch.fetch(work).await?, is_again })
+            })
+            .buffered(peer.options.limits.batches_in_flight.max(1));
+        let writer = Writer { database, peer, arrivals: checkpoints.arrivals() };
+        let write = async |batch, until: &Sequence| writer.write(batch, until).await;
+        if let Some(status) = pipeline::run(peer, checkpoints, steps, write).await? {
+            return Ok(status);
+        }
+        peer.monitor.begin_again();
+    }
 }
 
 /// A document on its way in.
@@ -61,68 +90,101 @@ struct Arrival<'b> {
     text: &'b [u8],
 }
 
-/// Writes a batch and returns how many revisions were taken.
-async fn write<K: Kv, T, C, R, O: Observer>(
-    database: &Database<K>,
-    peer: &Peer<'_, T, C, R, O>,
-    batch: Batch,
-) -> Result<u64, ReplicationError> {
-    for failure in &batch.failures {
-        peer.monitor.denied(failure);
-    }
-    let arrivals = batch.answers.iter().flat_map(|(body, documents)| {
-        let arrival = |head| Some(Arrival { head, text: body.get(head.at.clone())? });
-        documents.found.iter().filter_map(move |head: &Fetched| arrival(head))
-    });
-    let mut arrivals: Vec<Arrival<'_>> = arrivals.collect();
-    peer.monitor.update(|status| status.docs_read += arrivals.len() as u64);
-    if let Filter::Selector(filter) = &peer.options.filter {
-        arrivals = admitted(database, filter, arrivals).await?;
-    }
-    let taken = store(database, &peer.monitor, &arrivals).await?;
-    peer.monitor.update(|status| status.docs_written += taken);
-    Ok(taken)
+/// Writes what one peer sent.
+struct Writer<'w, 'a, K: Kv, T, C, R, O> {
+    database: &'w Database<K>,
+    peer: &'w Peer<'a, T, C, R, O>,
+    arrivals: Rc<Arrivals>,
 }
 
-/// Stores documents with the revisions that they have. A document that is refused is reported and passed over, be it by
-/// itself or because it spoils the whole write.
-async fn store<K: Kv, O: Observer>(
-    database: &Database<K>,
-    monitor: &Monitor<'_, O>,
-    arrivals: &[Arrival<'_>],
-) -> Result<u64, ReplicationError> {
-    let mut taken = 0;
-    let mut parts = Vec::new();
-    if !arrivals.is_empty() {
-        parts.push(arrivals);
+impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Writer<'_, '_, K, T, C, R, O> {
+    /// Writes a batch that reaches the sequence `until`, and returns how many revisions were taken.
+    async fn write(&self, batch: Batch, until: &Sequence) -> Result<u64, ReplicationError> {
+        for failure in &batch.failures {
+            self.peer.deny(failure, until);
+        }
+        let arrivals = batch.answers.iter().flat_map(|(body, found)| {
+            let arrival = |head| Some(Arrival { head, text: body.get(head.at.clone())? });
+            found.iter().filter_map(move |head: &Fetched| arrival(head))
+        });
+        let mut arrivals: Vec<Arrival<'_>> = arrivals.collect();
+        self.peer.monitor.update(|status| status.docs_read += arrivals.len() as u64);
+        if let Filter::Selector(filter) = &self.peer.options.filter {
+            arrivals = admitted(self.database, filter, arrivals).await?;
+        }
+        let (light, heavy): (Vec<Arrival<'_>>, Vec<Arrival<'_>>) =
+            arrivals.into_iter().partition(|arrival| arrival.head.stubs.is_empty());
+        let mut taken = self.store(&light, until).await?;
+        for arrival in heavy {
+            taken += self.store_heavy(arrival, until).await?;
+        }
+        if let Filter::Selector(filter) = &self.peer.options.filter {
+            for (id, revs) in &batch.listed {
+                departures::drop_if_left(self.database, filter, id, revs).await?;
+            }
+        }
+        self.peer.monitor.update(|status| status.docs_written += taken);
+        Ok(taken)
     }
-    while let Some(part) = parts.pop() {
-        let texts: Vec<&[u8]> = part.iter().map(|arrival| arrival.text).collect();
-        match database.bulk_docs(&texts, false, &WriteOptions::default()).await {
-            Ok(rows) => {
-                for row in rows {
-                    match row {
-                        Ok(_) => taken += 1,
-                        Err(refused) => monitor.denied(&denied(refused.id, refused.rev, refused.error)),
+
+    /// Stores a document whose attachments are still to be fetched.
+    async fn store_heavy(&self, arrival: Arrival<'_>, until: &Sequence) -> Result<u64, ReplicationError> {
+        let Arrival { head, text } = arrival;
+        let mut random = [0; 16];
+        self.peer.effects.random.fill(&mut random);
+        // Nobody can guess it.
+        let prefix = hex(&random) + " ";
+        let stored = match attachments::complete(self.database, self.peer, head, text, &prefix).await {
+            Ok(Ok(text)) => self.store(&[Arrival { head, text: &text }], until).await,
+            Ok(Err(denied)) => {
+                self.peer.deny(&denied, until);
+                Ok(0)
+            }
+            Err(error) => Err(error),
+        };
+        // What was not used is of no use.
+        let unstaged = self.database.unstage(&prefix).await;
+        let taken = stored?;
+        unstaged.map_err(|error| ReplicationError::Local(error.report()))?;
+        Ok(taken)
+    }
+
+    /// Stores documents with the revisions that they have. A document that is refused is reported and passed over, be it by
+    /// itself or because it spoils the whole write.
+    async fn store(&self, arrivals: &[Arrival<'_>], until: &Sequence) -> Result<u64, ReplicationError> {
+        let mut taken = 0;
+        let mut parts = Vec::new();
+        if !arrivals.is_empty() {
+            parts.push(arrivals);
+        }
+        while let Some(part) = parts.pop() {
+            let texts: Vec<&[u8]> = part.iter().map(|arrival| arrival.text).collect();
+            match self.database.take_in(&texts, &self.arrivals).await {
+                Ok(rows) => {
+                    for row in rows {
+                        match row {
+                            Ok(_) => taken += 1,
+                            Err(refused) => self.peer.deny(&denied(refused.id, refused.rev, refused.error), until),
+                        }
                     }
                 }
-            }
-            Err(error) if !may_be_of_one(&error) => {
-                return Err(ReplicationError::Local(error.report()));
-            }
-            Err(error) => match part {
-                [single] => {
-                    let (id, rev) = (single.head.id.clone(), single.head.rev.clone());
-                    monitor.denied(&denied(id, Some(rev), error.report()));
+                Err(error) if !may_be_of_one(&error) => {
+                    return Err(ReplicationError::Local(error.report()));
                 }
-                part => {
-                    let (left, right) = part.split_at(part.len() / 2);
-                    parts.extend([right, left]);
-                }
-            },
+                Err(error) => match part {
+                    [single] => {
+                        let (id, rev) = (single.head.id.clone(), single.head.rev.clone());
+                        self.peer.deny(&denied(id, Some(rev), error.report()), until);
+                    }
+                    part => {
+                        let (left, right) = part.split_at(part.len() / 2);
+                        parts.extend([right, left]);
+                    }
+                },
+            }
         }
+        Ok(taken)
     }
-    Ok(taken)
 }
 
 /// Whether a write may have failed for one of its documents, and the others can be written without it.

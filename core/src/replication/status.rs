@@ -112,6 +112,8 @@ impl<F: Fn(Event<'_>, &Status)> Observer for F {
 /// Holds the status and derives the state from what is going on.
 pub(super) struct Monitor<'a, O> {
     observer: &'a O,
+    /// Only refusals are told.
+    is_quiet: bool,
     status: RefCell<Status>,
     /// The source has nothing more to tell for now.
     source_waits: Cell<bool>,
@@ -126,9 +128,10 @@ pub(super) struct Monitor<'a, O> {
 }
 
 impl<'a, O: Observer> Monitor<'a, O> {
-    pub(super) fn new(observer: &'a O) -> Self {
+    pub(super) fn new(observer: &'a O, is_quiet: bool) -> Self {
         Self {
             observer,
+            is_quiet,
             status: RefCell::default(),
             source_waits: Cell::new(false),
             outstanding: Cell::new((0, 0)),
@@ -148,9 +151,18 @@ impl<'a, O: Observer> Monitor<'a, O> {
     }
 
     pub(super) fn tell(&self, event: Event<'_>) {
+        if self.is_quiet && !matches!(event, Event::Denied(_)) {
+            return;
+        }
         // A copy, so that an observer may ask for the status.
         let status = self.status();
         self.observer.observe(event, &status);
+    }
+
+    /// All begins again: what was read and not written is forgotten.
+    pub(super) fn begin_again(&self) {
+        self.source_waits.set(false);
+        self.outstanding.set((0, 0));
     }
 
     /// The source waits for something new, or no longer does.

@@ -155,10 +155,12 @@ impl RevTree {
         self.leaves().into_iter().filter(|leaf| seen.contains(leaf)).collect()
     }
 
-    /// Those of `asked` that are not here, in their order.
+    /// Those of `asked` that are not here, in their order. A leaf without its body is not: it was lost, and whoever has it may
+    /// bring it back.
     #[must_use]
     pub fn missing<'a>(&self, asked: &'a [Rev]) -> Vec<&'a Rev> {
-        asked.iter().filter(|rev| !self.contains(rev)).collect()
+        let is_here = |rev: &Rev| self.node(rev).is_some_and(|node| node.available || !self.is_leaf(rev));
+        asked.iter().filter(|rev| !is_here(rev)).collect()
     }
 
     /// The leaves that a missing revision may descend from, as `_revs_diff` names them: those of a lower generation than any

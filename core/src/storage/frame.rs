@@ -52,18 +52,32 @@ pub(super) fn seal(key: BlockKey, mut block: Vec<u8>) -> Vec<u8> {
 
 /// The content of a block, after its checksum and its kind were checked.
 pub(super) fn unseal(key: BlockKey, kind: BlockKind, block: &[u8]) -> Result<&[u8], StorageError> {
+    unseal_as(key, kind as u8, block)
+}
+
+fn unseal_as(key: BlockKey, kind: u8, block: &[u8]) -> Result<&[u8], StorageError> {
     let (framed, stored) = block.split_last_chunk().ok_or_else(|| corrupt(key, "is cut off"))?;
     if checksum(key, framed) != u32::from_le_bytes(*stored) {
         return Err(corrupt(key, "does not match its checksum"));
     }
-    content(key, kind, block)
+    content_as(key, kind, block)
+}
+
+/// What a block says that it is, after its checksum was checked.
+pub(super) fn kind_of(key: BlockKey, block: &[u8]) -> Result<u8, StorageError> {
+    let kind = block.first().copied().unwrap_or_default();
+    unseal_as(key, kind, block).map(|_| kind)
 }
 
 /// The content of a block that was checked before.
 pub(super) fn content(key: BlockKey, kind: BlockKind, block: &[u8]) -> Result<&[u8], StorageError> {
+    content_as(key, kind as u8, block)
+}
+
+fn content_as(key: BlockKey, kind: u8, block: &[u8]) -> Result<&[u8], StorageError> {
     let framed = block.split_last_chunk::<CHECKSUM_BYTES>().and_then(|(framed, _)| framed.split_first());
     match framed {
-        Some((found, content)) if *found == kind as u8 => Ok(content),
+        Some((found, content)) if *found == kind => Ok(content),
         _ => Err(corrupt(key, "is of another kind")),
     }
 }

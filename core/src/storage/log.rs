@@ -6,20 +6,22 @@
 //! reported: nothing that was acknowledged is passed over in silence.
 
 use alloc::rc::Rc;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::StorageError;
 use super::blocks::{BlockKey, Blocks};
 use super::bytes::{NewValue, Reader, StoredValue, read_entry, shared_prefix, write_entry, write_number};
 use super::frame::{self, BlockKind, CONTENT_BYTES_MAX, FRAME_BYTES, corrupt};
-use super::reader::BlockReader;
+use super::reader::{BlockReader, reason};
 use super::run::{Memtable, Run};
+use crate::progress::Task;
 
 /// Which part a block is, and of how many: two numbers of 32 bits.
 const PART_HEADER_BYTES_MAX: usize = 10;
 const PART_BYTES_MAX: usize = CONTENT_BYTES_MAX - PART_HEADER_BYTES_MAX;
 /// The greatest number a log block can have.
-const NUMBER_MAX: u64 = (1 << 48) - 1;
+pub(super) const NUMBER_MAX: u64 = (1 << 48) - 1;
 /// How many log blocks are read at once when a store is opened.
 const BLOCKS_AT_ONCE: usize = 64;
 
@@ -65,8 +67,11 @@ pub(super) struct Recovered {
 pub(super) async fn recover<B: Blocks>(reader: &BlockReader<B>, first: u64) -> Result<Recovered, StorageError> {
     let keys = reader.blocks.keys(BlockKey::log(first), BlockKey::log(NUMBER_MAX)).await?;
     let mut recovered = Recovered { next: first, ..Recovered::default() };
+    let total = keys.len() as u64;
     let mut record = Record::default();
-    for keys in keys.chunks(BLOCKS_AT_ONCE) {
+    for (chunk, keys) in keys.chunks(BLOCKS_AT_ONCE).enumerate() {
+        let done = chunk.saturating_mul(BLOCKS_AT_ONCE);
+        reader.progress.tell(Task::Open, done as u64, Some(total));
         let blocks = reader.blocks.read(keys).await?;
         for (index, key) in keys.iter().enumerate() {
             let expected = BlockKey::log(recovered.next + record.blocks.len() as u64);
@@ -88,7 +93,54 @@ pub(super) async fn recover<B: Blocks>(reader: &BlockReader<B>, first: u64) -> R
             }
         }
     }
+    if total > 0 {
+        reader.progress.tell(Task::Open, total, Some(total));
+    }
     recovered.torn = record.blocks;
+    Ok(recovered)
+}
+
+/// What can be read of a damaged log, of which these blocks are there from number `first` on; what cannot is named in `lost`. Records behind a hole are later ones: they
+/// are taken as well.
+pub(super) async fn salvage<B: Blocks>(
+    reader: &BlockReader<B>,
+    first: u64,
+    names: &[BlockKey],
+    lost: &mut Vec<String>,
+) -> Result<Recovered, StorageError> {
+    let mut recovered = Recovered { next: first, ..Recovered::default() };
+    let mut record = Record::default();
+    for names in names.chunks(BLOCKS_AT_ONCE) {
+        for (name, block) in names.iter().zip(reader.each(names).await?) {
+            if name.number() != recovered.next {
+                lost.push(reason(reader.missing(BlockKey::log(recovered.next)).await)?);
+                record = Record::default();
+            }
+            recovered.next = name.number() + 1;
+            let (_, block) = match block {
+                Ok(block) => block,
+                Err(what) => {
+                    lost.push(what);
+                    record = Record::default();
+                    continue;
+                }
+            };
+            if record.add(*name, &block).is_err() {
+                // It may begin another record. What goes on with one that is lost is of no use.
+                record = Record::default();
+                if record.add(*name, &block).is_err() {
+                    continue;
+                }
+            }
+            if record.is_whole() {
+                match record.decode(*name) {
+                    Ok(run) => recovered.memtable = recovered.memtable.with(Rc::new(run), true)?,
+                    Err(error) => lost.push(reason(error)?),
+                }
+                record = Record::default();
+            }
+        }
+    }
     Ok(recovered)
 }
 

@@ -87,7 +87,15 @@ pub(super) async fn get_many<B: Blocks>(
         wanted.dedup_by_key(|(name, _)| *name);
         // The others are asked for again.
         wanted.truncate(BLOCKS_AT_ONCE);
-        let blocks = reader.blocks(&wanted, true).await?;
+        let blocks = match reader.blocks(&wanted, true).await {
+            // A filter only spares reading: where one is damaged, these searches go on without.
+            Err(StorageError::Corrupt(_)) if wanted.iter().any(|(_, kind)| *kind == BlockKind::Filter) => {
+                stopped.iter_mut().for_each(|search| search.is_filtered = true);
+                wanted.retain(|(_, kind)| *kind != BlockKind::Filter);
+                reader.blocks(&wanted, true).await?
+            }
+            blocks => blocks?,
+        };
         read = wanted.into_iter().map(|(name, _)| name).zip(blocks).collect();
         searches = stopped;
     }

@@ -7,6 +7,7 @@
 //! Commits take effect one after the other; those that are made at once may be joined. Readers work on snapshots and are never
 //! blocked.
 
+pub mod backup;
 mod batch;
 mod block;
 pub mod blocks;
@@ -28,7 +29,9 @@ mod merge;
 mod merging;
 mod reader;
 mod recovery;
+pub mod restore;
 mod run;
+mod salvage;
 mod segment;
 mod segment_writer;
 pub mod store;

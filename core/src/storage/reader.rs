@@ -1,6 +1,7 @@
 //! Reads blocks through the cache and checks them.
 
 use alloc::rc::Rc;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
@@ -9,6 +10,8 @@ use super::blocks::{BlockKey, Blocks};
 use super::cache::BlockCache;
 use super::frame::{self, BlockKind, CONTENT_BYTES_MAX, corrupt, segment_block};
 use super::merge::LargeValue;
+use super::store::StoreOptions;
+use crate::progress::Listener;
 
 /// How many blocks of a large value are read at once.
 const PARTS_AT_ONCE: u32 = 16;
@@ -21,13 +24,21 @@ pub(super) struct BlockReader<B> {
     pub(super) epoch: Vec<u8>,
     /// The first bytes of keys that no filter is asked for.
     pub(super) unfiltered: &'static [u8],
+    /// Who is told how far a long opening is.
+    pub(super) progress: Listener,
     cache: RefCell<BlockCache>,
 }
 
 impl<B: Blocks> BlockReader<B> {
-    /// A reader of `blocks` that caches at most `cache_bytes`.
-    pub(super) fn new(blocks: B, epoch: Vec<u8>, cache_bytes: usize, unfiltered: &'static [u8]) -> Self {
-        Self { blocks, epoch, unfiltered, cache: RefCell::new(BlockCache::new(cache_bytes)) }
+    /// A reader of `blocks` for a store that is opened with `options`.
+    pub(super) fn of(blocks: B, options: &StoreOptions) -> Self {
+        Self {
+            blocks,
+            epoch: options.epoch.to_vec(),
+            unfiltered: options.unfiltered,
+            progress: options.progress.clone(),
+            cache: RefCell::new(BlockCache::new(options.cache_bytes)),
+        }
     }
 
     /// A data or index block, checked. It is kept in the cache if `cached`.
@@ -89,6 +100,37 @@ impl<B: Blocks> BlockReader<B> {
         }
     }
 
+    /// The blocks that can be read, each with what it says that it is; of the others why they cannot.
+    pub(super) async fn each(&self, names: &[BlockKey]) -> Result<Vec<Result<(u8, Vec<u8>), String>>, StorageError> {
+        let mut found = Vec::with_capacity(names.len());
+        let mut at_once = names.len();
+        while found.len() < names.len() {
+            let asked = names.get(found.len()..).unwrap_or_default();
+            let asked = asked.get(..at_once).unwrap_or(asked);
+            let (blocks, why) = match self.blocks.read(asked).await {
+                Ok(blocks) => (blocks, String::new()),
+                // One that cannot be read keeps no other from being read.
+                Err(StorageError::Corrupt(_)) if at_once > 1 => {
+                    at_once = 1;
+                    continue;
+                }
+                Err(error) => (Vec::from([Some(Vec::new())]), reason(error)?),
+            };
+            for (name, block) in asked.iter().zip(blocks) {
+                let read = match block {
+                    Some(block) if why.is_empty() => frame::kind_of(*name, &block).map(|kind| (kind, block)),
+                    Some(_) => Err(StorageError::Corrupt(why.clone())),
+                    None => Err(self.missing(*name).await),
+                };
+                found.push(match read {
+                    Ok(read) => Ok(read),
+                    Err(error) => Err(reason(error)?),
+                });
+            }
+        }
+        Ok(found)
+    }
+
     /// Puts a block that was just written into the cache.
     pub(super) fn remember(&self, key: BlockKey, block: &[u8]) {
         self.cache.borrow_mut().insert(key, block.into());
@@ -126,5 +168,13 @@ impl<B: Blocks> BlockReader<B> {
             Ok(_) => StorageError::Fenced,
             Err(error) => error,
         }
+    }
+}
+
+/// What is damaged; any other error stays one.
+pub(super) fn reason(error: StorageError) -> Result<String, StorageError> {
+    match error {
+        StorageError::Corrupt(reason) => Ok(reason),
+        error => Err(error),
     }
 }

@@ -6,6 +6,7 @@ use super::blocks::{BlockBatch, BlockKey, Blocks};
 use super::flush::Writer;
 use super::frame::{SEGMENT_BLOCKS_MAX, SEGMENTS_MAX, corrupt, segment_block, segment_of};
 use super::garbage::Garbage;
+use super::log::Recovered;
 use super::manifest::Manifest;
 use super::reader::BlockReader;
 use super::run::Run;
@@ -16,55 +17,58 @@ use super::{Durability, StorageError, log};
 pub(super) async fn recover<B: Blocks>(reader: &BlockReader<B>) -> Result<(Version, Writer<B>), StorageError> {
     // A store that this build cannot read is left to who can: it is not taken over.
     read_manifest(reader).await?;
-    let epoch = (BlockKey::epoch(), reader.epoch.clone());
-    let takeover = BlockBatch { puts: Vec::from([epoch]), ..BlockBatch::default() };
-    reader.blocks.commit(takeover, Durability::Relaxed).await?;
-    // From here on nobody else changes anything.
+    take_over(reader).await?;
     let manifest = match read_manifest(reader).await? {
         Some(manifest) => manifest,
         None => create(reader).await?,
     };
-    let recovered = recover_log(reader, manifest.first_log).await?;
-    let mut writer = Writer {
-        next_segment: manifest.next_segment,
-        first_log: manifest.first_log,
-        next_log: recovered.next,
-        log_bytes: recovered.bytes,
-        garbage: Garbage::default(),
-        merges: Vec::new(),
-        unreadable: Vec::new(),
+    let (recovered, mut writer) = loop {
+        let recovered = log::recover(reader, manifest.first_log).await?;
+        match begin_writing(reader, manifest.first_log, &recovered).await {
+            // Whoever had the store has written one more record meanwhile: the one that the bar keeps from another.
+            Err(StorageError::Fenced)
+                if is_there(reader, BlockKey::log(recovered.next)).await? && owns(reader).await? => {}
+            writer => break (recovered, writer?),
+        }
     };
     collect_orphans(reader, &manifest, &mut writer).await?;
     Ok((Version { memtable: recovered.memtable, segments: manifest.segments.into() }, writer))
 }
 
-/// Reads the log, and bars it with a record without entries against whoever had the store before: that one's next record
-/// would have the same number. What it could write until then is part of the log; it is not told that it could.
-async fn recover_log<B: Blocks>(reader: &BlockReader<B>, first: u64) -> Result<log::Recovered, StorageError> {
-    loop {
-        let mut recovered = log::recover(reader, first).await?;
-        let deletes = core::mem::take(&mut recovered.torn);
-        if !deletes.is_empty() {
-            // Their numbers are about to be used again.
-            write(reader, BlockBatch { deletes, ..BlockBatch::default() }).await?;
-        }
-        if !reader.blocks.has_rivals() {
-            return Ok(recovered);
-        }
-        let bar = log::encode(&Run::default(), recovered.next);
-        let (blocks, bytes) = (bar.len() as u64, bar.iter().map(|(_, block)| block.len()).sum::<usize>());
-        let last = BlockKey::log(recovered.next);
-        match write(reader, BlockBatch { puts: bar, are_new: true, ..BlockBatch::default() }).await {
-            Ok(()) => {
-                recovered.next += blocks;
-                recovered.bytes += bytes;
-                return Ok(recovered);
-            }
-            // It has written one more meanwhile: the one that this bar keeps from another.
-            Err(StorageError::Fenced) if is_there(reader, last).await? && owns(reader).await? => {}
-            Err(error) => return Err(error),
-        }
+/// Keeps whoever has had the store from writing: from here on nobody else changes anything but for one record of the log, until
+/// that is barred.
+pub(super) async fn take_over<B: Blocks>(reader: &BlockReader<B>) -> Result<(), StorageError> {
+    let epoch = (BlockKey::epoch(), reader.epoch.clone());
+    let takeover = BlockBatch { puts: Vec::from([epoch]), ..BlockBatch::default() };
+    reader.blocks.commit(takeover, Durability::Relaxed).await
+}
+
+/// The writer that goes on behind the log, which is barred with a record without entries against whoever had the store before:
+/// that one's next record would have the same number. What it could write until then is part of the log; it is not told that
+/// it could.
+pub(super) async fn begin_writing<B: Blocks>(
+    reader: &BlockReader<B>,
+    first_log: u64,
+    recovered: &Recovered,
+) -> Result<Writer<B>, StorageError> {
+    if !recovered.torn.is_empty() {
+        // Their numbers are about to be used again.
+        write(reader, BlockBatch { deletes: recovered.torn.clone(), ..BlockBatch::default() }).await?;
     }
+    let bar = if reader.blocks.has_rivals() { log::encode(&Run::default(), recovered.next) } else { Vec::new() };
+    let (blocks, bytes) = (bar.len() as u64, bar.iter().map(|(_, block)| block.len()).sum::<usize>());
+    if blocks > 0 {
+        write(reader, BlockBatch { puts: bar, are_new: true, ..BlockBatch::default() }).await?;
+    }
+    Ok(Writer {
+        next_segment: 0,
+        first_log,
+        next_log: recovered.next + blocks,
+        log_bytes: recovered.bytes + bytes,
+        garbage: Garbage::default(),
+        merges: Vec::new(),
+        unreadable: Vec::new(),
+    })
 }
 
 async fn is_there<B: Blocks>(reader: &BlockReader<B>, key: BlockKey) -> Result<bool, StorageError> {
@@ -77,13 +81,13 @@ async fn owns<B: Blocks>(reader: &BlockReader<B>) -> Result<bool, StorageError> 
     Ok(epoch.as_ref() == Some(&reader.epoch))
 }
 
-async fn read_manifest<B: Blocks>(reader: &BlockReader<B>) -> Result<Option<Manifest>, StorageError> {
+pub(super) async fn read_manifest<B: Blocks>(reader: &BlockReader<B>) -> Result<Option<Manifest>, StorageError> {
     let block = reader.blocks.read(&[BlockKey::MANIFEST]).await?.pop().flatten();
     block.map(|block| Manifest::decode(&block)).transpose()
 }
 
 /// Makes an empty store. A store gets its manifest before anything else, so where there are other blocks it is lost.
-async fn create<B: Blocks>(reader: &BlockReader<B>) -> Result<Manifest, StorageError> {
+pub(super) async fn create<B: Blocks>(reader: &BlockReader<B>) -> Result<Manifest, StorageError> {
     let last = segment_block(SEGMENTS_MAX - 1, SEGMENT_BLOCKS_MAX - 1);
     if !reader.blocks.keys(BlockKey::log(0), last).await?.is_empty() {
         return Err(corrupt(BlockKey::MANIFEST, "is missing"));
@@ -95,8 +99,8 @@ async fn create<B: Blocks>(reader: &BlockReader<B>) -> Result<Manifest, StorageE
 }
 
 /// Finds the blocks that nothing refers to: those of segments that were merged away, and those of segments that were not
-/// finished. They are deleted bit by bit with later commits.
-async fn collect_orphans<B: Blocks>(
+/// finished. They are deleted bit by bit with later commits, and the numbers of new segments begin behind them.
+pub(super) async fn collect_orphans<B: Blocks>(
     reader: &BlockReader<B>,
     manifest: &Manifest,
     writer: &mut Writer<B>,
@@ -109,6 +113,7 @@ async fn collect_orphans<B: Blocks>(
         // Bars that kept others out, and what one wrote that was kept out.
         writer.garbage.doom(reader.blocks.keys(BlockKey::log(0), BlockKey::log(before)).await?);
     }
+    writer.next_segment = manifest.next_segment;
     let last = segment_block(SEGMENTS_MAX - 1, SEGMENT_BLOCKS_MAX - 1);
     let unfinished = reader.blocks.keys(segment_block(manifest.next_segment, 0), last).await?;
     if let Some(last) = unfinished.last() {
@@ -119,7 +124,7 @@ async fn collect_orphans<B: Blocks>(
     Ok(())
 }
 
-async fn write<B: Blocks>(reader: &BlockReader<B>, mut batch: BlockBatch) -> Result<(), StorageError> {
+pub(super) async fn write<B: Blocks>(reader: &BlockReader<B>, mut batch: BlockBatch) -> Result<(), StorageError> {
     batch.guard = Some((BlockKey::epoch(), reader.epoch.clone()));
     reader.blocks.commit(batch, Durability::Relaxed).await
 }

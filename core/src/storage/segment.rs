@@ -68,11 +68,17 @@ impl Segment {
         if let Some(name) = self.filter_for(reader, key) {
             let root = (self.block(self.root), self.kind_at(0));
             // The root is going to be needed with every key that is here.
-            let blocks = reader.block_and_more(&[(name, BlockKind::Filter), root], true).await?;
-            if let Some(block) = blocks.first()
-                && !filter::may_hold(frame::content(name, BlockKind::Filter, block)?, key)
-            {
-                return Ok(None);
+            match reader.block_and_more(&[(name, BlockKind::Filter), root], true).await {
+                Ok(blocks) => {
+                    if let Some(block) = blocks.first()
+                        && !filter::may_hold(frame::content(name, BlockKind::Filter, block)?, key)
+                    {
+                        return Ok(None);
+                    }
+                }
+                // It only spares reading: without it the entries tell.
+                Err(StorageError::Corrupt(_)) => {}
+                Err(error) => return Err(error),
             }
         }
         let mut block = self.root;

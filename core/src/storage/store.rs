@@ -25,6 +25,7 @@ use super::version::{StoreSource, Version};
 use super::{
     Batch, Cursor, Direction, Durability, KeyRange, Kv, Overlay, Snapshot, StorageError, log, lookup, recovery,
 };
+use crate::progress::Listener;
 
 /// How many blocks of old segments a small commit deletes.
 const DELETES_PER_COMMIT: usize = 16;
@@ -49,6 +50,8 @@ pub struct StoreOptions {
     pub step_bytes: usize,
     /// The first bytes of keys that are walked over and not looked up one by one: the filters of segments leave them out.
     pub unfiltered: &'static [u8],
+    /// Who is told how far a long opening is.
+    pub progress: Listener,
 }
 
 impl StoreOptions {
@@ -63,6 +66,7 @@ impl StoreOptions {
             log_blocks_max: 1024,
             step_bytes: 512 * 1024,
             unfiltered: &[],
+            progress: Listener::default(),
         }
     }
 }
@@ -89,9 +93,13 @@ impl<B: Blocks> LogStore<B> {
     /// Opens the store in `blocks`, which may be empty, and takes it over from whoever had it open. Reads the manifest and
     /// the tail of the log.
     pub async fn open(blocks: B, options: StoreOptions) -> Result<Self, StorageError> {
-        let reader = BlockReader::new(blocks, options.epoch.to_vec(), options.cache_bytes, options.unfiltered);
+        let reader = BlockReader::of(blocks, &options);
         let (version, writer) = recovery::recover(&reader).await?;
-        Ok(Self {
+        Ok(Self::new(reader, options, version, writer))
+    }
+
+    pub(super) fn new(reader: BlockReader<B>, options: StoreOptions, version: Version, writer: Writer<B>) -> Self {
+        Self {
             reader: Rc::new(reader),
             options,
             version: RefCell::new(version),
@@ -101,7 +109,7 @@ impl<B: Blocks> LogStore<B> {
             due: Event::new(),
             is_unsettled: Cell::new(false),
             is_closed: Cell::new(false),
-        })
+        }
     }
 
     /// The place that the store was opened over.

@@ -5,6 +5,7 @@
 //! real servers are met in the end-to-end tests.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+pub mod responder;
 pub mod server;
 pub mod time;
 
@@ -16,6 +17,7 @@ use firkin_core::database::{
 };
 use firkin_core::effects::Random;
 use firkin_core::replication::{Control, Effects, Event, Options, ReplicationError, Status, pull, push};
+use firkin_core::storage::Kv;
 use firkin_core::storage::memory::MemoryKv;
 use serde_json::Value;
 use server::FakeServer;
@@ -56,18 +58,18 @@ pub async fn database(seed: u64) -> Memory {
     Database::open(MemoryKv::new(), &Seeded::new(seed), DatabaseOptions::default()).await.unwrap()
 }
 
-pub async fn put(database: &Memory, document: &str) -> String {
+pub async fn put<K: Kv>(database: &Database<K>, document: &str) -> String {
     database.put(document.as_bytes(), &WriteOptions::default()).await.unwrap().rev
 }
 
 /// The winning revision, with its conflicts.
-pub async fn get(database: &Memory, id: &str) -> Value {
+pub async fn get<K: Kv>(database: &Database<K>, id: &str) -> Value {
     let options = GetOptions { conflicts: true, ..GetOptions::default() };
     serde_json::from_slice(&database.get(id, &options).await.unwrap()).unwrap()
 }
 
 /// Every leaf of every document with its whole path and body, the winner first: what two replicas must agree on.
-pub async fn content(database: &Memory) -> BTreeMap<String, Vec<Value>> {
+pub async fn content<K: Kv>(database: &Database<K>) -> BTreeMap<String, Vec<Value>> {
     let query = ChangesQuery { all_leaves: true, ..ChangesQuery::default() };
     let mut content = BTreeMap::new();
     for row in database.changes(&query).await.unwrap().rows {
@@ -106,16 +108,16 @@ pub fn told(event: Event<'_>) -> Told {
 }
 
 /// One replica's side of replications with a server: its seed names its sessions.
-pub struct Client<'a> {
-    pub database: &'a Memory,
+pub struct Client<'a, K: Kv = MemoryKv> {
+    pub database: &'a Database<K>,
     pub clock: &'a SimulatedClock,
     pub random: Seeded,
     pub control: Control,
     pub told: std::cell::RefCell<Vec<Told>>,
 }
 
-impl<'a> Client<'a> {
-    pub fn new(database: &'a Memory, clock: &'a SimulatedClock, seed: u64) -> Self {
+impl<'a, K: Kv<Snapshot: 'static>> Client<'a, K> {
+    pub fn new(database: &'a Database<K>, clock: &'a SimulatedClock, seed: u64) -> Self {
         let told = std::cell::RefCell::default();
         Self { database, clock, random: Seeded::new(seed), control: Control::new(), told }
     }

@@ -163,7 +163,15 @@ impl FaultyBlocks {
             let odds = state.faults.hang;
             state.strikes(odds)
         };
-        poll_fn(|_| if std::mem::take(&mut hangs) { Poll::Pending } else { Poll::Ready(()) }).await;
+        poll_fn(|context| {
+            if std::mem::take(&mut hangs) {
+                // Whoever does not drop it goes on later.
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        })
+        .await;
     }
 }
 

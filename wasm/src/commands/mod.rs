@@ -3,6 +3,7 @@
 //! A table of names, and a file for each kind of method.
 
 mod attachments;
+pub mod backup;
 mod changes;
 mod consumers;
 mod documents;
@@ -76,6 +77,9 @@ pub async fn run(engine: &Rc<Opened>, method: &str, asked: &Asked<'_>) -> Result
         "putAttachment" => attachments::put(database, asked).await,
         "getAttachment" => attachments::get(database, payload).await,
         "removeAttachment" => attachments::remove(database, asked).await,
+        "backup" => backup::begin(engine, payload).await,
+        "backupNext" => backup::next(engine, payload).await,
+        "backupEnd" => backup::end(engine, payload),
         "compact" => upkeep::compact(engine).await,
         "purge" => upkeep::purge(database, asked).await,
         "clients" => requests::clients(database).await,

@@ -16,7 +16,7 @@ use crate::payload::{self, Payload};
 use crate::random::CryptoRandom;
 use crate::transport::FetchTransport;
 
-/// `{ id, direction, url, live, retry, since, doc_ids, selector, credentials, batch_bytes, batch_documents,
+/// `{ id, direction, url, live, retry, since, doc_ids, selector, drop, credentials, batch_bytes, batch_documents,
 /// idle_timeout_ms }` → the status
 /// with which it ended, and `ok`. Meanwhile the page gets events named `replication`.
 pub async fn replicate(engine: &Rc<Opened>, payload: &[u8]) -> Result<Vec<u8>, Failure> {
@@ -106,6 +106,7 @@ fn options(payload: &Payload<'_>, address: &Address) -> Result<Options, Failure>
         retry: payload.flag("retry")?,
         since: payload.json("since").map(String::from),
         filter: filter(payload)?,
+        keep: !payload.flag("drop")?,
         limits,
     })
 }

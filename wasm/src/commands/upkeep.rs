@@ -18,7 +18,8 @@ pub async fn compact(engine: &Opened) -> Result<Vec<u8>, Failure> {
         if engine.is_closing() {
             return Err(Failure::closed());
         }
-        engine.host.event("progress", counts(ObjectWriter::new().text("task", "compact"), &compaction.done));
+        let told = ObjectWriter::new().text("task", "compact").number("done", compaction.done.documents);
+        engine.host.event("progress", counts(told, &compaction.done));
     }
     Ok(counts(ObjectWriter::new().boolean("ok", true), &compaction.done).finish())
 }

@@ -12,7 +12,7 @@ use super::scan::{PostingCursor, Scan, ScanRange};
 use super::{FindPage, FindStats, Way};
 use crate::database::error::damaged_body;
 use crate::database::text::{document_text, document_value};
-use crate::document::{Head, keys};
+use crate::document::{Head, Leaf, keys};
 use crate::json::{self, Object, Value};
 use crate::path::Path;
 use crate::query::{FindQuery, project};
@@ -216,7 +216,7 @@ impl<'query, S: Snapshot> Finder<'query, S> {
     async fn take_heads(&mut self, candidates: Vec<(&str, Head, bool)>) -> Result<(), StorageError> {
         let mut waiting = Vec::with_capacity(candidates.len());
         for (id, head, is_decided) in candidates {
-            let Some(winner) = head.leaves.into_iter().next().filter(|leaf| !leaf.deleted) else { continue };
+            let Some(winner) = head.leaves.into_iter().next().filter(Leaf::is_alive) else { continue };
             if is_decided && self.query.sort.is_empty() && self.asks_for_head_only() {
                 let document = document_value(id, &winner.rev, false, Object::new());
                 let text = projected(&document, self.query.fields.as_deref().unwrap_or_default());

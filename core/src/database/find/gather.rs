@@ -72,7 +72,7 @@ impl<S: Snapshot> Gatherer<'_, S> {
         let mut hits = Hits::default();
         for id in ids.iter().filter(|id| !id.starts_with('_')) {
             if let Some(record) = self.snapshot.get(&keys::head(id)).await?
-                && !Head::decode(&record)?.is_deleted()
+                && Head::decode(&record)?.alive().is_some()
             {
                 hits.push(id, true);
             }

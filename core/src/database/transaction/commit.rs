@@ -55,9 +55,8 @@ impl<K: Kv<Snapshot: Overlay>> Database<K> {
             rows.push(Written { id, rev: rev.to_string() });
         }
         let state = self.state.borrow().clone();
-        if let Some(staged) =
-            edits.stage(&now, &self.index, state, self.options.revs_limit, self.subscribers.gather()).await?
-        {
+        let (limit, changes) = (self.options.revs_limit, self.subscribers.gather());
+        if let Some(staged) = edits.stage(&now, &self.index, state, limit, changes, &self.progress).await? {
             self.commit_staged(staged, options.durability, options.request.map(Record::of).as_slice()).await?;
         }
         Ok(rows)

@@ -256,8 +256,8 @@ impl<S: Overlay> Transaction<S> {
         let index = self.index.get_or_insert_with(|| PathIndex::new(database.index.exclusions.clone()));
         let state = database.state.borrow().clone();
         self.is_unsettled = true;
-        let fresh = core::mem::take(&mut self.fresh);
-        if let Some(staged) = fresh.stage(&self.view, index, state, database.options.revs_limit, None).await? {
+        let (fresh, limit) = (core::mem::take(&mut self.fresh), database.options.revs_limit);
+        if let Some(staged) = fresh.stage(&self.view, index, state, limit, None, &database.progress).await? {
             self.view = self.view.with(staged.batch)?;
         }
         self.is_unsettled = false;

@@ -12,7 +12,7 @@ use crate::database::FindPage;
 use crate::database::changes::read_change;
 use crate::database::read::read_head;
 use crate::database::text::winner_value;
-use crate::document::{Head, Leaf, keys};
+use crate::document::{Head, keys};
 use crate::json::Value;
 use crate::query::FindQuery;
 use crate::sorting::in_order;
@@ -80,7 +80,7 @@ impl Reads {
             return Ok(false);
         }
         let head_before = read_head(before, id).await?;
-        let (was, is) = (head_before.as_ref().and_then(alive), alive(head));
+        let (was, is) = (head_before.as_ref().and_then(Head::alive), head.alive());
         if was.map(|leaf| &leaf.rev) == is.map(|leaf| &leaf.rev) {
             return Ok(false);
         }
@@ -94,11 +94,6 @@ impl Reads {
         }
         Ok(false)
     }
-}
-
-/// The winner, if queries can find it.
-fn alive(head: &Head) -> Option<&Leaf> {
-    head.winner().filter(|leaf| !leaf.deleted)
 }
 
 impl Window {

@@ -1,0 +1,125 @@
+// Backups of the stored blocks as they are: quick to write and to take in, the index among them.
+//
+// A line of JSON comes first, then the blocks; docs/backup-format.md tells both. Nothing is looked at here: blocks are checked where
+// they are read and where they are written. **A backup under way holds what it copies for a minute after each read.**
+
+import type { Connection } from './connection.js'
+import { encode } from './encode.js'
+import { badRequest, FirkinError } from './errors.js'
+import type { Pieces } from './pieces.js'
+import type { Abortable, ChangesResult, Info } from './types.js'
+
+/** The version of the first line. */
+const VERSION = 1
+/** How such a backup begins. */
+export const BLOCKS_MAGIC = '{"firkin_blocks":'
+/** How long the first line may be. */
+const LINE_BYTES_MAX = 65_536
+/** How many bytes cross at a time. */
+const PART_BYTES = 1_000_000
+
+/** The first line. */
+interface BlocksHead {
+  firkin_blocks: number
+  /** The format of the store. */
+  format: number
+  /** How many bytes follow. */
+  bytes: number
+}
+
+/** The blocks of the database, read as fast as they are taken. */
+export function exportBlocks(connection: Connection, name: string, { signal }: Abortable): ReadableStream<Bytes> {
+  const parts = backupParts(connection, name, signal)
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await parts.next()
+      if (done) controller.close()
+      else controller.enqueue(value)
+    },
+    async cancel() {
+      await parts.return(undefined)
+    },
+  })
+}
+
+type Bytes = Uint8Array<ArrayBuffer>
+
+async function* backupParts(
+  connection: Connection,
+  db_name: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Bytes, void> {
+  const name = crypto.randomUUID()
+  try {
+    const { format, bytes: total } = (await connection.call('backup', { name }, { signal })) as Omit<
+      BlocksHead,
+      'firkin_blocks'
+    >
+    const head = { firkin_blocks: VERSION, format, bytes: total, db_name, time: new Date().toISOString() }
+    yield new TextEncoder().encode(`${JSON.stringify(head)}\n`)
+    for (let done = 0; ; ) {
+      const bytes = new Uint8Array(await connection.send('backupNext', encode({ name }), { signal }))
+      if (bytes.length === 0) return
+      done += bytes.length
+      connection.tell({ task: 'export', done, total })
+      yield bytes
+    }
+  } finally {
+    connection.call('backupEnd', { name }).catch(() => {})
+  }
+}
+
+/** Takes in the blocks of a backup. */
+export async function importBlocks(
+  connection: Connection,
+  pieces: Pieces,
+  { signal }: Abortable,
+): Promise<{ documents: number; revisions: number }> {
+  const head = readHead(await pieces.line(LINE_BYTES_MAX))
+  await connection.call('restore', { format: head.format }, { signal })
+  try {
+    let done = 0
+    for await (const piece of pieces) {
+      if (typeof piece === 'string') throw badRequest('a backup of blocks is bytes, and not text')
+      for (let from = 0; from < piece.length; from += PART_BYTES) {
+        const part = piece.slice(from, from + PART_BYTES)
+        done += part.length
+        await connection.send('restoreNext', part, { signal })
+        connection.tell({ task: 'import', done, total: head.bytes })
+      }
+    }
+    await connection.call('restoreEnd', {}, { signal })
+  } catch (error) {
+    await connection.call('restoreDrop', {}).catch(() => {})
+    throw error
+  }
+  return countAll(connection, signal)
+}
+
+function readHead(line: string): BlocksHead {
+  let head: BlocksHead
+  try {
+    head = JSON.parse(line) as BlocksHead
+  } catch (cause) {
+    throw badRequest(`the first line of the backup is no JSON: ${(cause as Error).message}`, cause)
+  }
+  if (head.firkin_blocks > VERSION) {
+    const reason = `the backup has format ${head.firkin_blocks}; this version reads formats up to ${VERSION}`
+    throw new FirkinError({ status: 500, name: 'format_too_new', reason })
+  }
+  if (!Number.isSafeInteger(head.format)) throw badRequest('the first line of the backup does not tell the format')
+  return head
+}
+
+/** What the database holds now. */
+async function countAll(connection: Connection, signal: AbortSignal | undefined) {
+  const { doc_count, doc_del_count } = (await connection.call('info', {}, { signal })) as Info
+  let [since, revisions]: [string | number, number] = [0, 0]
+  for (;;) {
+    const asked = { since, limit: 1000, style: 'all_docs' }
+    const page = (await connection.call('changes', asked, { signal })) as ChangesResult<object>
+    if (page.results.length === 0) return { documents: doc_count + doc_del_count, revisions }
+    for (const { changes } of page.results) revisions += changes.length
+    since = page.last_seq
+  }
+}

@@ -1,0 +1,111 @@
+// What is done to a database that no engine has open: a repair, or taking in a backup of its blocks.
+//
+// The leader leaves its engine for it and opens another one afterwards. While a backup comes in, what is asked of the database
+// waits. **A page that goes away, or sends nothing for a minute, ends that**: the database is as empty as it was.
+
+import { decode, encode } from './encode.js'
+import { loadRescue } from './engine.js'
+import { FirkinError, reportOf } from './errors.js'
+import type { Call, Outcome } from './messages.js'
+import type { Host } from './wasm-glue/engine.js'
+import type { Restore } from './wasm-glue/rescue.js'
+
+/** How long a page may leave a backup unfinished. */
+const IDLE_MS_MAX = 60_000
+
+/** The call that asks for it. */
+export interface Asked {
+  client: string
+  call: Call
+}
+
+/** Whether the calls of this name are about what is done here. */
+export function isRescue(method: string): boolean {
+  return method === 'repair' || method.startsWith('restore')
+}
+
+export class Rescue {
+  readonly #asked: Asked
+  /** What the call is answered with. */
+  #outcome: Outcome | undefined
+  #restore: Restore | undefined
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #ended: () => void = () => {}
+
+  constructor(asked: Asked) {
+    this.#asked = asked
+  }
+
+  /** Whether it was asked for by this call. */
+  isFor(client: string, call: Call): boolean {
+    return this.#asked.client === client && this.#asked.call.id === call.id
+  }
+
+  /** Whether a backup is coming in. */
+  get isUnderWay(): boolean {
+    return this.#restore !== undefined
+  }
+
+  /** Does it, or begins it; `ended` is called when that comes to its end otherwise than by `finish`. */
+  async begin(name: string, options: string, wasm: string | undefined, host: Host, ended: () => void): Promise<void> {
+    const { id, method, payload } = this.#asked.call
+    const rescue = await loadRescue(wasm)
+    if (method === 'repair') {
+      const repaired = await rescue.repair(name, options, host)
+      this.#outcome = { type: 'result', id, payload: new TextEncoder().encode(repaired) }
+      return
+    }
+    try {
+      const { format } = decode(payload.slice()) as { format: number }
+      this.#restore = await rescue.Restore.begin(name, options, format)
+      this.#outcome = { type: 'result', id, payload: encode({ ok: true }) }
+      this.#ended = ended
+      this.#wait()
+    } catch (error) {
+      this.#outcome = { type: 'refused', id, error: reportOf(error) }
+    }
+  }
+
+  /** What a call about it is answered with; none if the call asks for another one. */
+  async answer(client: string, call: Call): Promise<Outcome | undefined> {
+    const { id, method, payload } = call
+    if (method === 'repair' || method === 'restore') return this.isFor(client, call) ? this.#outcome : undefined
+    try {
+      if (this.#restore === undefined || client !== this.#asked.client) throw gone()
+      clearTimeout(this.#timer)
+      if (method === 'restoreNext') await this.#restore.add(payload)
+      else if (method === 'restoreEnd') await this.#restore.finish()
+      if (method === 'restoreNext') this.#wait()
+      else this.end()
+      return { type: 'result', id, payload: encode({ ok: true }) }
+    } catch (error) {
+      this.end()
+      return { type: 'refused', id, error: reportOf(error) }
+    }
+  }
+
+  /** The client is gone. */
+  forget(client: string): void {
+    if (client === this.#asked.client) this.end()
+  }
+
+  /** Ends what is under way; what came in until then is given up, unless it was finished. */
+  end(): void {
+    clearTimeout(this.#timer)
+    const restore = this.#restore
+    if (restore === undefined) return
+    this.#restore = undefined
+    restore.free()
+    this.#ended()
+  }
+
+  #wait(): void {
+    this.#timer = setTimeout(() => this.end(), IDLE_MS_MAX)
+  }
+}
+
+/** What a call about a backup is answered with that does not come in here. */
+export function gone(): FirkinError {
+  const reason = 'No backup comes in here: it was not sent on for a minute, or another tab leads.'
+  return new FirkinError({ status: 404, name: 'backup_gone', reason })
+}
