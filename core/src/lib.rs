@@ -20,6 +20,7 @@ pub mod database;
 pub mod document;
 pub mod effects;
 pub mod error;
+mod hex;
 pub mod index;
 pub mod json;
 pub mod logic;

@@ -2,107 +2,18 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod common;
-mod replication_support;
+mod logic_support;
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use common::Seeded;
-use firkin_core::database::{BulkRow, Database, GetOptions, Options, WriteError, WriteOptions};
-use firkin_core::logic::{Logic, LogicError, Proposal, Verdict};
-use firkin_core::replication::{ReplicationError, State};
-use firkin_core::storage::{Cursor, Direction, KeyRange, Kv, Snapshot, memory::MemoryKv};
-use futures_util::future::{LocalBoxFuture, ready};
+use firkin_core::database::{BulkRow, GetOptions, WriteError, WriteOptions};
+use firkin_core::logic::{LogicError, Verdict};
+use firkin_core::storage::{Cursor, Direction, KeyRange, Kv, Snapshot};
+use logic_support::{Memory, Rules, Seen, judge, open, open_plain};
 use pollster::block_on;
-use replication_support::server::FakeServer;
-use replication_support::time::{SimulatedClock, simulate};
-use replication_support::{Client, Told, options};
 use serde_json::{Value, json};
-
-type Memory = Database<MemoryKv>;
-
-/// What was shown: the new document, the old one or `null`, and whether it came from a replica.
-type Seen = (Value, Value, bool);
-
-/// A double of the app's rules that keeps what it was shown, call by call. Documents say what is to become of them:
-///
-/// - `no`, a string: refused with it, in the name of `who` if there is that;
-/// - `stamp`, a number: stored with that number plus one as `stamped`;
-/// - `rename`, `break`: shaped into what must not be stored.
-#[derive(Default)]
-struct Rules {
-    calls: RefCell<Vec<Vec<Seen>>>,
-    /// How it fails, from now on.
-    failure: RefCell<Option<LogicError>>,
-    /// A document of this id takes too long.
-    slow: Cell<Option<&'static str>>,
-}
-
-fn judge(new: &Value, replicated: bool) -> Verdict {
-    let mut shaped = new.clone();
-    match new {
-        new if new["no"].is_string() => {
-            let reason = new["no"].as_str().unwrap().to_owned();
-            if new["who"].is_null() { Verdict::Forbidden(reason) } else { Verdict::Unauthorized(reason) }
-        }
-        new if new["break"].is_string() => Verdict::Shape(new["break"].as_str().unwrap().as_bytes().to_vec()),
-        _ if replicated => Verdict::Accept,
-        new if new["stamp"].is_number() => {
-            shaped["stamped"] = json!(new["stamp"].as_f64().unwrap() + 1.0);
-            Verdict::Shape(shaped.to_string().into_bytes())
-        }
-        new if new["rename"].is_string() => {
-            shaped["_id"] = new["rename"].clone();
-            Verdict::Shape(shaped.to_string().into_bytes())
-        }
-        _ => Verdict::Accept,
-    }
-}
-
-impl Logic for Rules {
-    fn judge(&self, proposals: Vec<Proposal>) -> LocalBoxFuture<'_, Result<Vec<Verdict>, LogicError>> {
-        let parse = |text: &[u8]| -> Value { serde_json::from_slice(text).unwrap() };
-        let seen: Vec<Seen> = proposals
-            .iter()
-            .map(|proposal| {
-                let old = proposal.old.as_deref().map_or(Value::Null, parse);
-                (parse(&proposal.new), old, proposal.replicated)
-            })
-            .collect();
-        let is_slow = seen.iter().any(|(new, ..)| self.slow.get().is_some_and(|slow| new["_id"] == slow));
-        let outcome = match self.failure.borrow().clone() {
-            Some(failure) => Err(failure),
-            None if is_slow => Err(LogicError::TooSlow("for 5,000 ms".into())),
-            None => Ok(seen.iter().map(|(new, _, replicated)| judge(new, *replicated)).collect()),
-        };
-        self.calls.borrow_mut().push(seen);
-        Box::pin(ready(outcome))
-    }
-}
-
-impl Rules {
-    /// What the calls so far were shown; they are forgotten.
-    fn take(&self) -> Vec<Vec<Seen>> {
-        self.calls.take()
-    }
-
-    /// What the only call was shown.
-    fn only(&self) -> Vec<Seen> {
-        let mut calls = self.take();
-        assert_eq!(calls.len(), 1, "{calls:?}");
-        calls.pop().unwrap()
-    }
-}
-
-fn open_plain(seed: u64) -> Memory {
-    block_on(Database::open(MemoryKv::new(), &Seeded::new(seed), Options::default())).unwrap()
-}
-
-fn open() -> (Memory, Rc<Rules>) {
-    let rules = Rc::new(Rules::default());
-    (open_plain(7).with_logic(rules.clone()), rules)
-}
 
 fn put(database: &Memory, document: &Value) -> Result<String, WriteError> {
     block_on(database.put(document.to_string().as_bytes(), &WriteOptions::default())).map(|written| written.rev)
@@ -472,83 +383,4 @@ fn any_revision(random: &Seeded) -> Value {
         document["no"] = json!("no");
     }
     document
-}
-
-fn denials(client: &Client<'_>) -> Vec<(String, String)> {
-    let mut denials: Vec<(String, String)> = (client.told().into_iter())
-        .filter_map(|told| if let Told::Denied(id, error) = told { Some((id, error)) } else { None })
-        .collect();
-    denials.sort();
-    denials
-}
-
-#[test]
-fn pull_names_what_the_rules_refuse_and_brings_the_rest() {
-    let clock = SimulatedClock::default();
-    simulate(&clock, async {
-        let (there, (here, rules)) = (replication_support::database(1).await, open());
-        for n in 0..250 {
-            let document = match n % 10 {
-                7 => json!({ "_id": format!("d{n:03}"), "no": "not here" }),
-                _ => json!({ "_id": format!("d{n:03}"), "n": n }),
-            };
-            replication_support::put(&there, &document.to_string()).await;
-        }
-        let server = FakeServer::new(&there, &clock, 3);
-        let client = Client::new(&here, &clock, 4);
-        let status = client.pull(&server, &options("peer")).await.unwrap();
-        assert_eq!(
-            (status.state, status.docs_read, status.docs_written, status.doc_write_failures),
-            (State::Complete, 250, 225, 25)
-        );
-        let expected: Vec<(String, String)> = (0..25).map(|n| (format!("d{n:02}7"), "forbidden".into())).collect();
-        assert_eq!(denials(&client), expected);
-        assert_eq!(here.info().await.unwrap().doc_count, 225);
-        let calls = rules.take();
-        assert!(calls.len() < 10 && calls.iter().flatten().all(|(_, _, replicated)| *replicated), "{}", calls.len());
-        // They are passed; an edit that may be here brings the document after all.
-        let text = there.get("d007", &GetOptions::default()).await.unwrap();
-        let rev = serde_json::from_slice::<Value>(&text).unwrap()["_rev"].clone();
-        replication_support::put(&there, &json!({ "_id": "d007", "_rev": rev, "n": 7 }).to_string()).await;
-        let status = Client::new(&here, &clock, 5).pull(&server, &options("peer")).await.unwrap();
-        assert_eq!((status.docs_read, status.docs_written), (1, 1));
-    });
-}
-
-#[test]
-fn document_that_the_rules_are_stuck_on_is_passed_over_by_a_pull() {
-    let clock = SimulatedClock::default();
-    simulate(&clock, async {
-        let (there, (here, rules)) = (replication_support::database(1).await, open());
-        for n in 0..40 {
-            replication_support::put(&there, &json!({ "_id": format!("d{n:02}") }).to_string()).await;
-        }
-        rules.slow.set(Some("d13"));
-        let server = FakeServer::new(&there, &clock, 3);
-        let client = Client::new(&here, &clock, 4);
-        let status = client.pull(&server, &options("peer")).await.unwrap();
-        assert_eq!((status.docs_written, status.doc_write_failures), (39, 1));
-        assert_eq!(denials(&client), [("d13".into(), "logic_failed".into())]);
-    });
-}
-
-#[test]
-fn pull_ends_where_the_rules_cannot_be_asked_and_goes_on_when_they_can() {
-    let clock = SimulatedClock::default();
-    simulate(&clock, async {
-        let (there, (here, rules)) = (replication_support::database(1).await, open());
-        for n in 0..40 {
-            replication_support::put(&there, &json!({ "_id": format!("d{n:02}") }).to_string()).await;
-        }
-        rules.failure.replace(Some(LogicError::Failed("it could not be loaded".into())));
-        let server = FakeServer::new(&there, &clock, 3);
-        let client = Client::new(&here, &clock, 4);
-        let ended = client.pull(&server, &options("peer")).await;
-        let Err(ReplicationError::Local(report)) = ended else { panic!("{ended:?}") };
-        assert_eq!((report.status, report.name), (500, "logic_failed"));
-        assert_eq!((denials(&client), here.info().await.unwrap().doc_count), (vec![], 0));
-        rules.failure.replace(None);
-        let status = Client::new(&here, &clock, 5).pull(&server, &options("peer")).await.unwrap();
-        assert_eq!(status.docs_written, 40);
-    });
 }

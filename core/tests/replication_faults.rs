@@ -321,7 +321,9 @@ fn spaced_live_writes_share_requests() {
                 clock.sleep(50).await;
             }
             clock.sleep(10_000).await;
+            println!("20 spaced live writes took {} requests", server.requests.borrow().len());
             assert!(server.requests.borrow().len() <= 25, "{:?}", server.requests);
+            assert_eq!(server.requests_of("_revs_diff"), 0, "new edits are brought without asking");
             assert_eq!(content(&there).await, content(&here).await);
             client.control.cancel();
         };

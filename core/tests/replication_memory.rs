@@ -1,13 +1,13 @@
 //! Long attachments go through: memory holds a part of each that is under way, and never one whole.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(unsafe_code, reason = "an allocator that counts is unsafe by its trait")]
 
+mod counting_allocator;
 mod replication_support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
+use counting_allocator::IN_USE;
 use firkin_core::database::{Database, Options as DatabaseOptions};
 use firkin_core::effects::{Method, Request, Response, ResponseBody, Transport, TransportError};
 use firkin_core::replication::{Control, Effects, Event, Status, pull, push};
@@ -16,26 +16,6 @@ use firkin_core::storage::store::{LogStore, StoreOptions};
 use replication_support::time::{SimulatedClock, simulate};
 use replication_support::{Seeded, options};
 use serde_json::json;
-
-struct Counting;
-
-static IN_USE: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call goes to the system's allocator as it came; the counter takes no part in it.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        IN_USE.fetch_add(layout.size(), Ordering::Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        IN_USE.fetch_sub(layout.size(), Ordering::Relaxed);
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const DOCUMENTS: usize = 4;
 const ATTACHMENTS: usize = 2;

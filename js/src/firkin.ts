@@ -77,7 +77,7 @@ export interface DatabaseEvents {
   outdated: { version: string; own: string }
   /** The database can no longer be used: it was closed or destroyed, or its data were cleared. */
   closed: { reason: string }
-  /** The browser says that it has lost the data that there were, and that the database is a new one. */
+  /** The browser says that it has lost all that this origin had in IndexedDB. It says so to one of its databases. */
   lost: { reason: string }
 }
 

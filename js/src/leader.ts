@@ -65,6 +65,8 @@ export class Leader {
   // An answer to another leader's question must not be taken for one to ours.
   #questions = Math.floor(Math.random() * 2 ** 48)
   #engine: Engine | undefined
+  /** Settles once the engine that follows a backup is open, or is given up. */
+  #opening: Promise<void> | undefined
   #logic: Logic | undefined
   #files: DatabaseFiles | undefined
   #leaving = false
@@ -90,7 +92,9 @@ export class Leader {
   async open(identity: string | undefined): Promise<void> {
     // One that has known the database has followed another leader, since whose opening the storage has been open. Others have
     // this done while they load the engine.
-    if (this.#options.storage === 'indexeddb' && identity === undefined) beginNewLog()
+    if (this.#options.storage === 'indexeddb' && identity === undefined) {
+      beginNewLog((reason) => this.#happened('lost', JSON.stringify({ reason })))
+    }
     await loadEngine(this.#wasm)
     const logic = await this.#loadLogic()
     this.#logic = logic
@@ -116,7 +120,11 @@ export class Leader {
     const { Engine } = await loadEngine(this.#wasm)
     if (this.#options.storage === 'opfs') this.#files = await openFiles(this.#name, mayBeNew, this.#around.lost)
     const engine = await Engine.open(this.#name, options, host, this.#files?.handles)
-    if (this.#leaving) return engine.close()
+    if (this.#leaving) {
+      await engine.close()
+      this.#files?.close()
+      return
+    }
     this.#engine = engine
     if (this.#options.storage !== 'memory') this.#forgetOthers().catch(() => {})
   }
@@ -124,11 +132,10 @@ export class Leader {
   /** A backup is in, or given up. */
   async #openAtLast(options: string, host: Host): Promise<void> {
     if (this.#leaving) return
-    try {
-      await this.#openEngine(options, host, true)
-    } catch (error) {
-      this.#lose(reportOf(error))
-    }
+    this.#opening = this.#openEngine(options, host, true).catch((error) => {
+      if (!this.#leaving) this.#lose(reportOf(error))
+    })
+    await this.#opening
     this.#waits = false
     for (const { client, call } of this.#held.splice(0)) void this.#serve(client, call)
   }
@@ -196,6 +203,8 @@ export class Leader {
     this.#ended.abort()
     this.#rescue?.end()
     for (const { client, call } of this.#held.splice(0)) this.#around.send(client, { type: 'unserved', id: call.id })
+    // Who comes next would take the storage from an engine that is about to open.
+    await this.#opening
     const engine = this.#engine
     await engine?.close()
     this.#files?.close()

@@ -9,12 +9,22 @@
 /** The name of that database. Those of ours begin with `firkin:`. */
 const SCRATCH = 'firkin'
 
-/** Has the browser leave the log of an earlier process behind. Does nothing where the browser has none. */
-export function beginNewLog(): void {
+/**
+ * Has the browser leave the log of an earlier process behind. Does nothing where the browser has none. Who opens a database first
+ * is told that data were lost: so this may be, and calls `lost` with what the browser says.
+ */
+export function beginNewLog(lost: (reason: string) => void): void {
   // Only Chromium tells of lost data.
   if (typeof IDBVersionChangeEvent === 'undefined' || !('dataLoss' in IDBVersionChangeEvent.prototype)) return
   try {
     const opening = indexedDB.open(SCRATCH)
+    opening.onupgradeneeded = (event) => {
+      const { dataLoss, dataLossMessage } = event as IDBVersionChangeEvent & {
+        dataLoss: string
+        dataLossMessage: string
+      }
+      if (dataLoss === 'total') lost(dataLossMessage)
+    }
     opening.onsuccess = () => {
       opening.result.close()
       indexedDB.deleteDatabase(SCRATCH)

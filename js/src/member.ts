@@ -31,6 +31,7 @@ import {
 import type { Port } from './port.js'
 import { Pulse } from './pulse.js'
 import type { Asked } from './rescue.js'
+import { alone, Turns } from './turns.js'
 import { type Build, isNewer, PROTOCOL, VERSION } from './version.js'
 
 /** The name by which a member of a database in memory is its own client. */
@@ -76,10 +77,7 @@ export class Member {
   /** Aborted when another takes over from this member; it has one from the moment on in which it has the lock. */
   #deposed = new AbortController()
   #pulse: Pulse | undefined
-  /** Aborted when it waits for its turn no longer. */
-  #waiting = new AbortController()
-  /** Called once it has its turn, which it takes from another. */
-  #stealing: (() => void) | undefined
+  readonly #turns: Turns
   /** The newer versions of the library that were met. */
   readonly #newer = new Set<string>()
   /** Settles once a leader that has slept knows whether it leads still. */
@@ -103,6 +101,7 @@ export class Member {
     this.#name = name
     this.#options = options
     this.#shared = sharedName(name, options)
+    this.#turns = new Turns(this.#shared ?? name)
     this.#wasm = wasm
     this.#startLogic = startLogic
     this.#backlog = new Backlog(
@@ -147,31 +146,20 @@ export class Member {
   }
 
   /** Leads whenever it is this member's turn, until it ends. */
-  async #takeTurns(): Promise<void> {
-    while (!this.#ending.signal.aborted && !this.#failed) {
-      this.#waiting = new AbortController()
-      const how = this.#stealing === undefined ? { signal: this.#waiting.signal } : { steal: true }
-      try {
-        await navigator.locks.request(lockName(this.#shared), how, () => this.#lead())
-      } catch (error) {
-        // The lock was stolen, or this member is about to steal it.
-        if (!isAbort(error)) throw error
-        this.#deposed.abort()
-      }
-    }
+  #takeTurns(): Promise<void> {
+    const goesOn = () => !this.#ending.signal.aborted && !this.#failed
+    return this.#turns.take(
+      goesOn,
+      () => this.#lead(),
+      () => this.#deposed.abort(),
+    )
   }
 
-  /** Takes the lock from a leader that is frozen. Of several that are about to, one does. */
-  async #takeOver(): Promise<void> {
+  /** Takes the turn of a leader that is frozen. */
+  #takeOver(): Promise<void> {
     const frozen = this.#followed?.term
-    await navigator.locks.request(`${lockName(this.#shared)}:steal`, { ifAvailable: true }, async (turn) => {
-      if (turn === null || this.#reign !== undefined || this.#followed?.term !== frozen) return
-      if (this.#ending.signal.aborted || this.#failed) return
-      await new Promise<void>((stolen) => {
-        this.#stealing = stolen
-        this.#waiting.abort()
-      })
-    })
+    const isDue = () => this.#reign === undefined && this.#followed?.term === frozen
+    return this.#turns.steal(() => isDue() && !this.#ending.signal.aborted && !this.#failed)
   }
 
   get #self(): string {
@@ -181,8 +169,6 @@ export class Member {
   /** Runs the engine until this member ends, or another takes over. */
   async #lead(): Promise<void> {
     this.#pulse?.lead()
-    this.#stealing?.()
-    this.#stealing = undefined
     if (this.#ending.signal.aborted) return
     const term = crypto.randomUUID()
     const deposed = new AbortController()
@@ -314,7 +300,7 @@ export class Member {
   async #giveWay(version: string): Promise<void> {
     this.#failed = true
     if (this.#reign === undefined) {
-      this.#waiting.abort()
+      this.#turns.giveUp()
     } else {
       this.#mail?.notify({ type: 'leaves', term: this.#reign.term })
       await this.#reign.engine.leave().catch(() => {})
@@ -434,7 +420,7 @@ export class Member {
     if (this.#ending.signal.aborted) return
     if (reason !== undefined) this.#page.post({ type: 'event', name: 'closed', json: JSON.stringify({ reason }) })
     this.#ending.abort()
-    this.#waiting.abort()
+    this.#turns.giveUp()
     if (this.#reign === undefined) this.#depart()
   }
 
@@ -470,9 +456,7 @@ export class Member {
   async #destroyUnopened(id: number): Promise<void> {
     let outcome: Outcome = { type: 'result', id, payload: new Uint8Array() }
     try {
-      await navigator.locks.request(lockName(this.#shared), () =>
-        destroyDatabase(this.#name, this.#options, this.#wasm),
-      )
+      await alone(this.#shared ?? this.#name, () => destroyDatabase(this.#name, this.#options, this.#wasm))
       this.#mail?.notify({ type: 'destroyed' })
     } catch (error) {
       outcome = { type: 'refused', id, error: reportOf(error) }
@@ -481,8 +465,6 @@ export class Member {
     if (outcome.type === 'result') this.#end()
   }
 }
-
-const lockName = (database = '') => `firkin:${database}`
 
 function openMail(database: string): Mail {
   if (globalThis.navigator?.locks === undefined) {
@@ -501,10 +483,6 @@ function cancelCall(replication: number): Call {
     payload: encode({ id: replication }),
     replication,
   }
-}
-
-function isAbort(error: unknown): boolean {
-  return error instanceof DOMException && error.name === 'AbortError'
 }
 
 function whenAborted(signal: AbortSignal): Promise<void> {

@@ -178,3 +178,28 @@ test('a line that is cut into many pieces is told from a backup of blocks', asyn
     failsWith(400, 'bad_request', /tell the format/),
   )
 })
+
+test('a backup of blocks that nobody read for a minute is over, and one that is read goes on', async (t) => {
+  const db = open(t, 'leased')
+  const noise = () => Array.from({ length: 90 }, () => Math.random().toString(36)).join('')
+  await db.bulkDocs(Array.from({ length: 4000 }, (_, n) => ({ _id: `d${n}`, text: noise() })))
+  const { now } = Date
+  t.after(() => {
+    Date.now = now
+  })
+  for (const [idle_ms, ends] of [
+    [40_000, 'whole'],
+    [61_000, 404],
+  ]) {
+    const reader = db.export({ format: 'blocks' }).getReader()
+    let passed = 0
+    Date.now = () => now() + passed
+    const read = async () => {
+      for (let next = await reader.read(); !next.done; next = await reader.read()) passed += idle_ms
+      return 'whole'
+    }
+    assert.equal(await read().catch(({ status }) => status), ends)
+    assert.ok(passed > 60_000)
+    Date.now = now
+  }
+})

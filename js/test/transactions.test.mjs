@@ -250,7 +250,7 @@ test('a body that never ends holds up no other for longer than its turn', async 
   assert.equal((await db.get('counter')).n, 2)
 })
 
-test('one that was left alone for a minute is dropped once something changes, and run again when it goes on', async (t) => {
+test('one that was left alone for a minute is over, and run again when it goes on', async (t) => {
   const db = open(t, 'idle')
   const { now } = Date
   t.after(() => {

@@ -47,6 +47,28 @@ async function arrives(url, id, patience_ms = 10_000) {
   }
 }
 
+test('long attachments go to a peer and come back byte by byte', async () => {
+  const same = await page.evaluate(
+    async (peer) => {
+      const content = new Uint8Array(3_000_000).map((_, place) => (place * place) >> 7)
+      const one = new Firkin('long there')
+      const { rev } = await one.put({ _id: 'film' })
+      await one.putAttachment('film', 'reel 1/2', rev, new Blob([content]), 'video/none')
+      const pushed = await one.replicate.to(peer)
+      const other = new Firkin('long back')
+      const pulled = await other.replicate.from(peer)
+      const blob = await other.getAttachment('film', 'reel 1/2')
+      const bytes = new Uint8Array(await blob.arrayBuffer())
+      await one.destroy()
+      await other.destroy()
+      const isSame = bytes.length === content.length && bytes.every((byte, place) => byte === content[place])
+      return [isSame, blob.type, pushed.docs_written, pulled.docs_written, pulled.doc_write_failures]
+    },
+    await newPeer('long'),
+  )
+  assert.deepEqual(same, [true, 'video/none', 1, 1, 0])
+})
+
 test('documents go to a peer and come back into another database, and the handles tell of it', async () => {
   const seen = await page.evaluate(
     async (peer) => {

@@ -22,11 +22,12 @@ use crate::calls;
 use crate::cancellation::Cancellation;
 use crate::clock::BrowserClock;
 use crate::commands::backup::Copy;
-use crate::commands::transactions::{self, Transactions};
+use crate::commands::transactions::Transactions;
 use crate::commands::{self, Asked, Followed, requests};
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::indexeddb::{self, IndexedDbBlocks};
+use crate::leases;
 use crate::logic::HostLogic;
 use crate::opfs;
 use crate::options::{database_options, listener, store_options};
@@ -72,6 +73,8 @@ pub struct Opened {
     pub transactions: RefCell<Transactions>,
     /// The copies that pages read.
     pub copies: RefCell<Vec<Rc<Copy>>>,
+    /// Ends the watch over those two, if there is one.
+    pub lease_watch: RefCell<Option<Rc<Cancellation>>>,
     /// What pages follow, by the number that the page gave it.
     pub followed: RefCell<Map<u64, Rc<Followed>>>,
     /// Set once the database is being closed.
@@ -90,8 +93,8 @@ impl Engine {
     /// digits. A database whose `identity` is given is there already: if it is gone, or another has its place, the promise is
     /// rejected with `gone`, and nothing is created. One in OPFS is opened with its `files`, as [`opfs::open`] takes them.
     ///
-    /// The host hears of `disconnected` when the storage is taken away from this engine, of `closed` when another tab destroys or
-    /// upgrades the database, and of `lost` where the browser says that it had to make the database anew.
+    /// The host hears of `disconnected` when the storage is taken away from this engine, and of `closed` when another tab destroys
+    /// or upgrades the database.
     #[wasm_bindgen(unchecked_return_type = "Promise<Engine>")]
     pub fn open(name: String, options: String, host: Host, files: Option<Array>) -> Promise {
         calls::promise(async move {
@@ -202,6 +205,7 @@ impl Opened {
             reads: RefCell::default(),
             transactions: RefCell::default(),
             copies: RefCell::default(),
+            lease_watch: RefCell::default(),
             followed: RefCell::default(),
             closing: Cancellation::default(),
             tasks: Cell::new(0),
@@ -220,6 +224,7 @@ impl Opened {
         self.replications.borrow().iter().for_each(|(_, control)| control.cancel());
         self.transactions.take();
         self.copies.take();
+        leases::release(&self);
         while self.tasks.get() > 0 {
             self.idle.listen().await;
         }
@@ -317,7 +322,7 @@ async fn tell_changes(task: Task) {
     while opened.closing.unless_cancelled(changed).await.is_some() {
         // Listening comes before reading, so that a commit between the two is told as well.
         changed = opened.database.changed();
-        transactions::drop_idle(opened);
+        leases::end_idle(opened);
         match opened.database.info().await {
             Ok(info) => opened.host.event("changed", ObjectWriter::new().text("last_seq", &info.update_seq)),
             // The page hears of it by its own calls.

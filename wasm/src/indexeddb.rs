@@ -29,8 +29,6 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{IdbDatabase, IdbKeyRange, IdbObjectStore, IdbRequest, IdbTransaction};
 
 use crate::js;
-use factory::Opened;
-
 pub(crate) use factory::storage_error;
 
 pub use factory::{destroy, list};
@@ -71,8 +69,7 @@ impl IndexedDbBlocks {
     ///
     /// `living` are the owners of epochs, in 16 hex digits, that can write as yet; an epoch begins with its owner. Where it is
     /// not known, all may. `on_event` is called with a name and a reason for people: `disconnected` once the platform has
-    /// taken the connection away, `closed` if another tab destroys or upgrades the database, and `lost` where the platform
-    /// says that the database is new because it has lost what there was.
+    /// taken the connection away, and `closed` if another tab destroys or upgrades the database.
     ///
     /// # Errors
     /// [`StorageError::Failed`] where there is no IndexedDB, access to it is denied, or another tab blocks it;
@@ -84,11 +81,8 @@ impl IndexedDbBlocks {
         living: Option<Vec<String>>,
         on_event: impl Fn(&str, &str) + 'static,
     ) -> Result<Option<Self>, StorageError> {
-        let Some(Opened { connection, data_loss }) = factory::open(name, known).await? else { return Ok(None) };
-        if let Some(reason) = data_loss {
-            on_event("lost", &reason);
-        }
-        Ok(Some(Self::watch(connection, living, on_event)))
+        let connection = factory::open(name, known).await?;
+        Ok(connection.map(|connection| Self::watch(connection, living, on_event)))
     }
 
     fn watch(connection: IdbDatabase, living: Option<Vec<String>>, on_event: impl Fn(&str, &str) + 'static) -> Self {

@@ -31,6 +31,8 @@ pub mod host;
 pub mod indexeddb;
 mod js;
 #[cfg(feature = "engine")]
+mod leases;
+#[cfg(feature = "engine")]
 mod logic;
 #[cfg(feature = "engine")]
 pub mod opfs;

@@ -5,8 +5,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use firkin_core::effects::Clock;
 use firkin_core::storage::blocks::{BLOCK_BYTES_MAX, BlockBatch, BlockKey, Blocks};
 use firkin_core::storage::{Durability, StorageError};
+use firkin_wasm::clock::BrowserClock;
 use firkin_wasm::indexeddb::{self, IndexedDbBlocks};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -134,6 +136,32 @@ async fn a_commit_whose_guard_holds_goes_through_and_may_replace_the_guard() {
 }
 
 #[wasm_bindgen_test]
+async fn new_blocks_are_added_once_and_of_none_that_is_there_anything_changes() {
+    let blocks = fresh("new").await;
+    let add = async |numbers: &[u64], bytes: &'static [u8]| {
+        let new: Vec<(BlockKey, &[u8])> = numbers.iter().map(|number| (BlockKey::log(*number), bytes)).collect();
+        blocks.commit(BlockBatch { are_new: true, ..puts(&new) }, Durability::Relaxed).await
+    };
+    assert_eq!(add(&[1, 2], b"first").await, Ok(()));
+    assert_eq!(add(&[3, 2], b"second").await, Err(StorageError::Fenced));
+    let found = blocks.read(&[1, 2, 3].map(BlockKey::log)).await.unwrap();
+    assert_eq!(found, vec![Some(b"first".to_vec()), Some(b"first".to_vec()), None]);
+}
+
+#[wasm_bindgen_test]
+async fn new_blocks_whose_guard_does_not_hold_are_not_told_to_be_there() {
+    let blocks = fresh("new and guarded").await;
+    blocks.commit(puts(&[(BlockKey::epoch(), b"1")]), Durability::Relaxed).await.unwrap();
+    let add = async |number: u64, epoch: &[u8]| {
+        let guard = Some((BlockKey::epoch(), epoch.to_vec()));
+        let batch = BlockBatch { guard, are_new: true, ..puts(&[(BlockKey::log(number), b"new")]) };
+        blocks.commit(batch, Durability::Relaxed).await
+    };
+    assert_eq!(add(1, b"1").await, Ok(()));
+    assert_eq!(add(2, b"0").await, Err(StorageError::Fenced));
+}
+
+#[wasm_bindgen_test]
 async fn of_two_commits_with_one_guard_only_the_first_goes_through() {
     let blocks = fresh("race").await;
     let rival = open("race").await;
@@ -219,6 +247,12 @@ async fn what_is_under_way_when_the_connection_is_lost_is_refused_as_closed_and_
         };
         assert_eq!(failure, Some(StorageError::Closed));
         assert_eq!(blocks.read(&[BlockKey::log(1)]).await, Err(StorageError::Closed));
+        // That comes in a task of its own.
+        for _ in 0..200 {
+            if heard.borrow().is_empty() {
+                BrowserClock.sleep(10).await;
+            }
+        }
         assert_eq!(*heard.borrow(), ["disconnected"]);
     }
     assert_eq!(open("disconnected").await.keys(BlockKey::log(0), BlockKey::log(99)).await.unwrap(), []);

@@ -132,10 +132,16 @@ impl<K: Kv> Database<K> {
         })
     }
 
-    /// Name and digest of each attachment that any revision of the document has here.
+    /// Name and digest of each attachment that any revision of the document has here. One whose content was lost is not here.
     pub(crate) async fn attachments_known(&self, id: &str) -> Result<Vec<(String, String)>, StorageError> {
-        let all = attachments_of_all(&self.kv.snapshot()?, id).await?;
-        Ok(all.into_iter().map(|attachment| (attachment.name, attachment.digest)).collect())
+        let snapshot = self.kv.snapshot()?;
+        let mut known = Vec::new();
+        for attachment in attachments_of_all(&snapshot, id).await? {
+            if ContentRecord::read(&snapshot, &attachment.hash).await?.is_some() {
+                known.push((attachment.name, attachment.digest));
+            }
+        }
+        Ok(known)
     }
 
     /// The next edit of a leaf, with the same body and a stub for each attachment; `None` if the revision is no leaf.

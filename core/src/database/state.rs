@@ -16,6 +16,7 @@ use alloc::vec::Vec;
 
 use crate::document::{Head, keys};
 use crate::effects::Random;
+use crate::hex::hex;
 use crate::storage::{Batch, Cursor, Direction, Durability, KeyRange, Kv, Snapshot, StorageError};
 
 /// How many epochs are remembered.
@@ -150,7 +151,7 @@ impl State {
     }
 
     pub(super) fn identity(&self) -> String {
-        self.identity.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.identity)
     }
 
     fn encode(&self) -> Vec<u8> {

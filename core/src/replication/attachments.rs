@@ -8,10 +8,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
-use core::future::poll_fn;
-use core::task::Poll;
 
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{LocalBoxFuture, join_all};
 
 use super::ReplicationError;
 use super::documents::{Fetched, Stub};
@@ -90,14 +88,8 @@ pub(super) async fn complete<K: Kv, T: Transport, C: Clock, R: Random, O: Observ
         }
     };
     let workers = peer.options.limits.attachments_in_flight.clamp(1, stubs.len().max(1));
-    let mut workers: Vec<LocalBoxFuture<'_, ()>> = (0..workers).map(|_| Box::pin(fetch_one_by_one()) as _).collect();
     // All come to their end, lest one be dropped while it stores what arrived.
-    poll_fn(|context| {
-        workers.retain_mut(|worker| worker.as_mut().poll(context).is_pending());
-        if workers.is_empty() { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-    drop(workers);
+    join_all((0..workers).map(|_| fetch_one_by_one())).await;
     for reply in replies.into_inner() {
         match reply? {
             Reply::Refused { status: 400 | 404 | 413 | 414, answer } => {

@@ -27,6 +27,7 @@ use super::refusals::Refusals;
 use super::status::{Event, Observer, Status};
 use crate::database::{Arrivals, Database, GetOptions, Ranges};
 use crate::effects::{Clock, Method, Random, Transport};
+use crate::hex::hex;
 use crate::json::{self, write_string};
 use crate::storage::Kv;
 
@@ -62,11 +63,6 @@ fn replication_id(identity: &str, peer: &str, direction: Direction, filter: &Fil
     filter.fingerprint(&mut text);
     text.push(b']');
     hex(&Sha256::digest(&text))
-}
-
-/// Bytes as hex digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The checkpoints of one running replication.

@@ -8,7 +8,7 @@ use futures_util::future::join;
 use futures_util::stream::StreamExt;
 
 use super::attachments;
-use super::checkpoint::{Checkpoints, Direction, hex};
+use super::checkpoint::{Checkpoints, Direction};
 use super::departures;
 use super::documents::Fetched;
 use super::feed;
@@ -22,6 +22,7 @@ use super::{Effects, ReplicationError};
 use crate::database::{Arrivals, Database, GetOptions, WriteError};
 use crate::effects::{Clock, Random, Transport};
 use crate::error::ErrorReport;
+use crate::hex::hex;
 use crate::json;
 use crate::logic::LogicError;
 use crate::sorting::sort_by;

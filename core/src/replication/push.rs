@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 use core::mem;
 
-use super::checkpoint::{Checkpoints, Direction, hex};
+use super::checkpoint::{Checkpoints, Direction};
 use super::messages::{ErrorAnswer, RefusedRow, Sequence, bulk_docs_body, percent_encoded, read_refused};
 use super::multipart::Multipart;
 use super::offer::{self, Offered};
@@ -21,6 +21,7 @@ use super::status::{Denied, Observer, Status};
 use super::{Effects, ReplicationError};
 use crate::database::Database;
 use crate::effects::{Clock, Method, Random, Transport};
+use crate::hex::hex;
 use crate::storage::Kv;
 
 /// Brings the changes of `database` to the peer's: all leaves of every document with their ancestry. Returns when all is

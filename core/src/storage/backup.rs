@@ -20,7 +20,7 @@ use super::store::LogStore;
 use super::{Durability, StorageError};
 
 /// What stands before each block.
-const HEADER_BYTES: u64 = 8 + 4;
+pub(super) const HEADER_BYTES: usize = 8 + 4;
 /// How many blocks are read at once.
 const BLOCKS_AT_ONCE: u32 = 16;
 
@@ -56,8 +56,8 @@ impl<B: Blocks> LogStore<B> {
         let manifest =
             Manifest { next_segment: writer.next_segment, segments: segments.clone(), ..Manifest::default() };
         let manifest = manifest.encode()?;
-        let segment_bytes = |segment: &Rc<Segment>| segment.bytes + u64::from(segment.blocks) * HEADER_BYTES;
-        let bytes = segments.iter().map(segment_bytes).sum::<u64>() + manifest.len() as u64 + HEADER_BYTES;
+        let segment_bytes = |segment: &Rc<Segment>| segment.bytes + u64::from(segment.blocks) * HEADER_BYTES as u64;
+        let bytes = segments.iter().map(segment_bytes).sum::<u64>() + (manifest.len() + HEADER_BYTES) as u64;
         segments.reverse();
         Ok(Backup { reader: Rc::clone(&self.reader), segments, block: 0, bytes, manifest: Some(manifest) })
     }

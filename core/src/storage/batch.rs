@@ -161,3 +161,34 @@ fn sort_from(spans: &mut [(u64, Span)], arena: &[u8], depth: usize) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeMap;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Keys of few different bytes, zero among them, agree in long beginnings and are beginnings of each other.
+        #[test]
+        fn operations_stand_in_the_order_of_their_keys_and_the_last_on_a_key_stays(
+            keys in vec((0..3_usize, vec(0..2_u8, 0..44)), 0..400),
+        ) {
+            let (mut batch, mut expected) = (Batch::new(), BTreeMap::new());
+            for (place, (parts, rest)) in keys.iter().enumerate() {
+                let key = [alloc::vec![0; 8 * parts].as_slice(), rest].concat();
+                batch.put(&key, &place.to_be_bytes());
+                expected.insert(key, place.to_be_bytes().to_vec());
+            }
+            batch.sort();
+            let sorted: Vec<(Vec<u8>, Vec<u8>)> = batch
+                .operations()
+                .map(|operation| (operation.key.to_vec(), operation.value.unwrap_or_default().to_vec()))
+                .collect();
+            prop_assert_eq!(sorted, expected.into_iter().collect::<Vec<_>>());
+        }
+    }
+}

@@ -95,6 +95,11 @@ impl<B: Blocks> LogStore<B> {
         self.due.listen()
     }
 
+    /// A snapshot that was held for long is held no more: what it kept from being deleted may be.
+    pub fn look_for_garbage(&self) {
+        self.due.notify(usize::MAX);
+    }
+
     /// Where segments pile up, a commit of `bytes` does its share: the more, the more there are.
     pub(super) async fn relieve(&self, bytes: usize) {
         let segments = self.version.borrow().segments.len();

@@ -8,6 +8,7 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::backup::HEADER_BYTES;
 use super::blocks::{BLOCK_BYTES_MAX, BlockBatch, BlockKey, Blocks};
 use super::bytes::Reader;
 use super::frame::{self, SEGMENT_BLOCKS_MAX, SEGMENTS_MAX, segment_block, segment_of};
@@ -17,9 +18,6 @@ use super::run::Run;
 use super::store::LogStore;
 use super::{Batch, Durability, FORMAT_VERSION, StorageError, log};
 use crate::ordered::Map;
-
-/// Before each block.
-const HEADER_BYTES: usize = 8 + 4;
 
 /// Why a copy was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

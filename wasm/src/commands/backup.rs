@@ -1,27 +1,21 @@
 //! Copies of the store's blocks, read part by part.
 //!
-//! A copy under way holds what it copies. **One that nobody has read from for a minute ends**, so that a tab that is gone, or
-//! sleeps, holds nothing.
+//! A copy under way holds what it copies, for a minute after each read (`leases.rs`).
 
-use std::cell::Cell;
 use std::rc::Rc;
 
 use async_lock::Mutex;
-use firkin_core::effects::Clock;
 use firkin_core::error::ErrorReport;
 use firkin_core::storage::FORMAT_VERSION;
 use firkin_core::storage::backup::Backup;
-use js_sys::futures::spawn_local;
 
 use crate::answer::ObjectWriter;
 use crate::blocks::PlatformBlocks;
-use crate::clock::BrowserClock;
 use crate::engine::Opened;
 use crate::failure::Failure;
+use crate::leases::{self, Lease};
 use crate::payload::Payload;
 
-/// How long a copy may go unread.
-const IDLE_MS_MAX: u64 = 60_000;
 /// About how many bytes cross at a time.
 const PART_BYTES: usize = 1024 * 1024;
 
@@ -29,7 +23,7 @@ const PART_BYTES: usize = 1024 * 1024;
 pub struct Copy {
     name: String,
     backup: Mutex<Backup<PlatformBlocks>>,
-    read_ms: Cell<u64>,
+    pub lease: Lease,
 }
 
 /// `{ name }` → `{ format, bytes }`: begins a copy that the page calls by this name
@@ -37,26 +31,16 @@ pub async fn begin(engine: &Rc<Opened>, payload: &[u8]) -> Result<Vec<u8>, Failu
     let name = Payload::parse(payload)?.required_text("name")?;
     let backup = engine.database.kv().backup().await?;
     let head = ObjectWriter::new().number("format", FORMAT_VERSION.into()).number("bytes", backup.bytes);
-    let copy = Copy { name, backup: Mutex::new(backup), read_ms: Cell::new(BrowserClock.now_ms()) };
-    let (copy, engine_of_lease) = (Rc::new(copy), Rc::downgrade(engine));
-    engine.copies.borrow_mut().push(Rc::clone(&copy));
-    let copy = Rc::downgrade(&copy);
-    spawn_local(async move {
-        loop {
-            BrowserClock.sleep(IDLE_MS_MAX).await;
-            let (Some(engine), Some(copy)) = (engine_of_lease.upgrade(), copy.upgrade()) else { return };
-            if BrowserClock.now_ms().saturating_sub(copy.read_ms.get()) >= IDLE_MS_MAX {
-                engine.copies.borrow_mut().retain(|other| !Rc::ptr_eq(other, &copy));
-                return;
-            }
-        }
-    });
+    let copy = Copy { name, backup: Mutex::new(backup), lease: Lease::begin() };
+    engine.copies.borrow_mut().push(Rc::new(copy));
+    leases::watch(engine);
     Ok(head.finish())
 }
 
 /// `{ name }` → the next bytes of the copy, which are no JSON; none at its end. 404 `backup_gone` where there is no such copy any more.
 pub async fn next(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure> {
     let name = Payload::parse(payload)?.required_text("name")?;
+    leases::end_idle(engine);
     let copy = engine.copies.borrow().iter().find(|copy| copy.name == name).cloned();
     let copy = copy.ok_or_else(|| {
         Failure(ErrorReport::new(
@@ -66,9 +50,10 @@ pub async fn next(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure> {
         ))
     })?;
     let bytes = copy.backup.lock().await.next(PART_BYTES).await?;
-    copy.read_ms.set(BrowserClock.now_ms());
+    copy.lease.renew();
     if bytes.is_empty() {
-        engine.copies.borrow_mut().retain(|other| other.name != name);
+        drop(copy);
+        drop_copy(engine, &name);
     }
     Ok(bytes)
 }
@@ -76,6 +61,12 @@ pub async fn next(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure> {
 /// `{ name }` →
 pub fn end(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure> {
     let name = Payload::parse(payload)?.required_text("name")?;
-    engine.copies.borrow_mut().retain(|copy| copy.name != name);
+    drop_copy(engine, &name);
     Ok(Vec::new())
+}
+
+fn drop_copy(engine: &Opened, name: &str) {
+    engine.copies.borrow_mut().retain(|copy| copy.name != name);
+    engine.database.kv().look_for_garbage();
+    leases::release(engine);
 }

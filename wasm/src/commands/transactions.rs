@@ -1,14 +1,12 @@
 //! Transactions: each is kept by the name that the page gave it, from `begin` to `commit` or `abort`.
 //!
 //! Operations of one transaction are done one after the other, in the order in which they came. **A transaction that
-//! nobody uses any more ends**: the leader aborts those of a page that is gone, and one that was not used for a minute is
-//! dropped when something changes, which is when its snapshot begins to cost something. Whoever asks for one that is not
-//! here is told so by `transaction_gone`; nothing of it was written, and nothing ever will be.
+//! nobody uses any more ends**: the leader aborts those of a page that is gone, and one that was not used for a minute is over
+//! (`leases.rs`). Whoever asks for one that is not here is told so by `transaction_gone`; nothing of it was written, and nothing ever will be.
 //!
 //! A commit that is asked for again, of an engine that does not know the transaction, is answered before it comes here if it
 //! took effect (`requests.rs`).
 
-use std::cell::Cell;
 use std::rc::Rc;
 
 use async_lock::Mutex;
@@ -27,10 +25,9 @@ use crate::blocks::PlatformBlocks;
 use crate::clock::BrowserClock;
 use crate::engine::Opened;
 use crate::failure::Failure;
+use crate::leases::{self, Lease};
 use crate::payload::{self, Payload};
 
-/// How long a transaction may go unused.
-const IDLE_MS_MAX: u64 = 60_000;
 /// How long others wait for a transaction in its turn.
 const TURN_MS_MAX: u64 = 1_000;
 /// How long a name may be.
@@ -46,23 +43,23 @@ pub struct Open {
     name: String,
     /// Empty until it has begun.
     transaction: Mutex<Option<Transaction<Snapshot>>>,
-    used_ms: Cell<u64>,
+    pub lease: Lease,
 }
 
 /// `{ transaction, turn }` →: begins the transaction of this name; with `turn` once no other is in its turn.
 pub async fn begin(engine: &Rc<Opened>, payload: &[u8]) -> Result<Vec<u8>, Failure> {
     let payload = Payload::parse(payload)?;
     let (name, turn) = (name(&payload)?, payload.flag("turn")?);
-    drop_idle(engine);
-    let open = Rc::new(Open { name, transaction: Mutex::new(None), used_ms: Cell::new(BrowserClock.now_ms()) });
+    let open = Rc::new(Open { name, transaction: Mutex::new(None), lease: Lease::begin() });
     engine.transactions.borrow_mut().push(Rc::clone(&open));
+    leases::watch(engine);
     let mut place = open.transaction.lock().await;
     let transaction = match turn {
         true => engine.database.begin_in_turn().await?,
         false => engine.database.begin()?,
     };
     *place = Some(transaction);
-    open.used_ms.set(BrowserClock.now_ms());
+    open.lease.renew();
     if turn {
         let open = Rc::downgrade(&open);
         spawn_local(async move {
@@ -82,6 +79,7 @@ pub async fn begin(engine: &Rc<Opened>, payload: &[u8]) -> Result<Vec<u8>, Failu
 pub async fn operate(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure> {
     let payload = Payload::parse(payload)?;
     let name = name(&payload)?;
+    leases::end_idle(engine);
     let open = engine.transactions.borrow().iter().find(|open| open.name == name).cloned().ok_or_else(gone)?;
     let mut place = open.transaction.lock().await;
     let transaction = place.as_mut().ok_or_else(gone)?;
@@ -112,7 +110,7 @@ pub async fn operate(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure
         }
         other => return Err(Failure::bad_request(format!("a transaction has no operation {other:?}"))),
     };
-    open.used_ms.set(BrowserClock.now_ms());
+    open.lease.renew();
     Ok(answer?)
 }
 
@@ -121,6 +119,7 @@ pub async fn commit(engine: &Opened, asked: &Asked<'_>) -> Result<Vec<u8>, Failu
     let payload = Payload::parse(asked.payload)?;
     let name = name(&payload)?;
     let durability = payload.object("options")?.durability("durability")?;
+    leases::end_idle(engine);
     let open = take(engine, &name).ok_or_else(gone)?;
     let transaction = open.transaction.lock().await.take().ok_or_else(gone)?;
     let options = CommitOptions { durability, request: asked.request };
@@ -143,19 +142,10 @@ pub fn abort(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure> {
 }
 
 fn take(engine: &Opened, name: &str) -> Option<Rc<Open>> {
-    let mut transactions = engine.transactions.borrow_mut();
-    let place = transactions.iter().position(|open| open.name == name)?;
-    Some(transactions.swap_remove(place))
-}
-
-/// Ends the transactions that nobody has used for long.
-pub fn drop_idle(engine: &Opened) {
-    let now_ms = BrowserClock.now_ms();
-    let in_use = |open: &Open| open.transaction.try_lock().is_none();
-    engine
-        .transactions
-        .borrow_mut()
-        .retain(|open| in_use(open) || now_ms.saturating_sub(open.used_ms.get()) < IDLE_MS_MAX);
+    let place = engine.transactions.borrow().iter().position(|open| open.name == name)?;
+    let open = engine.transactions.borrow_mut().swap_remove(place);
+    leases::release(engine);
+    Some(open)
 }
 
 fn name(payload: &Payload<'_>) -> Result<String, Failure> {

@@ -1,6 +1,6 @@
 //! IndexedDB as a whole: opening, deleting and listing databases, and what its exceptions mean.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
 
@@ -33,28 +33,13 @@ extern "C" {
     fn databases(this: &ListingFactory) -> Result<Promise, JsValue>;
 }
 
-/// What became of a database's object store while it was opened.
-#[derive(Default)]
-struct Upgrade {
-    created: bool,
-    data_loss: Option<String>,
-}
-
-/// A connection, and what the browser says of data that there had been and that it has lost.
-pub(super) struct Opened {
-    pub(super) connection: IdbDatabase,
-    pub(super) data_loss: Option<String>,
-}
-
 /// Opens the database `name`, and creates it where there is none; one that is `known` is not created, and `None` if it is gone.
-pub(super) async fn open(name: &str, known: bool) -> Result<Option<Opened>, StorageError> {
+pub(super) async fn open(name: &str, known: bool) -> Result<Option<IdbDatabase>, StorageError> {
     let request = factory()?.open_with_u32(&full_name(name), LAYOUT_VERSION).map_err(|error| storage_error(&error))?;
-    let upgrade = Rc::new(RefCell::new(Upgrade::default()));
-    let (upgrading, noted) = (request.clone(), Rc::clone(&upgrade));
-    let on_upgrade = Closure::<dyn FnMut(JsValue)>::new(move |event: JsValue| {
-        let total = js::text(&event, "dataLoss") == "total";
-        let data_loss = total.then(|| js::text(&event, "dataLossMessage"));
-        *noted.borrow_mut() = Upgrade { created: true, data_loss };
+    let is_new = Rc::new(Cell::new(false));
+    let (upgrading, noted) = (request.clone(), Rc::clone(&is_new));
+    let on_upgrade = Closure::<dyn FnMut()>::new(move || {
+        noted.set(true);
         // Should this fail, then so does the first transaction, as the store is not there.
         if known {
             let _ = upgrading.transaction().map(|transaction| transaction.abort());
@@ -66,13 +51,10 @@ pub(super) async fn open(name: &str, known: bool) -> Result<Option<Opened>, Stor
     });
     request.set_onupgradeneeded(Some(on_upgrade.as_ref().unchecked_ref()));
     let opened = within_time_limit(&request, "opening").await;
-    let Upgrade { created, data_loss } = upgrade.take();
-    if known && created {
+    if known && is_new.get() {
         return Ok(None);
     }
-    let connection: IdbDatabase =
-        opened?.dyn_into().map_err(|_| StorageError::Failed("IndexedDB opened something else".into()))?;
-    Ok(Some(Opened { connection, data_loss }))
+    opened?.dyn_into().map(Some).map_err(|_| StorageError::Failed("IndexedDB opened something else".into()))
 }
 
 /// Deletes the database `name`, whether or not it exists. Connections of other tabs are told to close.

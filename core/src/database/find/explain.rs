@@ -105,7 +105,7 @@ fn bound(bytes: &[u8]) -> Option<(Value, bool)> {
         return None;
     }
     let behind = bytes.strip_suffix(&[0xff]).and_then(decode_value).map(|value| (value, true));
-    let hexadecimal = || Value::String(bytes.iter().map(|byte| alloc::format!("{byte:02x}")).collect());
+    let hexadecimal = || Value::String(crate::hex::hex(bytes));
     Some(behind.unwrap_or_else(|| (decode_value(bytes).unwrap_or_else(hexadecimal), false)))
 }
 
