@@ -12,7 +12,7 @@ import { Logic, type StartThread } from './logic.js'
 import { livingMembers } from './mail.js'
 import type { Answer, Call, EngineOptions, EventMessage, Outcome, Request, Response } from './messages.js'
 import { type DatabaseFiles, deleteFiles, openFiles } from './opfs.js'
-import { type Asked, gone, isRescue, Rescue } from './rescue.js'
+import { type Asked, gone, isRescue, notInFiles, Rescue } from './rescue.js'
 import type { Info } from './types.js'
 import type { Engine, Host } from './wasm-glue/engine.js'
 
@@ -250,8 +250,7 @@ export class Leader {
     } else if (this.#options.storage === 'indexeddb') {
       this.#around.rescue({ client, call })
     } else if (this.#options.storage === 'opfs') {
-      const error = badRequest(`${method} is there for databases in IndexedDB, and not in OPFS yet`)
-      this.#around.send(client, { type: 'refused', id, error: reportOf(error) })
+      this.#around.send(client, { type: 'refused', id, error: reportOf(notInFiles(method)) })
     } else if (method === 'repair') {
       const { doc_count, doc_del_count } = decode((await this.#callSelf('info', {})) ?? encode({})) as Info
       const repaired = { ok: true, blocks: [], lost: [], documents: doc_count + doc_del_count }

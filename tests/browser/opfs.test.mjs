@@ -126,6 +126,46 @@ test('files that are no database, or one of a newer format, are refused, left al
   assert.equal(seen.documents, 0)
 })
 
+test('a repair and a backup of blocks are refused, and touch no database of that name in IndexedDB', async () => {
+  const page = await openPage()
+  const seen = await page.evaluate(async () => {
+    const inRecords = new Firkin('mended', { storage: 'indexeddb' })
+    await inRecords.put({ _id: 'a' })
+    const { identity } = await inRecords.info()
+    const db = new Firkin('mended', { storage: 'opfs' })
+    const repaired = await refusal(db.repair())
+    const imported = await refusal(db.import(inRecords.export({ format: 'blocks' })))
+    await db.put({ _id: 'b' })
+    await db.close()
+    const [worker] = await inFiles(
+      'mended',
+      `async (folder) => {
+        for await (const name of folder.keys()) {
+          if (!/[.][ab]$/.test(name)) continue
+          const file = await (await folder.getFileHandle(name)).createSyncAccessHandle()
+          file.truncate(0)
+          file.write(new TextEncoder().encode('something else '.repeat(1000)), { at: 0 })
+          file.close()
+        }
+      }`,
+    )
+    worker.terminate()
+    const damaged = new Firkin('mended', { storage: 'opfs' })
+    const opened = await refusal(damaged.ready)
+    return {
+      refused: [repaired, imported, await refusal(damaged.repair())],
+      opened: opened.name,
+      same: (await inRecords.info()).identity === identity,
+      documents: (await inRecords.info()).doc_count,
+    }
+  })
+  for (const { status, name, reason } of seen.refused) {
+    assert.deepEqual([status, name], [400, 'bad_request'])
+    assert.match(reason, /OPFS/)
+  }
+  assert.deepEqual([seen.opened, seen.same, seen.documents], ['storage_failed', true, 1])
+})
+
 test('a database waits for files that another holds alone, as a leader does in browsers that know no other way', async () => {
   const page = await openPage()
   const seen = await page.evaluate(async () => {

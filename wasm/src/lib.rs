@@ -35,6 +35,8 @@ mod leases;
 #[cfg(feature = "engine")]
 mod logic;
 #[cfg(feature = "engine")]
+mod maintenance;
+#[cfg(feature = "engine")]
 pub mod opfs;
 pub mod options;
 pub mod payload;
