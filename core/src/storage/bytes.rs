@@ -71,6 +71,11 @@ impl<'a> Reader<'a> {
         self.number()?.try_into().ok()
     }
 
+    /// 32 bits of fixed width, the lowest byte first.
+    pub(super) fn fixed(&mut self) -> Option<u32> {
+        Some(u32::from_le_bytes(*self.take(4)?.first_chunk()?))
+    }
+
     /// A length or a position.
     #[inline(always)]
     pub(super) fn length(&mut self) -> Option<usize> {
