@@ -1,467 +1,64 @@
-//! The log-structured store on a disk that fails on purpose, against a list of the states that a map went through.
+//! The log-structured store on a disk that fails on purpose, against a list of the states that a map went through: over blocks, and
+//! over blocks in files.
 //!
 //! What was acknowledged is there: after the death of the process all of it, after a loss of power at least what was
 //! strict and then a prefix of the rest. A batch is there whole or not at all. Nothing wrong is ever served.
 //! `FIRKIN_SEEDS=100000 cargo test --release --test storage_faults` runs more seeds; a failure names its own.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+#[allow(dead_code)]
+mod file_simulation;
 #[allow(dead_code, unused_macros)]
 mod storage_conformance;
 mod storage_simulation;
+mod storage_world;
 
-use std::collections::BTreeSet;
-
+use file_simulation::FaultyFiles;
 use firkin_core::storage::blocks::{BlockKey, Blocks};
-use firkin_core::storage::store::{LogSnapshot, LogStore, StoreOptions};
-use firkin_core::storage::{Batch, Cursor, Direction, Durability, KeyRange, Kv, Snapshot, StorageError};
-use futures_util::future::join_all;
-use storage_conformance::Model;
+use firkin_core::storage::files::Limits;
+use firkin_core::storage::store::StoreOptions;
+use firkin_core::storage::{Batch, Durability, Kv, StorageError};
 use storage_simulation::{Dice, Faults, FaultyBlocks};
+use storage_world::{Disk, open, run};
 
-const STEPS: usize = 50;
-
-type Operations = Vec<(Vec<u8>, Option<Vec<u8>>)>;
-
-fn to_batch(operations: &Operations) -> Batch {
-    let mut batch = Batch::new();
-    for (key, value) in operations {
-        match value {
-            Some(value) => batch.put(key, value),
-            None => batch.delete(key),
-        }
-    }
-    batch
-}
-
-fn change(model: &mut Model, operations: &Operations) {
-    for (key, value) in operations {
-        match value {
-            Some(value) => drop(model.insert(key.clone(), value.clone())),
-            None => drop(model.remove(key)),
-        }
-    }
-}
-
-struct World {
-    seed: u64,
-    dice: Dice,
-    disk: FaultyBlocks,
-    options: StoreOptions,
-    faults: Faults,
-    store: LogStore<FaultyBlocks>,
-    /// The states that a restart may bring back: the last is the current one, the first the last that is synced.
-    states: Vec<Model>,
-    snapshots: Vec<(LogSnapshot<FaultyBlocks>, Model)>,
-    /// Snapshots of stores that were taken over.
-    stale: Vec<(LogSnapshot<FaultyBlocks>, Model)>,
-    /// Stores that were taken over and do not know it yet.
-    rivals: Vec<LogStore<FaultyBlocks>>,
-}
-
-/// Opens the store, again and again if the machine dies meanwhile.
-fn open(disk: &FaultyBlocks, options: &mut StoreOptions, faults: Faults) -> LogStore<FaultyBlocks> {
-    // Enough is enough: in the end the machine stays up.
-    for attempt in 0..100 {
-        options.epoch = (u128::from_le_bytes(options.epoch) + 1).to_le_bytes();
-        disk.set_faults(if attempt < 5 { faults } else { Faults::default() });
-        match disk.drive(false, LogStore::open(disk.clone(), options.clone())) {
-            Some(Ok(store)) => {
-                disk.set_faults(faults);
-                return store;
-            }
-            Some(Err(StorageError::QuotaExceeded | StorageError::Closed | StorageError::Failed(_))) => {}
-            Some(Err(error)) => panic!("cannot open: {error}"),
-            None => disk.restart(false),
-        }
-    }
-    panic!("could not open in 100 attempts");
-}
-
-impl World {
-    fn new(seed: u64) -> Self {
-        let mut dice = Dice::new(seed);
-        let disk = FaultyBlocks::new(seed ^ 0x5eed);
-        let mut odds = |from: u64| if dice.once_in(3) { 0 } else { from + dice.below(60) };
-        let faults = Faults {
-            crash: odds(10),
-            refused_step: odds(6),
-            unknown_step: odds(30),
-            failed_read: odds(8),
-            hang: odds(2),
-        };
-        let mut options = StoreOptions {
-            cache_bytes: [0, 40_000, 1_000_000][dice.below(3) as usize],
-            memtable_bytes_max: 500 + dice.below(8_000) as usize,
-            logged_batch_bytes_max: [300, 3_000, 200_000][dice.below(3) as usize],
-            log_blocks_max: 2 + dice.below(20) as usize,
-            step_bytes: [1, 1_000, 100_000][dice.below(3) as usize],
-            ..StoreOptions::new([0; 16])
-        };
-        let store = open(&disk, &mut options, Faults::default());
-        disk.set_faults(faults);
-        Self {
-            seed,
-            dice,
-            disk,
-            options,
-            faults,
-            store,
-            states: vec![Model::new()],
-            snapshots: Vec::new(),
-            stale: Vec::new(),
-            rivals: Vec::new(),
-        }
-    }
-
-    fn model(&self) -> &Model {
-        self.states.last().unwrap()
-    }
-
-    /// What one commit does, in order; `None` deletes.
-    fn operations(&mut self) -> Operations {
-        let mut operations = Operations::new();
-        for _ in 0..self.dice.below(12) {
-            let key = format!("{}/{}", "path".repeat(self.dice.below(3) as usize), self.dice.below(30)).into_bytes();
-            let value = (!self.dice.once_in(3)).then(|| {
-                let bytes = match self.dice.below(60) {
-                    0 => 130_000,
-                    1 | 2 => 17_000,
-                    _ => self.dice.below(200),
-                };
-                let mark = self.dice.below(256) as u8;
-                (0..bytes).map(|position| mark ^ (position / 7) as u8).collect()
-            });
-            operations.push((key, value));
-        }
-        operations
-    }
-
-    fn commit(&mut self) {
-        let operations = self.operations();
-        let (batch, mut after) = (to_batch(&operations), self.model().clone());
-        change(&mut after, &operations);
-        let durability = if self.dice.once_in(3) { Durability::Strict } else { Durability::Relaxed };
-        let drops = self.dice.once_in(4);
-        match self.disk.drive(drops, self.store.commit(batch, durability)) {
-            Some(Ok(())) => {
-                if durability == Durability::Strict {
-                    self.states.clear();
-                }
-                self.states.push(after);
-                self.check_current();
-            }
-            Some(Err(StorageError::QuotaExceeded | StorageError::Failed(_))) => self.check_current(),
-            Some(Err(StorageError::Closed)) => self.expect_closed_then_reopen(after),
-            Some(Err(error)) => panic!("seed {}: {error}", self.seed),
-            None if self.disk.is_dead() => self.restart(Some(after)),
-            // It was dropped before it came to its own step.
-            None if self.is_open() => self.check_current(),
-            None => self.expect_closed_then_reopen(after),
-        }
-    }
-
-    /// Several commits at once, one of them the first to get the writer and the others joined.
-    fn commit_at_once(&mut self) {
-        let commits: Vec<(Operations, Durability)> = (0..2 + self.dice.below(3))
-            .map(|_| {
-                let durability = if self.dice.once_in(6) { Durability::Strict } else { Durability::Relaxed };
-                (self.operations(), durability)
-            })
-            .collect();
-        let drops = self.dice.once_in(4);
-        let all = join_all(
-            commits.iter().map(|(operations, durability)| self.store.commit(to_batch(operations), *durability)),
-        );
-        let outcomes = self.disk.drive(drops, all);
-        let is_known = outcomes.as_ref().is_some_and(|outcomes| !outcomes.contains(&Err(StorageError::Closed)));
-        let Some(outcomes) = outcomes.filter(|_| is_known) else {
-            // Some are there, in their order; those that were refused before are not.
-            let mut allowed = vec![self.model().clone()];
-            for (operations, _) in &commits {
-                for mut state in allowed.clone() {
-                    change(&mut state, operations);
-                    allowed.push(state);
-                }
-            }
-            if self.disk.is_dead() {
-                self.restart_with(allowed);
-            } else {
-                self.reopen(allowed.clone());
-                // They may have been several steps, of which the power can still take some.
-                let found = self.states.pop();
-                self.states.extend(allowed.into_iter().chain(found));
-            }
-            return;
-        };
-        for ((operations, durability), outcome) in commits.iter().zip(outcomes) {
-            match outcome {
-                Ok(()) => {
-                    let mut after = self.model().clone();
-                    change(&mut after, operations);
-                    if *durability == Durability::Strict {
-                        self.states.clear();
-                    }
-                    self.states.push(after);
-                }
-                Err(StorageError::QuotaExceeded | StorageError::Failed(_)) => {}
-                Err(error) => panic!("seed {}: {error}", self.seed),
-            }
-        }
-        // One of them may have merged meanwhile, in a step that ended with an answer that nobody knows.
-        if self.is_open() {
-            self.check_current();
-        } else {
-            self.reopen([self.model().clone()].into());
-        }
-    }
-
-    fn is_open(&self) -> bool {
-        self.disk.set_faults(Faults::default());
-        let committed = pollster::block_on(self.store.commit(Batch::new(), Durability::Relaxed));
-        self.disk.set_faults(self.faults);
-        committed.is_ok()
-    }
-
-    /// Slices of merging, some of which fail or are dropped midway.
-    fn maintain(&mut self) {
-        for _ in 0..1 + self.dice.below(6) {
-            let (drops, bytes) = (self.dice.once_in(6), 1 + self.dice.below(30_000) as usize);
-            match self.disk.drive(drops, self.store.maintain(bytes)) {
-                Some(Ok(true)) => {}
-                Some(Ok(false) | Err(StorageError::QuotaExceeded | StorageError::Failed(_))) => break,
-                Some(Err(StorageError::Closed)) => break,
-                Some(Err(error)) => panic!("seed {}: {error}", self.seed),
-                None if self.disk.is_dead() => return self.restart(None),
-                None => break,
-            }
-        }
-        // Its last step may have been dropped, or ended with an answer that nobody knows.
-        if self.is_open() {
-            self.check_current();
-        } else {
-            self.reopen([self.model().clone()].into());
-        }
-    }
-
-    /// The effect of a commit is unknown: the store takes no other, and a fresh one shows the batch whole or not at all.
-    fn expect_closed_then_reopen(&mut self, unknown: Model) {
-        let refused = pollster::block_on(self.store.commit(Batch::new(), Durability::Strict));
-        assert_eq!(refused, Err(StorageError::Closed), "seed {}", self.seed);
-        self.reopen([self.model().clone(), unknown].into());
-    }
-
-    fn restart(&mut self, unfinished: Option<Model>) {
-        self.restart_with(unfinished.into_iter().collect());
-    }
-
-    /// The machine starts again; what was under way may have led to one of the `unfinished` states.
-    fn restart_with(&mut self, unfinished: Vec<Model>) {
-        let power_lost = self.dice.once_in(2);
-        self.disk.restart(power_lost);
-        let first = if power_lost { 0 } else { self.states.len() - 1 };
-        let allowed: Vec<Model> = self.states[first..].iter().cloned().chain(unfinished).collect();
-        self.snapshots.clear();
-        self.stale.clear();
-        self.rivals.clear();
-        let faults = self.faults;
-        self.faults.crash = 0;
-        self.reopen(allowed.clone());
-        self.faults = faults;
-        if !power_lost {
-            let found = self.states.pop();
-            self.states.extend(allowed.into_iter().chain(found));
-        }
-        if power_lost {
-            self.states = vec![self.model().clone()];
-        }
-        self.disk.set_faults(faults);
-    }
-
-    fn reopen(&mut self, allowed: Vec<Model>) {
-        self.stale.append(&mut self.snapshots);
-        self.store = open(&self.disk, &mut self.options, self.faults);
-        let found = self.read_all(&self.store.snapshot().unwrap());
-        let same = allowed.iter().rposition(|state| *state == found);
-        assert!(same.is_some(), "seed {}: none of the {} states that may be", self.seed, allowed.len());
-        self.states.push(found);
-    }
-
-    /// Everything in a snapshot, tried again where the disk fails to read.
-    fn read_all(&self, snapshot: &LogSnapshot<FaultyBlocks>) -> Model {
-        let mut cursor = snapshot.range(KeyRange::all(), Direction::Forward).unwrap();
-        let mut found = Model::new();
-        while self.advance(&mut cursor) {
-            let before = found.insert(cursor.key().to_vec(), cursor.value().to_vec());
-            assert!(before.is_none(), "seed {}: a key came twice", self.seed);
-        }
-        found
-    }
-
-    fn advance(&self, cursor: &mut impl Cursor) -> bool {
-        loop {
-            match self.disk.drive(true, cursor.advance()) {
-                Some(Ok(moved)) => return moved,
-                Some(Err(StorageError::Failed(_))) | None => {}
-                Some(Err(error)) => panic!("seed {}: {error}", self.seed),
-            }
-        }
-    }
-
-    fn check_current(&mut self) {
-        let snapshot = self.store.snapshot().unwrap();
-        let model = self.model().clone();
-        self.check_some(&snapshot, &model);
-        if self.snapshots.len() < 4 && self.dice.once_in(3) {
-            self.snapshots.push((snapshot, model));
-        }
-    }
-
-    /// Some keys, and a walk over some range.
-    fn check_some(&mut self, snapshot: &LogSnapshot<FaultyBlocks>, model: &Model) {
-        for _ in 0..3 {
-            let key = format!("{}/{}", "path".repeat(self.dice.below(3) as usize), self.dice.below(30)).into_bytes();
-            match self.disk.drive(true, snapshot.get(&key)) {
-                Some(Ok(found)) => assert_eq!(found.as_ref(), model.get(&key), "seed {}", self.seed),
-                Some(Err(StorageError::Failed(_))) | None => {}
-                Some(Err(error)) => panic!("seed {}: {error}", self.seed),
-            }
-        }
-        let direction = if self.dice.once_in(2) { Direction::Forward } else { Direction::Backward };
-        let range = KeyRange::prefix(["", "/1", "path/", "pathpath/2"][self.dice.below(4) as usize].as_bytes());
-        let mut expected: Vec<_> = model.iter().filter(|(key, _)| range.contains(key)).collect();
-        if direction == Direction::Backward {
-            expected.reverse();
-        }
-        let mut cursor = snapshot.range(range, direction).unwrap();
-        for (key, value) in expected {
-            assert!(self.advance(&mut cursor), "seed {}: too few entries", self.seed);
-            assert!(cursor.key() == key && cursor.value() == value, "seed {}: a wrong entry", self.seed);
-        }
-        assert!(!self.advance(&mut cursor), "seed {}: too many entries", self.seed);
-    }
-
-    fn check_old_snapshot(&mut self) {
-        if !self.snapshots.is_empty() {
-            let chosen = self.dice.below(self.snapshots.len() as u64) as usize;
-            let (snapshot, model) = self.snapshots.swap_remove(chosen);
-            self.check_some(&snapshot, &model);
-        }
-    }
-
-    /// A snapshot of a store that was taken over is right for as long as its blocks are there.
-    fn check_stale_snapshots(&mut self) {
-        for (snapshot, model) in &self.stale {
-            for (key, value) in model {
-                match self.disk.drive(true, snapshot.get(key)) {
-                    Some(Ok(found)) => assert_eq!(found.as_ref(), Some(value), "seed {}", self.seed),
-                    Some(Err(StorageError::Failed(_) | StorageError::Fenced)) | None => {}
-                    Some(Err(error)) => panic!("seed {}: {error}", self.seed),
-                }
-            }
-        }
-        self.stale.truncate(2);
-    }
-
-    /// Another opens the store: the one before may not write any more.
-    fn take_over(&mut self) {
-        self.stale.append(&mut self.snapshots);
-        let faults = self.faults;
-        self.faults = Faults::default();
-        let state = self.model().clone();
-        let successor = open(&self.disk, &mut self.options, Faults::default());
-        self.rivals.push(std::mem::replace(&mut self.store, successor));
-        // It may sleep for long before it tries.
-        if self.dice.once_in(2) {
-            self.rival_writes();
-        }
-        assert!(self.read_all(&self.store.snapshot().unwrap()) == state, "seed {}", self.seed);
-        self.faults = faults;
-        self.disk.set_faults(faults);
-    }
-
-    /// One of those who had the store before wakes up: nothing that it writes is told to be there, or ever is.
-    fn rival_writes(&mut self) {
-        let Some(rival) = self.rivals.pop() else { return };
-        self.disk.set_faults(Faults::default());
-        let mut batch = Batch::new();
-        batch.put(b"from", b"the one before");
-        let refused = pollster::block_on(rival.commit(batch, Durability::Relaxed));
-        assert_eq!(refused, Err(StorageError::Fenced), "seed {}", self.seed);
-        self.disk.set_faults(self.faults);
-    }
-
-    fn close(&mut self) {
-        if self.disk.drive(false, self.store.close()).is_none() {
-            return self.restart(None);
-        }
-        assert!(self.store.snapshot().is_err());
-        self.reopen([self.model().clone()].into());
-    }
-}
-
-/// After quiet days nothing is left of segments that were merged away, given up or never finished.
-async fn assert_no_leaks(mut world: World) {
-    world.options.memtable_bytes_max = 500;
-    world.stale.clear();
-    world.snapshots.clear();
-    for round in 0..200_u8 {
-        let mut batch = Batch::new();
-        batch.put(b"filler", &[round; 300]);
-        world.store.commit(batch, Durability::Relaxed).await.unwrap();
-        while world.store.maintain(10_000).await.unwrap() {}
-        if round == 100 {
-            world.store.close().await;
-            world.store = open(&world.disk, &mut world.options, Faults::default());
-        }
-    }
-    world.store.close().await;
-    let (first, last) = (BlockKey::segment(0), BlockKey::segment((1 << 48) - 1));
-    let keys = world.disk.keys(first, last).await.unwrap();
-    let segments: BTreeSet<u64> = keys.iter().map(|key| key.number() >> 20).collect();
-    // Three of each of the two smallest tiers.
-    assert!(segments.len() <= 6, "seed {}: segments {segments:?}", world.seed);
-}
-
-fn run(seed: u64) {
-    let mut world = World::new(seed);
-    for _ in 0..STEPS {
-        match world.dice.below(20) {
-            0 => world.take_over(),
-            1 => world.close(),
-            2..4 => world.check_old_snapshot(),
-            4 => world.check_stale_snapshots(),
-            5 => world.rival_writes(),
-            6..9 => world.maintain(),
-            9..12 => world.commit_at_once(),
-            _ => world.commit(),
-        }
-    }
-    world.disk.set_faults(Faults::default());
-    let model = world.model().clone();
-    pollster::block_on(async {
-        storage_conformance::assert_equals(&world.store.snapshot().unwrap(), &model).await;
-        if seed.is_multiple_of(8) {
-            assert_no_leaks(world).await;
-        }
-    });
-}
-
-#[test]
-fn acknowledged_commits_survive_whole_and_in_order() {
-    let (first, seeds) = storage_simulation::seeds(2_000);
+fn run_seeds(usual: u64, run: impl Fn(u64) + Sync) {
+    let (first, seeds) = storage_simulation::seeds(usual);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for thread in 0..threads {
+            let run = &run;
             scope.spawn(move || (first + thread as u64..first + seeds).step_by(threads).for_each(run));
         }
     });
 }
 
 #[test]
+fn acknowledged_commits_survive_whole_and_in_order() {
+    run_seeds(2_000, |seed| run(seed, FaultyBlocks::new(seed ^ 0x5eed)));
+}
+
+#[test]
+fn acknowledged_commits_survive_in_files_as_well() {
+    run_seeds(600, |seed| {
+        let mut dice = Dice::new(seed ^ 0xf11e);
+        let limits = Limits {
+            unflushed_bytes: [1_000, 100_000, 8 << 20][dice.below(3) as usize],
+            journal_bytes: [500, 20_000, 2 << 20][dice.below(3) as usize],
+            tail_bytes: dice.below(100_000),
+        };
+        run(seed, FaultyFiles::new(seed ^ 0x5eed, limits));
+    });
+}
+
+#[test]
 fn what_a_refused_flush_left_behind_is_deleted() {
-    let disk = FaultyBlocks::new(3);
+    assert_refused_flushes_leave_nothing(&FaultyBlocks::new(3));
+    assert_refused_flushes_leave_nothing(&FaultyFiles::new(3, Limits::default()));
+}
+
+fn assert_refused_flushes_leave_nothing(disk: &impl Disk) {
     let mut options = StoreOptions { memtable_bytes_max: 2_000, step_bytes: 1, ..StoreOptions::new([0; 16]) };
-    let store = open(&disk, &mut options, Faults::default());
+    let store = open(disk, &mut options, Faults::default());
     let mut refused = 0;
     pollster::block_on(async {
         disk.set_faults(Faults { refused_step: 20, ..Faults::default() });
@@ -480,7 +77,7 @@ fn what_a_refused_flush_left_behind_is_deleted() {
             store.commit(batch, Durability::Relaxed).await.unwrap();
             while store.maintain(10_000).await.unwrap() {}
         }
-        let keys = disk.keys(BlockKey::segment(0), BlockKey::segment((1 << 48) - 1)).await.unwrap();
+        let keys = store.blocks().keys(BlockKey::segment(0), BlockKey::segment((1 << 48) - 1)).await.unwrap();
         assert!(refused > 5, "{refused}");
         assert!(keys.len() <= 6, "{} blocks for one small entry", keys.len());
     });

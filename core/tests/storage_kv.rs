@@ -1,7 +1,12 @@
 //! The conformance suite for the stores of core.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 
+#[allow(dead_code)]
+mod file_simulation;
+#[allow(unused_macros)]
 mod storage_conformance;
+#[allow(dead_code)]
+mod storage_simulation;
 
 mod memory {
     use firkin_core::storage::memory::MemoryKv;
@@ -30,6 +35,23 @@ mod log_of_segments {
     async fn open() -> LogStore<MemoryBlocks> {
         let options = StoreOptions { memtable_bytes_max: 300, cache_bytes: 40_000, ..StoreOptions::new([1; 16]) };
         LogStore::open(MemoryBlocks::new(), options).await.unwrap()
+    }
+
+    crate::conformance_tests!(open().await);
+}
+
+/// Blocks in files that are flushed, followed by others and cut off all the time.
+mod log_in_files {
+    use firkin_core::storage::files::{FileBlocks, Limits};
+    use firkin_core::storage::store::{LogStore, StoreOptions};
+
+    use crate::file_simulation::{FaultyFile, FaultyFiles};
+    use crate::storage_conformance;
+
+    async fn open() -> LogStore<FileBlocks<FaultyFile>> {
+        let limits = Limits { unflushed_bytes: 1_000, journal_bytes: 1_000, tail_bytes: 0 };
+        let options = StoreOptions { memtable_bytes_max: 300, cache_bytes: 40_000, ..StoreOptions::new([1; 16]) };
+        LogStore::open(FaultyFiles::new(1, limits).connect().unwrap(), options).await.unwrap()
     }
 
     crate::conformance_tests!(open().await);

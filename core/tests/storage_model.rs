@@ -2,14 +2,20 @@
 //! promises of space and of what it reads.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 
+#[allow(dead_code)]
+mod file_simulation;
 #[allow(dead_code, unused_macros)]
 mod storage_conformance;
+#[allow(dead_code)]
+mod storage_simulation;
 
 use std::cell::Cell;
 use std::rc::Rc;
 
+use file_simulation::FaultyFiles;
 use firkin_core::storage::blocks::{BlockBatch, BlockKey, Blocks};
 use firkin_core::storage::blocks_memory::MemoryBlocks;
+use firkin_core::storage::files::Limits;
 use firkin_core::storage::store::{LogStore, StoreOptions};
 use firkin_core::storage::{Batch, Durability, KEY_BYTES_MAX, KeyRange, Kv, Snapshot, StorageError, VALUE_BYTES_MAX};
 use pollster::block_on;
@@ -74,8 +80,9 @@ fn to_batch(operations: &[(Vec<u8>, Option<Vec<u8>>)]) -> Batch {
     batch
 }
 
-async fn agrees_with_a_map(options: StoreOptions, actions: Vec<Action>) {
-    let mut store = LogStore::open(MemoryBlocks::new(), options.clone()).await.unwrap();
+/// `connect` opens the same blocks again and again.
+async fn agrees_with_a_map<B: Blocks>(connect: impl Fn() -> B, mut options: StoreOptions, actions: Vec<Action>) {
+    let mut store = LogStore::open(connect(), options.clone()).await.unwrap();
     let mut model = Model::new();
     let mut moments = Vec::new();
     for action in actions {
@@ -96,7 +103,8 @@ async fn agrees_with_a_map(options: StoreOptions, actions: Vec<Action>) {
                     assert_equals(&snapshot, &model).await;
                 }
                 store.close().await;
-                store = LogStore::open(store.blocks().clone(), options.clone()).await.unwrap();
+                options.epoch[0] += 1;
+                store = LogStore::open(connect(), options.clone()).await.unwrap();
             }
         }
     }
@@ -110,7 +118,15 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(120) })]
     #[test]
     fn the_store_agrees_with_a_map(options in options(), actions in vec(action(), 0..40)) {
-        block_on(agrees_with_a_map(options, actions));
+        let blocks = MemoryBlocks::new();
+        block_on(agrees_with_a_map(|| blocks.clone(), options, actions));
+    }
+
+    #[test]
+    fn the_store_agrees_with_a_map_in_files_as_well(options in options(), actions in vec(action(), 0..40)) {
+        let limits = Limits { unflushed_bytes: 50_000, journal_bytes: 20_000, tail_bytes: 10_000 };
+        let disk = FaultyFiles::new(0, limits);
+        block_on(agrees_with_a_map(|| disk.connect().unwrap(), options, actions));
     }
 }
 

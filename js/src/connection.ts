@@ -18,7 +18,7 @@ import {
   storageFailed,
 } from './errors.js'
 import { relayLogic, startInPlace } from './logic.js'
-import type { Call, EngineOptions, FromPage, Question, ToPage } from './messages.js'
+import { type Call, type EngineOptions, type FromPage, type Question, sharedName, type ToPage } from './messages.js'
 import { checkOptions } from './options.js'
 import { type Port, portPair, threadPort } from './port.js'
 import type { EngineProgress } from './progress.js'
@@ -182,7 +182,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   }
 
   open(name: string, options: EngineOptions): void {
-    if (options.storage !== 'memory') this.sharedName = name
+    this.sharedName = sharedName(name, options)
     this.#port.post({ type: 'open', name, options, ...wasmMember() })
   }
 

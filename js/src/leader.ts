@@ -11,7 +11,8 @@ import { beginNewLog } from './log.js'
 import { Logic, type StartThread } from './logic.js'
 import { livingMembers } from './mail.js'
 import type { Answer, Call, EngineOptions, EventMessage, Outcome, Request, Response } from './messages.js'
-import { type Asked, gone, isRescue, Rescue } from './rescue.js'
+import { type DatabaseFiles, deleteFiles, openFiles } from './opfs.js'
+import { type Asked, gone, isRescue, notInFiles, Rescue } from './rescue.js'
 import type { Info } from './types.js'
 import type { Engine, Host } from './wasm-glue/engine.js'
 
@@ -67,6 +68,7 @@ export class Leader {
   /** Settles once the engine that follows a backup is open, or is given up. */
   #opening: Promise<void> | undefined
   #logic: Logic | undefined
+  #files: DatabaseFiles | undefined
   #leaving = false
 
   /** `self` is the client that it leads for itself; `asked` is to be done before the engine is opened. */
@@ -105,18 +107,24 @@ export class Leader {
       }
       await this.#rescue?.begin(this.#name, options, this.#wasm, host, () => void this.#openAtLast(options, host))
       this.#waits = this.#rescue?.isUnderWay === true
-      if (!this.#waits) await this.#openEngine(options, host)
+      if (!this.#waits) await this.#openEngine(options, host, identity === undefined)
     } catch (error) {
       logic?.close()
+      this.#files?.close()
       throw error
     }
     this.#listen()
   }
 
-  async #openEngine(options: string, host: Host): Promise<void> {
+  async #openEngine(options: string, host: Host, mayBeNew: boolean): Promise<void> {
     const { Engine } = await loadEngine(this.#wasm)
-    const engine = await Engine.open(this.#name, options, host)
-    if (this.#leaving) return engine.close()
+    if (this.#options.storage === 'opfs') this.#files = await openFiles(this.#name, mayBeNew, this.#around.lost)
+    const engine = await Engine.open(this.#name, options, host, this.#files?.handles)
+    if (this.#leaving) {
+      await engine.close()
+      this.#files?.close()
+      return
+    }
     this.#engine = engine
     if (this.#options.storage !== 'memory') this.#forgetOthers().catch(() => {})
   }
@@ -124,7 +132,7 @@ export class Leader {
   /** A backup is in, or given up. */
   async #openAtLast(options: string, host: Host): Promise<void> {
     if (this.#leaving) return
-    this.#opening = this.#openEngine(options, host).catch((error) => {
+    this.#opening = this.#openEngine(options, host, true).catch((error) => {
       if (!this.#leaving) this.#lose(reportOf(error))
     })
     await this.#opening
@@ -199,6 +207,7 @@ export class Leader {
     await this.#opening
     const engine = this.#engine
     await engine?.close()
+    this.#files?.close()
     this.#logic?.close()
     this.#engine = undefined
     engine?.free()
@@ -238,8 +247,10 @@ export class Leader {
       this.#around.send(client, outcome)
     } else if (method !== 'repair' && method !== 'restore') {
       this.#around.send(client, { type: 'refused', id, error: reportOf(gone()) })
-    } else if (this.#options.storage !== 'memory') {
+    } else if (this.#options.storage === 'indexeddb') {
       this.#around.rescue({ client, call })
+    } else if (this.#options.storage === 'opfs') {
+      this.#around.send(client, { type: 'refused', id, error: reportOf(notInFiles(method)) })
     } else if (method === 'repair') {
       const { doc_count, doc_del_count } = decode((await this.#callSelf('info', {})) ?? encode({})) as Info
       const repaired = { ok: true, blocks: [], lost: [], documents: doc_count + doc_del_count }
@@ -325,6 +336,7 @@ export class Leader {
 
   #lose(error: ErrorReport): void {
     this.#engine = undefined
+    this.#files?.close()
     this.#logic?.close()
     for (const { client, call } of this.#underWay) {
       this.#around.send(client, { type: 'refused', id: call.id, error })
@@ -379,6 +391,7 @@ function recordName(client: string): string {
 /** Deletes what is stored of a database that is closed. */
 export async function destroyDatabase(name: string, options: EngineOptions, wasm: string | undefined): Promise<void> {
   if (options.storage === 'memory') return
+  if (options.storage === 'opfs') return deleteFiles(name)
   const { destroy } = await loadEngine(wasm)
   await destroy(name)
 }

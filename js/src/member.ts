@@ -16,20 +16,21 @@ import { outdated, reportOf, storageFailed } from './errors.js'
 import { destroyDatabase, Leader } from './leader.js'
 import { checkOrigin, type StartThread } from './logic.js'
 import { type Letter, Mail, type Notice } from './mail.js'
-import type {
-  Call,
-  Cancel,
-  EngineOptions,
-  EventMessage,
-  FromPage,
-  Outcome,
-  Request,
-  Response,
-  ToPage,
+import {
+  type Call,
+  type Cancel,
+  type EngineOptions,
+  type EventMessage,
+  type FromPage,
+  type Outcome,
+  type Request,
+  type Response,
+  sharedName,
+  type ToPage,
 } from './messages.js'
 import type { Port } from './port.js'
 import { Pulse } from './pulse.js'
-import type { Asked } from './rescue.js'
+import { type Asked, notInFiles } from './rescue.js'
 import { alone, Turns } from './turns.js'
 import { type Build, isNewer, PROTOCOL, VERSION } from './version.js'
 
@@ -57,6 +58,8 @@ export class Member {
   readonly #page: Port<ToPage, FromPage>
   readonly #name: string
   readonly #options: EngineOptions
+  /** The name by which the tabs know the database. */
+  readonly #shared: string | undefined
   readonly #wasm: string | undefined
   readonly #startLogic: StartThread
   readonly #backlog: Backlog
@@ -96,8 +99,9 @@ export class Member {
   ) {
     this.#page = page
     this.#name = name
-    this.#turns = new Turns(name)
     this.#options = options
+    this.#shared = sharedName(name, options)
+    this.#turns = new Turns(this.#shared ?? name)
     this.#wasm = wasm
     this.#startLogic = startLogic
     this.#backlog = new Backlog(
@@ -110,13 +114,13 @@ export class Member {
   async join(): Promise<void> {
     try {
       if (this.#options.logic !== undefined) checkOrigin(this.#options.logic)
-      if (this.#options.storage === 'memory') return await this.#lead()
-      this.#mail = openMail(this.#name)
+      if (this.#shared === undefined) return await this.#lead()
+      this.#mail = openMail(this.#shared)
       this.#mail.onNotice = (notice) => this.#noticed(notice)
       this.#mail.onLetter = (letter) => this.#received(letter)
       await this.#mail.live()
       this.#pulse = new Pulse(
-        this.#name,
+        this.#shared,
         () => void this.#takeOver(),
         () => this.#wake(),
       )
@@ -437,6 +441,10 @@ export class Member {
 
   /** A database that cannot be opened can be repaired: this member does that as soon as it leads. */
   async #repairUnopened(call: Call): Promise<void> {
+    if (this.#options.storage === 'opfs') {
+      this.#page.post({ type: 'refused', id: call.id, error: reportOf(notInFiles(call.method)) })
+      return
+    }
     this.#failed = false
     this.#rescue = { client: this.#self, call }
     this.#backlog.add(call)
@@ -452,7 +460,7 @@ export class Member {
   async #destroyUnopened(id: number): Promise<void> {
     let outcome: Outcome = { type: 'result', id, payload: new Uint8Array() }
     try {
-      await alone(this.#name, () => destroyDatabase(this.#name, this.#options, this.#wasm))
+      await alone(this.#shared ?? this.#name, () => destroyDatabase(this.#name, this.#options, this.#wasm))
       this.#mail?.notify({ type: 'destroyed' })
     } catch (error) {
       outcome = { type: 'refused', id, error: reportOf(error) }
@@ -465,7 +473,7 @@ export class Member {
 function openMail(database: string): Mail {
   if (globalThis.navigator?.locks === undefined) {
     throw storageFailed(
-      'a database in IndexedDB needs Web Locks, which browsers give to secure pages only (https, localhost)',
+      'a database that outlives its page needs Web Locks, which browsers give to secure pages only (https, localhost)',
     )
   }
   return new Mail(database)

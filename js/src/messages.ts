@@ -15,6 +15,13 @@ export type EngineOptions = Pick<
   logic?: string
 }
 
+/** The name by which the tabs that share a database know it; none of one in memory. */
+export function sharedName(name: string, { storage }: EngineOptions): string | undefined {
+  if (storage === 'memory') return undefined
+  // A database of the same name in IndexedDB is another.
+  return storage === 'opfs' ? `\u0000opfs:${name}` : name
+}
+
 /** A method is to be run. Ids are the page's. */
 export interface Call {
   type: 'call'

@@ -7,6 +7,8 @@ import type { DatabaseOptions } from './types.js'
 /** The elements of an array that the index has by their positions are those of 0 to 31. */
 const THROUGH_ARRAY = /^(?:\[\]|[12]?\d|3[01])$/
 
+const STORAGES = ['indexeddb', 'opfs', 'memory']
+
 const KNOWN: { [Name in keyof Required<DatabaseOptions>]: true } = {
   storage: true,
   durability: true,
@@ -27,8 +29,8 @@ export function checkOptions(options: DatabaseOptions): void {
     throw badRequest(name === 'merge' ? 'merge policies are not part of this version' : `there is no option ${name}`)
   }
   const { storage = 'memory' } = options
-  if (storage !== 'indexeddb' && storage !== 'memory') {
-    throw badRequest(`storage is "indexeddb" or "memory", and not ${JSON.stringify(storage)}`)
+  if (!STORAGES.includes(storage)) {
+    throw badRequest(`storage is "indexeddb", "opfs" or "memory", and not ${JSON.stringify(storage)}`)
   }
   if (options.index !== undefined) checkIndex(options.index)
 }

@@ -5,7 +5,7 @@
 
 import { decode, encode } from './encode.js'
 import { loadRescue } from './engine.js'
-import { FirkinError, reportOf } from './errors.js'
+import { badRequest, FirkinError, reportOf } from './errors.js'
 import type { Call, Outcome } from './messages.js'
 import type { Host } from './wasm-glue/engine.js'
 import type { Restore } from './wasm-glue/rescue.js'
@@ -102,6 +102,11 @@ export class Rescue {
   #wait(): void {
     this.#timer = setTimeout(() => this.end(), IDLE_MS_MAX)
   }
+}
+
+/** What a call is answered with that asks for it where it is not to be had: it works on blocks in IndexedDB. */
+export function notInFiles(method: string): FirkinError {
+  return badRequest(`${method} is there for databases in IndexedDB, and not in OPFS yet`)
 }
 
 /** What a call about a backup is answered with that does not come in here. */

@@ -5,6 +5,7 @@ import { reportOf } from './errors.js'
 import type { StartThread } from './logic.js'
 import { Member } from './member.js'
 import type { FromPage, ToPage } from './messages.js'
+import { listFiles } from './opfs.js'
 import type { Port } from './port.js'
 
 /**
@@ -24,7 +25,7 @@ export function serve(page: Port<ToPage, FromPage>, startLogic: StartThread): vo
 async function list(page: Port<ToPage, FromPage>, wasm: string | undefined): Promise<void> {
   try {
     const engine = await loadEngine(wasm)
-    page.post({ type: 'listed', names: await engine.list() })
+    page.post({ type: 'listed', names: [...new Set([...(await engine.list()), ...(await listFiles())])] })
   } catch (error) {
     page.post({ type: 'failed', error: reportOf(error) })
   }

@@ -70,8 +70,12 @@ export interface AnyDocument {
 export type Durability = 'relaxed' | 'strict'
 
 export interface DatabaseOptions {
-  /** Default `indexeddb` in browsers, `memory` elsewhere. A memory database is its instance's own and ends with it. */
-  storage?: 'indexeddb' | 'memory'
+  /**
+   * Default `indexeddb` in browsers, `memory` elsewhere. A memory database is its instance's own and ends with it. `opfs` is the
+   * origin's private file system, where writes take less time; it needs a worker. A database in OPFS and one in IndexedDB are
+   * two, also under one name.
+   */
+  storage?: 'indexeddb' | 'opfs' | 'memory'
   /** What an acknowledged write survives: death of the browser's process (`relaxed`, the default), or loss of power. */
   durability?: Durability
   /** How many revisions of a document's history are kept; default 1,000. The leading tab's holds for all. */
@@ -436,7 +440,7 @@ export interface Info {
   /** What this replica is called: 32 hex digits, made at random with the database. */
   identity: string
   /** Where it is stored. */
-  storage: 'indexeddb' | 'memory'
+  storage: 'indexeddb' | 'opfs' | 'memory'
 }
 
 /** For each document, the revisions that are not here, and those that could be their parents. */

@@ -292,8 +292,8 @@ test('an option that is not known, or not there yet, is refused by its name', as
   assert.throws(() => new Firkin('x', { adapter: 'idb' }), refused('there is no option adapter'))
   assert.throws(() => new Firkin('x', { storage: 'memory', revs_limit: 5 }), refused('there is no option revs_limit'))
   assert.throws(
-    () => new Firkin('x', { storage: 'opfs' }),
-    refused('storage is "indexeddb" or "memory", and not "opfs"'),
+    () => new Firkin('x', { storage: 'disk' }),
+    refused('storage is "indexeddb", "opfs" or "memory", and not "disk"'),
   )
   for (const options of ['memory', 7, [], null]) {
     assert.throws(() => new Firkin('x', options), refused('the options of a database are an object'))

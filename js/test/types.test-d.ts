@@ -167,7 +167,7 @@ export async function reviews(db: Firkin<Note>): Promise<void> {
 export async function info(db: Firkin<Note>): Promise<void> {
   const { identity, storage } = await db.info()
   holds<Equal<typeof identity, string>>()
-  holds<Equal<typeof storage, 'indexeddb' | 'memory'>>()
+  holds<Equal<typeof storage, 'indexeddb' | 'opfs' | 'memory'>>()
 }
 
 export async function attachments(db: Firkin<Note>, file: File): Promise<void> {

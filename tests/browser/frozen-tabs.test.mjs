@@ -15,10 +15,10 @@ const profile = useProfile()
 /** How long the others take to have one among them lead; what is asked of a slow machine is the same. */
 const TAKEOVER_MS_MAX = 5000
 
-async function openTab(name) {
+async function openTab(storage) {
   const page = await profile.open()
-  await page.evaluate(async (name) => {
-    window.db = new Firkin(name)
+  await page.evaluate(async (storage) => {
+    window.db = new Firkin('frozen', { storage })
     window.turns = []
     db.on('leader', ({ leading }) => turns.push([leading, performance.timeOrigin + performance.now()]))
     await db.ready
@@ -50,7 +50,7 @@ async function openTab(name) {
         }
       })()
     }
-  }, name)
+  }, storage)
   return page
 }
 
@@ -70,8 +70,13 @@ async function takeover(tabs) {
 
 const leads = (page) => page.evaluate(() => turns.at(-1)?.[0])
 
-test('when the leader is frozen another takes over within 5 s, in the middle of writes, and no write is lost or done twice', async (t) => {
-  const tabs = [await openTab('frozen'), await openTab('frozen'), await openTab('frozen')]
+for (const storage of ['indexeddb', 'opfs']) {
+  test(`when the leader is frozen another takes over within 5 s, in the middle of writes to ${storage}, and no write is lost or done twice`, (t) =>
+    freezeLeaders(t, storage))
+}
+
+async function freezeLeaders(t, storage) {
+  const tabs = [await openTab(storage), await openTab(storage), await openTab(storage)]
   const processes = []
   for (const tab of tabs) processes.push(await processOf(tab))
   assert.equal(new Set(processes).size, tabs.length, 'each tab has a process of its own')
@@ -118,4 +123,4 @@ test('when the leader is frozen another takes over within 5 s, in the middle of 
   const counted = totals.reduce((sum, { counted }) => sum + counted, 0)
   assert.deepEqual({ n, documents }, { n: counted, documents: counted + 1 })
   for (const tab of tabs) await tab.close()
-})
+}

@@ -12,7 +12,7 @@ import { naiveFind } from '../support/naive.mjs'
 import { seededRandom } from '../support/random.mjs'
 import { useProfile } from './profile.mjs'
 
-const kills = Number(process.env.FIRKIN_KILLS ?? 50)
+const killsOf = { indexeddb: Number(process.env.FIRKIN_KILLS ?? 50), opfs: Number(process.env.FIRKIN_KILLS ?? 15) }
 const seed = Number(process.env.FIRKIN_SEED ?? Date.now() % 1_000_000)
 /** How long a load goes on at most before the kill, in milliseconds. */
 const LOAD_MS_MAX = 400
@@ -21,7 +21,12 @@ const LITTLE = 0.3
 
 const profile = useProfile()
 
-test(`no acknowledged write is lost by ${kills} kills, and the index equals the documents (seed ${seed})`, async (t) => {
+for (const [storage, kills] of Object.entries(killsOf)) {
+  test(`in ${storage} no acknowledged write is lost by ${kills} kills, and the index equals the documents (seed ${seed})`, (t) =>
+    killAgainAndAgain(t, storage, kills))
+}
+
+async function killAgainAndAgain(t, storage, kills) {
   const random = seededRandom(seed)
   /** By id: the latest write that was acknowledged, as `[n, deleted]`. */
   const acknowledged = new Map()
@@ -39,21 +44,21 @@ test(`no acknowledged write is lost by ${kills} kills, and the index equals the 
     })
     const durability = kill % 2 === 0 ? 'strict' : 'relaxed'
     const rounds = random() < LITTLE ? 3 : Number.MAX_SAFE_INTEGER
-    page.evaluate(write, { durability, rounds, seed: Math.floor(random() * 2 ** 31) }).catch(() => {})
+    page.evaluate(write, { storage, durability, rounds, seed: Math.floor(random() * 2 ** 31) }).catch(() => {})
     await first
     await pause(random() * LOAD_MS_MAX)
     await profile.killAndStart()
     const verifying = await profile.open()
-    await verify(verifying, acknowledged, `kill ${kill} of seed ${seed}, ${durability}`)
+    await verify(verifying, storage, acknowledged, `kill ${kill} of seed ${seed}, ${durability}`)
     await verifying.close()
   }
   t.diagnostic(`${writes} acknowledged writes to ${acknowledged.size} documents, ${kills} kills`)
   assert.ok(writes > kills, 'there was a load to speak of')
-})
+}
 
 /** Runs in the page: four writers, each with documents of its own, one write after the other, `rounds` times. */
-async function write({ durability, rounds, seed }) {
-  const db = new Firkin('killed', { durability })
+async function write({ storage, durability, rounds, seed }) {
+  const db = new Firkin('killed', { storage, durability })
   // The next number of each document must be greater than any before, also those whose acknowledgement was lost.
   const { results } = await db.changes({ include_docs: true })
   const known = new Map(results.map(({ id, doc }) => [id, doc]))
@@ -96,9 +101,9 @@ async function write({ durability, rounds, seed }) {
   await Promise.all(['w0', 'w1', 'w2', 'w3'].map(writer))
 }
 
-async function verify(page, acknowledged, when) {
-  const { results, docs, found } = await page.evaluate(async () => {
-    const db = new Firkin('killed')
+async function verify(page, storage, acknowledged, when) {
+  const { results, docs, found } = await page.evaluate(async (storage) => {
+    const db = new Firkin('killed', { storage })
     const { results } = await db.changes({ include_docs: true })
     const { rows } = await db.allDocs({ include_docs: true })
     const queries = [
@@ -111,7 +116,7 @@ async function verify(page, acknowledged, when) {
     for (const query of queries) found.push([query, (await db.find(query)).docs, await db.count(query.selector)])
     await db.close()
     return { results, docs: rows.map(({ doc }) => doc), found }
-  })
+  }, storage)
   const stored = new Map(results.map(({ id, deleted, doc }) => [id, { ...doc, deleted: deleted === true }]))
   for (const [id, [n, deleted]] of acknowledged) {
     const doc = stored.get(id)

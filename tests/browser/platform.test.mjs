@@ -12,61 +12,77 @@ const profile = useProfile()
 /** A session of the browser's own protocol, for what no page can do. */
 const protocol = async (page) => page.context().newCDPSession(page)
 
-test('a write for which there is no room is refused with 507, leaves nothing behind, and goes through once there is', async () => {
-  const page = await profile.open()
-  const { origin } = profile
-  const browser = await protocol(page)
-  // Before anything is stored: the browser remembers for a while how much room there is.
-  await browser.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 1_000_000 })
-  await page.evaluate(async () => {
-    window.db = new Firkin('full')
-    await db.put({ _id: 'before', n: 1 })
-    // Text that does not compress, of about 2 MB.
-    const random = () => Array.from({ length: 8 }, () => Math.random().toString(36).slice(2)).join('')
-    window.large = Array.from({ length: 2000 }, (_, n) => ({
-      _id: `large${n}`,
-      text: Array.from({ length: 14 }, random).join(''),
-    }))
-  })
-  const refused = await page.evaluate(() =>
-    db.bulkDocs(large).then(
-      () => 'written',
-      ({ status, name }) => ({ status, name }),
-    ),
-  )
-  assert.deepEqual(refused, { status: 507, name: 'quota_exceeded' })
-  const left = await page.evaluate(async () => (await db.allDocs()).rows.map(({ id }) => id))
-  assert.deepEqual(left, ['before'])
+/**
+ * What the browser's protocol calls the data of each storage, for how many bytes there is room in it, and how many documents of
+ * 1.2 KB are too many then. (Chromium sets a megabyte apart for each file that is written to.)
+ */
+const storages = {
+  indexeddb: { storageTypes: 'indexeddb', quotaSize: 1_000_000, many: 2000 },
+  opfs: { storageTypes: 'file_systems', quotaSize: 8_000_000, many: 8000 },
+}
 
-  await browser.send('Storage.overrideQuotaForOrigin', { origin })
-  const rows = await page.evaluate(async () => (await db.bulkDocs(large)).filter(({ ok }) => ok).length)
-  assert.equal(rows, 2000)
-  const found = await page.evaluate(async () => (await db.allDocs({ keys: ['before', 'large0', 'large1999'] })).rows)
-  assert.equal(found.filter(({ value }) => value.rev).length, 3)
-})
+for (const [storage, { storageTypes, quotaSize, many }] of Object.entries(storages)) {
+  test(`a write for which there is no room in ${storage} is refused with 507, leaves nothing behind, and goes through once there is`, async () => {
+    const page = await profile.open()
+    const { origin } = profile
+    const browser = await protocol(page)
+    // Before anything is stored: the browser remembers for a while how much room there is.
+    await browser.send('Storage.overrideQuotaForOrigin', { origin, quotaSize })
+    await page.evaluate(
+      async ([storage, many]) => {
+        window.db = new Firkin('full', { storage })
+        await db.put({ _id: 'before', n: 1 })
+        // Text that does not compress.
+        const random = () => Array.from({ length: 8 }, () => Math.random().toString(36).slice(2)).join('')
+        window.large = Array.from({ length: many }, (_, n) => ({
+          _id: `large${n}`,
+          text: Array.from({ length: 14 }, random).join(''),
+        }))
+      },
+      [storage, many],
+    )
+    const refused = await page.evaluate(() =>
+      db.bulkDocs(large).then(
+        () => 'written',
+        ({ status, name }) => ({ status, name }),
+      ),
+    )
+    assert.deepEqual(refused, { status: 507, name: 'quota_exceeded' })
+    const left = await page.evaluate(async () => (await db.allDocs()).rows.map(({ id }) => id))
+    assert.deepEqual(left, ['before'])
 
-test('when the browser throws the data of the site away, the app hears that its database is closed', async () => {
-  const page = await profile.open()
-  await page.evaluate(async () => {
-    window.cleared = new Firkin('cleared')
-    window.lost = false
-    cleared.on('closed', () => {
-      lost = true
-    })
-    await cleared.put({ _id: 'a' })
+    await browser.send('Storage.overrideQuotaForOrigin', { origin })
+    const rows = await page.evaluate(async () => (await db.bulkDocs(large)).filter(({ ok }) => ok).length)
+    assert.equal(rows, many)
+    const keys = ['before', 'large0', `large${many - 1}`]
+    const found = await page.evaluate(async (keys) => (await db.allDocs({ keys })).rows, keys)
+    assert.equal(found.filter(({ value }) => value.rev).length, 3)
+    await page.evaluate(() => db.destroy())
   })
-  const browser = await protocol(page)
-  await browser.send('Storage.clearDataForOrigin', { origin: profile.origin, storageTypes: 'indexeddb' })
-  await eventually(page, () => lost)
-  const status = await page.evaluate(() => cleared.get('a').then(String, (error) => error.status))
-  assert.equal(status, 503)
-  const fresh = await page.evaluate(async () => {
-    const db = new Firkin('cleared')
-    await db.put({ _id: 'b' })
-    return (await db.info()).doc_count
+
+  test(`when the browser throws the data of the site away, the app hears that its database in ${storage} is closed`, async () => {
+    const page = await profile.open()
+    await page.evaluate(async (storage) => {
+      window.cleared = new Firkin('cleared', { storage })
+      window.lost = false
+      cleared.on('closed', () => {
+        lost = true
+      })
+      await cleared.put({ _id: 'a' })
+    }, storage)
+    const browser = await protocol(page)
+    await browser.send('Storage.clearDataForOrigin', { origin: profile.origin, storageTypes })
+    await eventually(page, () => lost)
+    const status = await page.evaluate(() => cleared.get('a').then(String, (error) => error.status))
+    assert.equal(status, 503)
+    const fresh = await page.evaluate(async (storage) => {
+      const db = new Firkin('cleared', { storage })
+      await db.put({ _id: 'b' })
+      return (await db.info()).doc_count
+    }, storage)
+    assert.equal(fresh, 1)
   })
-  assert.equal(fresh, 1)
-})
+}
 
 /** A peer that begins its answers and never ends them; it counts the requests, and those that the other side gave up. */
 async function startSilentPeer() {

@@ -29,6 +29,7 @@ use crate::indexeddb::{self, IndexedDbBlocks};
 use crate::leases;
 use crate::logic::HostLogic;
 use crate::maintenance::{Activity, maintain};
+use crate::opfs;
 use crate::options::{database_options, listener, store_options};
 use crate::payload::{self, Payload};
 use crate::random::CryptoRandom;
@@ -58,7 +59,7 @@ pub struct Engine {
 pub struct Opened {
     /// The name that it was opened under.
     pub name: String,
-    /// `indexeddb` or `memory`.
+    /// `indexeddb`, `opfs` or `memory`.
     pub storage: &'static str,
     /// The documents.
     pub database: Store,
@@ -88,19 +89,19 @@ pub struct Opened {
 impl Engine {
     /// Opens the database `name`, and creates it where there is none.
     ///
-    /// `options` is JSON: `{ storage: 'indexeddb' | 'memory', durability: 'relaxed' | 'strict', cacheBytes,
+    /// `options` is JSON: `{ storage: 'indexeddb' | 'opfs' | 'memory', durability: 'relaxed' | 'strict', cacheBytes,
     /// revsLimit, documentBytesMax, index: { exclude }, logic, client, living, identity }`; with `logic`, the host is asked to
     /// `judge` whatever is to be written. `client` is who opens it, `living` are all that may be about to write, each in 16 hex
     /// digits. A database whose `identity` is given is there already: if it is gone, or another has its place, the promise is
-    /// rejected with `gone`, and nothing is created.
+    /// rejected with `gone`, and nothing is created. One in OPFS is opened with its `files`, as [`opfs::open`] takes them.
     ///
     /// The host hears of `disconnected` when the storage is taken away from this engine, and of `closed` when another tab destroys
     /// or upgrades the database.
     #[wasm_bindgen(unchecked_return_type = "Promise<Engine>")]
-    pub fn open(name: String, options: String, host: Host) -> Promise {
+    pub fn open(name: String, options: String, host: Host, files: Option<Array>) -> Promise {
         calls::promise(async move {
             let options = Payload::parse(options.as_bytes())?;
-            let opened = Rc::new(Opened::open(name, &options, host).await?);
+            let opened = Rc::new(Opened::open(name, &options, host, files).await?);
             spawn_local(tell_changes(Task::begin(&opened)));
             spawn_local(maintain(Task::begin(&opened)));
             Ok(Self { opened: RefCell::new(Some(opened)) }.into())
@@ -173,7 +174,7 @@ pub fn list() -> Promise {
 }
 
 impl Opened {
-    async fn open(name: String, asked: &Payload<'_>, host: Host) -> Result<Self, Failure> {
+    async fn open(name: String, asked: &Payload<'_>, host: Host, files: Option<Array>) -> Result<Self, Failure> {
         let (store_options, options) = (store_options(asked)?, database_options(asked)?);
         let known = asked.text("identity")?;
         let (storage, blocks) = match asked.text("storage")?.as_deref() {
@@ -184,8 +185,9 @@ impl Opened {
                 let blocks = IndexedDbBlocks::open(&name, known.is_some(), asked.texts("living")?, on_event).await?;
                 ("indexeddb", PlatformBlocks::IndexedDb(blocks.ok_or_else(Failure::gone)?))
             }
+            Some("opfs") => ("opfs", PlatformBlocks::Opfs(Box::new(opfs::open(&files.unwrap_or_default())?))),
             Some("memory") => ("memory", PlatformBlocks::Memory(MemoryBlocks::new())),
-            Some(_) => return Err(payload::wrong("storage", "\"indexeddb\" or \"memory\"")),
+            Some(_) => return Err(payload::wrong("storage", "\"indexeddb\", \"opfs\" or \"memory\"")),
         };
         let progress = listener(&host);
         let store_options = StoreOptions { progress: progress.clone(), ..store_options };

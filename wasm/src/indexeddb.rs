@@ -31,7 +31,7 @@ use web_sys::{IdbDatabase, IdbKeyRange, IdbObjectStore, IdbRequest, IdbTransacti
 
 use crate::clock::BrowserClock;
 use crate::js;
-use factory::storage_error;
+pub(crate) use factory::storage_error;
 
 pub use factory::{destroy, list};
 

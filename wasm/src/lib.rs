@@ -1,6 +1,6 @@
 //! Firkin in the browser: the only code that knows one.
 //!
-//! The engine of `firkin-core` gets its effects here: blocks in IndexedDB ([`indexeddb`]), requests by `fetch`
+//! The engine of `firkin-core` gets its effects here: blocks in IndexedDB ([`indexeddb`]) or in OPFS ([`opfs`]), requests by `fetch`
 //! ([`transport`]), time, timers and randomness. JavaScript sees one class, [`Engine`]: methods by name, JSON in and JSON
 //! out as bytes, so that documents are parsed once. It runs in a worker of the page, or wherever else there is wasm.
 //!
@@ -36,6 +36,8 @@ mod leases;
 mod logic;
 #[cfg(feature = "engine")]
 mod maintenance;
+#[cfg(feature = "engine")]
+pub mod opfs;
 pub mod options;
 pub mod payload;
 pub mod random;

@@ -1,16 +1,15 @@
 //! A block of sorted entries: the leaf and the inner node of a segment.
 //!
-//! Keys leave out what they share with the key before. Every sixteenth stands whole, a restart point; a list of them at
-//! the end lets a search bisect a block and then read at most sixteen entries. A step backward reads again from the
-//! restart point before.
+//! Keys leave out what they share with the key before. Every sixteenth of a data block and every one of an index block stands
+//! whole, a restart point; a list of them at the end lets a search bisect a block and then look at sixteen entries at most. A
+//! step backward reads again from the restart point before.
 
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::cmp::Ordering;
 
 use super::StorageError;
 use super::blocks::BlockKey;
-use super::bytes::{NewValue, Reader, StoredValue, read_entry, shared_prefix, write_entry};
+use super::bytes::{EntryKey, NewValue, Reader, StoredValue, compare, read_entry, shared_prefix, write_entry};
 use super::frame::{self, BlockKind, corrupt};
 
 /// What a block has room for when it is begun: a block of long entries and its frame. Doubled twice it takes any other.
@@ -24,6 +23,7 @@ const LONG_ENTRIES_BLOCK_BYTES_TARGET: usize = 8 * 1024;
 const LONG_ENTRY_BYTES: usize = 256;
 /// An index block takes three entries, however long their keys are, so that a tree of them always comes to an end.
 const INDEX_ENTRIES_MIN: usize = 3;
+/// How many entries of a data block come to one restart point. Those of index blocks are few, and looked at by every search.
 const RESTART_INTERVAL: usize = 16;
 /// No header of an entry is longer: three numbers, and two for a large value.
 const ENTRY_HEADER_BYTES_MAX: usize = 5 * 5;
@@ -72,7 +72,8 @@ impl BlockBuilder {
         if self.entries == 0 {
             self.block = frame::begin(self.kind, BLOCK_CAPACITY);
         }
-        let shared = if self.entries.is_multiple_of(RESTART_INTERVAL) {
+        let interval = if self.kind == BlockKind::Index { 1 } else { RESTART_INTERVAL };
+        let shared = if self.entries.is_multiple_of(interval) {
             // Blocks are far shorter than 64 KiB: the limits of keys and inline values see to it.
             self.restarts.push(self.block.len() as u16);
             0
@@ -234,15 +235,50 @@ impl BlockCursor {
         let (mut low, mut high) = (0, self.restarts);
         while low < high {
             let middle = low.midpoint(high);
-            if self.key_at_restart(middle)?.cmp(key).is_lt() {
+            if compare(self.key_at_restart(middle)?, key).is_lt() {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
         self.seek_restart(low.saturating_sub(1))?;
-        while self.next()? && self.key.as_slice().cmp(key).is_lt() {}
-        Ok(self.standing)
+        if !self.next()? || compare(&self.key, key).is_ge() {
+            return Ok(self.standing);
+        }
+        self.seek_in_interval(key)
+    }
+
+    /// As [`Self::seek`], from an entry on that is less than `key` to the next restart point, whose key is not.
+    ///
+    /// What an entry shares with the one before tells how it compares, in most cases without its other bytes.
+    fn seek_in_interval(&mut self, key: &[u8]) -> Result<bool, StorageError> {
+        let interval_end =
+            if self.restart + 1 < self.restarts { self.restart_at(self.restart + 1)? } else { self.entries_end };
+        // What the entry before, which is less, has in common with the key.
+        let mut common = shared_prefix(&self.key, key);
+        let block = Rc::clone(&self.block);
+        let mut reader = Reader::new(block.get(..self.entries_end).unwrap_or_default(), self.next);
+        while reader.position() < interval_end {
+            let start = reader.position();
+            let entry = EntryKey::read(&mut reader).ok_or_else(|| self.malformed())?;
+            let value = entry.value(&mut reader).ok_or_else(|| self.malformed())?;
+            self.offset_in_interval += 1;
+            if entry.shared > common {
+                continue;
+            }
+            let rest = key.get(entry.shared..).unwrap_or_default();
+            if entry.shared == common && compare(entry.suffix, rest).is_lt() {
+                common += shared_prefix(entry.suffix, rest);
+                continue;
+            }
+            self.key.clear();
+            self.key.extend_from_slice(key);
+            entry.complete(&mut self.key).ok_or_else(|| self.malformed())?;
+            (self.start, self.next, self.value) = (start, reader.position(), value);
+            return Ok(true);
+        }
+        self.next = reader.position();
+        self.next()
     }
 
     /// Moves to the last entry whose key is less than `key` (or `key` itself, if `or_equal`); `false` if there is none.
@@ -250,7 +286,7 @@ impl BlockCursor {
         if !self.seek(key)? {
             return self.last();
         }
-        if or_equal && self.key.as_slice().cmp(key) == Ordering::Equal { Ok(true) } else { self.previous() }
+        if or_equal && self.key == key { Ok(true) } else { self.previous() }
     }
 
     /// Makes the next step lead to a restart point.

@@ -35,6 +35,12 @@ impl BlockKey {
         Self(3 << KIND_SHIFT)
     }
 
+    /// Whether it names a block of a segment.
+    #[must_use]
+    pub fn is_of_segment(self) -> bool {
+        self.0 >> KIND_SHIFT == 2
+    }
+
     /// The key as a number, below 2^53.
     #[must_use]
     pub fn as_u64(self) -> u64 {

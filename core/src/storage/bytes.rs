@@ -4,6 +4,7 @@
 //! slice or trusts a length.
 
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::ops::Range;
 
 use super::VALUE_BYTES_MAX;
@@ -70,6 +71,11 @@ impl<'a> Reader<'a> {
         self.number()?.try_into().ok()
     }
 
+    /// 32 bits of fixed width, the lowest byte first.
+    pub(super) fn fixed(&mut self) -> Option<u32> {
+        Some(u32::from_le_bytes(*self.take(4)?.first_chunk()?))
+    }
+
     /// A length or a position.
     #[inline(always)]
     pub(super) fn length(&mut self) -> Option<usize> {
@@ -125,33 +131,84 @@ pub(super) fn write_entry(out: &mut Vec<u8>, shared: usize, key: &[u8], value: N
     }
 }
 
-/// Reads an entry; `key` holds the key of the entry before and then this one's.
-pub(super) fn read_entry(reader: &mut Reader<'_>, key: &mut Vec<u8>) -> Option<StoredValue> {
-    let shared = reader.length()?;
-    let suffix_bytes = reader.length()?;
-    let tag = reader.number()?;
-    if shared > key.len() {
-        return None;
+/// An entry before its value, as it stands in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EntryKey<'a> {
+    /// How many bytes of the key stand in the entry before.
+    pub(super) shared: usize,
+    /// The others.
+    pub(super) suffix: &'a [u8],
+    tag: u64,
+}
+
+impl<'a> EntryKey<'a> {
+    /// Reads what stands before the value.
+    #[inline(always)]
+    pub(super) fn read(reader: &mut Reader<'a>) -> Option<Self> {
+        let shared = reader.length()?;
+        let suffix_bytes = reader.length()?;
+        let tag = reader.number()?;
+        Some(Self { shared, suffix: reader.take(suffix_bytes)?, tag })
     }
-    key.truncate(shared);
-    key.extend_from_slice(reader.take(suffix_bytes)?);
-    match tag {
-        TAG_TOMBSTONE => Some(StoredValue::Tombstone),
-        TAG_LARGE => {
-            let (first_block, bytes) = (reader.small_number()?, reader.small_number()?);
-            (bytes as usize <= VALUE_BYTES_MAX).then_some(StoredValue::Large(first_block, bytes))
+
+    /// Makes `key`, which begins as the key of the entry before, this entry's.
+    #[inline(always)]
+    pub(super) fn complete(&self, key: &mut Vec<u8>) -> Option<()> {
+        if self.shared > key.len() {
+            return None;
         }
-        inline => {
-            let start = reader.position();
-            reader.take(usize::try_from(inline - TAG_INLINE).ok()?)?;
-            Some(StoredValue::Inline(start..reader.position()))
+        key.truncate(self.shared);
+        key.extend_from_slice(self.suffix);
+        Some(())
+    }
+
+    /// Reads the value behind it.
+    #[inline(always)]
+    pub(super) fn value(&self, reader: &mut Reader<'_>) -> Option<StoredValue> {
+        match self.tag {
+            TAG_TOMBSTONE => Some(StoredValue::Tombstone),
+            TAG_LARGE => {
+                let (first_block, bytes) = (reader.small_number()?, reader.small_number()?);
+                (bytes as usize <= VALUE_BYTES_MAX).then_some(StoredValue::Large(first_block, bytes))
+            }
+            inline => {
+                let start = reader.position();
+                reader.take(usize::try_from(inline - TAG_INLINE).ok()?)?;
+                Some(StoredValue::Inline(start..reader.position()))
+            }
         }
     }
 }
 
+/// Reads an entry; `key` holds the key of the entry before and then this one's.
+pub(super) fn read_entry(reader: &mut Reader<'_>, key: &mut Vec<u8>) -> Option<StoredValue> {
+    let entry = EntryKey::read(reader)?;
+    entry.complete(key)?;
+    entry.value(reader)
+}
+
 /// How many bytes `one` and `other` have in common at their beginning.
 pub(super) fn shared_prefix(one: &[u8], other: &[u8]) -> usize {
-    one.iter().zip(other).take_while(|(one, other)| one == other).count()
+    let (words, _) = one.as_chunks::<8>();
+    let (other_words, _) = other.as_chunks::<8>();
+    let mut shared = 0;
+    for (word, other_word) in words.iter().zip(other_words) {
+        let difference = u64::from_le_bytes(*word) ^ u64::from_le_bytes(*other_word);
+        if difference != 0 {
+            return shared + (difference.trailing_zeros() / u8::BITS) as usize;
+        }
+        shared += 8;
+    }
+    let rest = one.iter().zip(other).skip(shared);
+    shared + rest.take_while(|(one, other)| one == other).count()
+}
+
+/// The order of keys, byte by byte. Keys have much in common: where there is no instruction for it, comparing words is several times
+/// as fast as what a comparison of slices is compiled to.
+#[inline(always)]
+pub(super) fn compare(one: &[u8], other: &[u8]) -> Ordering {
+    let shared = shared_prefix(one, other);
+    one.get(shared).cmp(&other.get(shared))
 }
 
 #[cfg(test)]
@@ -171,6 +228,19 @@ mod tests {
             assert_eq!(reader.number(), None);
         }
         assert_eq!(Reader::new(&[0x80; 11], 0).number(), None);
+    }
+
+    #[test]
+    fn keys_are_ordered_as_slices_are_and_share_what_is_equal_at_their_beginning() {
+        let texts =
+            ["", "a", "abcdefgh", "abcdefgi", "abcdefghi", "abcdefghabcdefgh", "abcdefghabcdefgi", "b", "\u{ff}"];
+        for one in texts {
+            for other in texts {
+                assert_eq!(compare(one.as_bytes(), other.as_bytes()), one.as_bytes().cmp(other.as_bytes()));
+                let shared = one.bytes().zip(other.bytes()).take_while(|(one, other)| one == other).count();
+                assert_eq!(shared_prefix(one.as_bytes(), other.as_bytes()), shared, "{one:?} and {other:?}");
+            }
+        }
     }
 
     #[test]

@@ -23,10 +23,21 @@ const LINES_PER_BLOCK: usize = 512;
 const KEYS_MAX: usize = 1 << 23;
 const SEED: u32 = 0x6669_726b;
 
+/// A key's hash, which is the same for the filters of all segments.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KeyHash(u32);
+
+impl KeyHash {
+    /// The hash of `key`.
+    pub(super) fn of(key: &[u8]) -> Self {
+        Self(XxHash32::oneshot(SEED, key))
+    }
+}
+
 /// Collects the keys of a segment.
 #[derive(Debug, Default)]
 pub(super) struct FilterBuilder {
-    hashes: Vec<u32>,
+    hashes: Vec<KeyHash>,
     /// The first bytes of keys that are left out.
     unfiltered: &'static [u8],
     is_too_long: bool,
@@ -47,7 +58,7 @@ impl FilterBuilder {
             *self = Self { is_too_long: true, ..Self::default() };
             return;
         }
-        self.hashes.push(hash(key));
+        self.hashes.push(KeyHash::of(key));
     }
 
     /// The contents of the blocks; none if there is nothing to tell.
@@ -61,7 +72,7 @@ impl FilterBuilder {
         let block = [header.as_slice(), &vec![0; lines.div_ceil(count.max(1)) * LINE_BYTES]].concat();
         let mut blocks = vec![block; count];
         for hash in hashes {
-            let bits = blocks.get_mut(part(hash, count)).and_then(|block| block.get_mut(header.len()..));
+            let bits = blocks.get_mut(part(hash.0, count)).and_then(|block| block.get_mut(header.len()..));
             let Some(line) = bits.and_then(|bits| line_of(hash, bits.len()).and_then(|line| bits.get_mut(line))) else {
                 continue;
             };
@@ -80,24 +91,19 @@ pub(super) fn is_left_out(unfiltered: &[u8], key: &[u8]) -> bool {
     key.first().is_none_or(|first| unfiltered.contains(first))
 }
 
-/// Which of `count` blocks tells of `key`.
-pub(super) fn block_of(key: &[u8], count: u32) -> u32 {
-    part(hash(key), count as usize) as u32
+/// Which of `count` blocks tells of the key with this hash.
+pub(super) fn block_of(hash: KeyHash, count: u32) -> u32 {
+    part(hash.0, count as usize) as u32
 }
 
 /// Whether the segment may hold `key`, by the content of the block that tells of it. A malformed filter tells nothing.
-pub(super) fn may_hold(content: &[u8], key: &[u8]) -> bool {
+pub(super) fn may_hold(content: &[u8], key: &[u8], hash: KeyHash) -> bool {
     let mut reader = Reader::new(content, 0);
     let Some(unfiltered) = reader.length().and_then(|count| reader.take(count)) else { return true };
     let bits = content.get(reader.position()..).unwrap_or_default();
-    let hash = hash(key);
     let Some(line) = line_of(hash, bits.len()).and_then(|line| bits.get(line)) else { return true };
     is_left_out(unfiltered, key)
         || bits_of(hash).all(|bit| line.get(bit / 8).is_some_and(|byte| byte >> (bit % 8) & 1 == 1))
-}
-
-fn hash(key: &[u8]) -> u32 {
-    XxHash32::oneshot(SEED, key)
 }
 
 /// Spreads 32 bits over `count` places.
@@ -106,14 +112,14 @@ fn part(hash: u32, count: usize) -> usize {
 }
 
 /// The line of a key in a block with so many bytes of lines.
-fn line_of(hash: u32, bytes: usize) -> Option<core::ops::Range<usize>> {
+fn line_of(KeyHash(hash): KeyHash, bytes: usize) -> Option<core::ops::Range<usize>> {
     let lines = bytes / LINE_BYTES;
     let start = part(hash.wrapping_mul(0x9e37_79b1), lines) * LINE_BYTES;
     (lines > 0).then_some(start..start + LINE_BYTES)
 }
 
 /// The places of a key's bits in its line: nine bits each of a well mixed number (SplitMix64).
-fn bits_of(hash: u32) -> impl Iterator<Item = usize> {
+fn bits_of(KeyHash(hash): KeyHash) -> impl Iterator<Item = usize> {
     let mut mixed = u64::from(hash).wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -139,7 +145,10 @@ mod tests {
             (0..count).for_each(|number| builder.add(key(number).as_bytes()));
             builder.add(b"i is left out");
             let blocks = builder.finish();
-            let may_hold = |key: &[u8]| may_hold(&blocks[block_of(key, blocks.len() as u32) as usize], key);
+            let may_hold = |key: &[u8]| {
+                let hash = KeyHash::of(key);
+                may_hold(&blocks[block_of(hash, blocks.len() as u32) as usize], key, hash)
+            };
             assert!((0..count).all(|number| may_hold(key(number).as_bytes())));
             assert!(may_hold(b"i") && may_hold(b"u/other") && may_hold(b""));
             let wrong = (count..count + 100_000).filter(|number| may_hold(key(*number).as_bytes())).count();
@@ -151,7 +160,7 @@ mod tests {
     #[test]
     fn a_malformed_filter_tells_nothing() {
         for content in [&b""[..], b"\x05ab", b"\x00", b"\x00too short for a line", &[0xff; 100]] {
-            assert!(may_hold(content, b"key"));
+            assert!(may_hold(content, b"key", KeyHash::of(b"key")));
         }
     }
 }

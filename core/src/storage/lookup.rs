@@ -12,7 +12,7 @@ use super::StorageError;
 use super::block::BlockCursor;
 use super::blocks::{BlockKey, Blocks};
 use super::bytes::StoredValue;
-use super::filter;
+use super::filter::{self, KeyHash};
 use super::frame::{self, BlockKind};
 use super::merge::LargeValue;
 use super::reader::BlockReader;
@@ -27,6 +27,7 @@ const BLOCKS_AT_ONCE: usize = 64;
 struct Search {
     /// Whose value it looks for.
     place: usize,
+    hash: KeyHash,
     /// The segment, counted from the newest.
     segment: usize,
     /// Whether the segment's filter was asked.
@@ -56,7 +57,9 @@ pub(super) async fn get_many<B: Blocks>(
     for (place, (key, value)) in keys.iter().zip(&mut values).enumerate() {
         match version.memtable.get(key) {
             Some(found) => *value = found.map(<[u8]>::to_vec),
-            None => searches.extend(version.segments.first().map(|segment| Search::of(place, 0, segment))),
+            None => {
+                searches.extend(version.segments.first().map(|segment| Search::of(place, KeyHash::of(key), 0, segment)))
+            }
         }
     }
     // What was read last, in the order of the names.
@@ -103,8 +106,8 @@ pub(super) async fn get_many<B: Blocks>(
 }
 
 impl Search {
-    fn of(place: usize, number: usize, segment: &Segment) -> Self {
-        Self { place, segment: number, is_filtered: false, depth: 0, block: segment.root }
+    fn of(place: usize, hash: KeyHash, number: usize, segment: &Segment) -> Self {
+        Self { place, hash, segment: number, is_filtered: false, depth: 0, block: segment.root }
     }
 
     fn go_on<B: Blocks>(
@@ -120,12 +123,12 @@ impl Search {
                 None => reader.at_hand(name),
             };
         while let Some(segment) = version.segments.get(self.segment) {
-            if let Some(name) = segment.filter_for(reader, key).filter(|_| !self.is_filtered) {
+            if let Some(name) = segment.filter_for(reader, key, self.hash).filter(|_| !self.is_filtered) {
                 let Some(block) = at_hand(name) else { return Ok(Outcome::Stopped(name, BlockKind::Filter)) };
                 self.is_filtered = true;
-                if !filter::may_hold(frame::content(name, BlockKind::Filter, &block)?, key) {
+                if !filter::may_hold(frame::content(name, BlockKind::Filter, &block)?, key, self.hash) {
                     match version.segments.get(self.segment + 1) {
-                        Some(older) => *self = Self::of(self.place, self.segment + 1, older),
+                        Some(older) => *self = Self::of(self.place, self.hash, self.segment + 1, older),
                         None => break,
                     }
                     continue;
@@ -148,7 +151,7 @@ impl Search {
             }
             let next = self.segment + 1;
             match version.segments.get(next) {
-                Some(older) => *self = Self::of(self.place, next, older),
+                Some(older) => *self = Self::of(self.place, self.hash, next, older),
                 None => break,
             }
         }

@@ -7,6 +7,7 @@
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
+use super::bytes::compare;
 use super::{Direction, StorageError};
 
 /// What a step came to.
@@ -145,7 +146,7 @@ impl<S: Source> Merge<S> {
     /// `Less` if source `one` is to be served before source `other`.
     #[inline(always)]
     fn comes_before(&self, one: usize, other: usize) -> Ordering {
-        let keys = self.key_of(one).cmp(self.key_of(other));
+        let keys = compare(self.key_of(one), self.key_of(other));
         let keys = match self.direction {
             Direction::Forward => keys,
             Direction::Backward => keys.reverse(),

@@ -15,6 +15,7 @@ pub mod blocks_memory;
 mod bytes;
 mod cache;
 mod compaction;
+pub mod files;
 mod filter;
 mod flush;
 mod frame;

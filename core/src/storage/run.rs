@@ -10,6 +10,7 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use super::batch::{Batch, Span};
+use super::bytes::compare;
 use super::merge::{Merge, Source, Step, Value};
 use super::{Direction, KEY_BYTES_MAX, KeyRange, StorageError, VALUE_BYTES_MAX};
 
@@ -83,7 +84,7 @@ impl Run {
         let (mut low, mut high) = (0, self.spans.len());
         while low < high {
             let middle = low.midpoint(high);
-            if self.spans.get(middle).is_some_and(|span| span.key(&self.arena).cmp(key).is_lt()) {
+            if self.spans.get(middle).is_some_and(|span| compare(span.key(&self.arena), key).is_lt()) {
                 low = middle + 1;
             } else {
                 high = middle;

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use super::block::BlockCursor;
 use super::blocks::{BlockKey, Blocks};
 use super::bytes::StoredValue;
-use super::filter;
+use super::filter::{self, KeyHash};
 use super::frame::{self, BlockKind, segment_block};
 use super::merge::{LargeValue, Source, Step, Value};
 use super::reader::BlockReader;
@@ -53,10 +53,10 @@ impl Segment {
     }
 
     /// The block of the filter that tells of `key`, if one does. They stand behind the root.
-    pub(super) fn filter_for<B: Blocks>(&self, reader: &BlockReader<B>, key: &[u8]) -> Option<BlockKey> {
+    pub(super) fn filter_for<B: Blocks>(&self, reader: &BlockReader<B>, key: &[u8], hash: KeyHash) -> Option<BlockKey> {
         let count = self.blocks.saturating_sub(self.root).saturating_sub(1);
         let is_asked = count > 0 && !filter::is_left_out(reader.unfiltered, key);
-        is_asked.then(|| self.block(self.root + 1 + filter::block_of(key, count)))
+        is_asked.then(|| self.block(self.root + 1 + filter::block_of(hash, count)))
     }
 
     /// What the segment says of `key`: nothing, that it is deleted (`Some(None)`), or its value.
@@ -64,14 +64,15 @@ impl Segment {
         &self,
         reader: &BlockReader<B>,
         key: &[u8],
+        hash: KeyHash,
     ) -> Result<Option<Option<Vec<u8>>>, StorageError> {
-        if let Some(name) = self.filter_for(reader, key) {
+        if let Some(name) = self.filter_for(reader, key, hash) {
             let root = (self.block(self.root), self.kind_at(0));
             // The root is going to be needed with every key that is here.
             match reader.block_and_more(&[(name, BlockKind::Filter), root], true).await {
                 Ok(blocks) => {
                     if let Some(block) = blocks.first()
-                        && !filter::may_hold(frame::content(name, BlockKind::Filter, block)?, key)
+                        && !filter::may_hold(frame::content(name, BlockKind::Filter, block)?, key, hash)
                     {
                         return Ok(None);
                     }

@@ -4,6 +4,7 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use super::blocks::Blocks;
+use super::filter::KeyHash;
 use super::merge::{Source, Step, Value};
 use super::reader::BlockReader;
 use super::run::{Memtable, RunCursor};
@@ -27,8 +28,9 @@ impl Version {
         if let Some(found) = self.memtable.get(key) {
             return Ok(found.map(<[u8]>::to_vec));
         }
+        let hash = KeyHash::of(key);
         for segment in self.segments.iter() {
-            if let Some(found) = segment.get(reader, key).await? {
+            if let Some(found) = segment.get(reader, key, hash).await? {
                 return Ok(found);
             }
         }

@@ -8,7 +8,7 @@ export interface Host {
 export class Engine {
   private constructor()
   readonly identity: string
-  static open(name: string, options: string, host: Host): Promise<Engine>
+  static open(name: string, options: string, host: Host, files?: unknown[]): Promise<Engine>
   call(method: string, payload: Uint8Array, request: string | undefined, again: boolean): Promise<Uint8Array>
   cancel(request: string): void
   close(): Promise<void>

@@ -11,7 +11,12 @@ export const about = {
 }
 
 export async function open(name, { durability }) {
-  const db = new Firkin(name, { durability })
+  return openIn('indexeddb', name, durability)
+}
+
+/** Over another storage it is called in the same way. */
+export async function openIn(storage, name, durability) {
+  const db = new Firkin(name, { storage, durability })
   await db.ready
   const find = async (query) => (await db.find(query)).docs
   return {

@@ -120,15 +120,15 @@ fn close_when_open(request: &IdbOpenDbRequest) {
     request.set_onsuccess(Some(close.unchecked_ref()));
 }
 
-/// What an exception of IndexedDB means.
-pub(super) fn storage_error(error: &JsValue) -> StorageError {
+/// What an exception of the storage means.
+pub(crate) fn storage_error(error: &JsValue) -> StorageError {
     match js::text(error, "name").as_str() {
         "QuotaExceededError" => StorageError::QuotaExceeded,
         // A transaction on a connection that is closing, and a request on one that was closed under it.
         "InvalidStateError" | "AbortError" => StorageError::Closed,
         // So WebKit says it where its process that keeps the data has died.
         "UnknownError" if js::text(error, "message").contains("server lost") => StorageError::Closed,
-        "SecurityError" => StorageError::Failed("access to IndexedDB is denied here".into()),
+        "SecurityError" => StorageError::Failed("access to storage is denied here".into()),
         "VersionError" => {
             // Browsers say both versions, for people. The greater is the one that is there.
             let message = js::text(error, "message");
