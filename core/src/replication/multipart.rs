@@ -12,6 +12,7 @@ use core::fmt;
 use async_lock::Mutex;
 use futures_util::future::LocalBoxFuture;
 
+use super::messages::percent_encoded;
 use crate::database::AttachmentReader;
 use crate::effects::{TransportError, Upload};
 use crate::storage::Snapshot;
@@ -55,7 +56,25 @@ fn head_of_document(boundary: &str) -> String {
 fn head<S>(boundary: &str, attachment: &AttachmentReader<S>) -> String {
     // What would end the line says nothing about the content.
     let content_type: String = attachment.content_type.chars().filter(|letter| !letter.is_control()).collect();
-    format!("\r\n--{boundary}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n", attachment.length)
+    format!(
+        "\r\n--{boundary}\r\ncontent-disposition: attachment; filename=\"{}\"\r\ncontent-type: {content_type}\r\n\
+         content-length: {}\r\n\r\n",
+        quoted(&attachment.name),
+        attachment.length
+    )
+}
+
+/// A name as it stands between quotes in a header: CouchDB goes by the order of the parts, PouchDB Server by their names.
+fn quoted(name: &str) -> String {
+    let mut quoted = String::with_capacity(name.len());
+    for letter in name.chars() {
+        match letter {
+            '"' => quoted.push_str("%22"),
+            letter if letter.is_control() => quoted.push_str(&percent_encoded(letter.encode_utf8(&mut [0; 4]))),
+            letter => quoted.push(letter),
+        }
+    }
+    quoted
 }
 
 fn end(boundary: &str) -> String {
