@@ -41,7 +41,7 @@ impl<S> fmt::Debug for Multipart<S> {
 impl<S: Snapshot> Multipart<S> {
     /// A body of a document's text and the attachments that follow it. `boundary` must not occur in them.
     pub(super) fn new(boundary: String, text: Vec<u8>, attachments: Vec<AttachmentReader<S>>) -> Self {
-        let mut length = (head_of_document(&boundary).len() + text.len() + end(&boundary).len()) as u64;
+        let mut length = (head_of_document(&boundary, &text).len() + text.len() + end(&boundary).len()) as u64;
         for attachment in &attachments {
             length += head(&boundary, attachment).len() as u64 + attachment.length;
         }
@@ -49,8 +49,8 @@ impl<S: Snapshot> Multipart<S> {
     }
 }
 
-fn head_of_document(boundary: &str) -> String {
-    format!("--{boundary}\r\ncontent-type: application/json\r\n\r\n")
+fn head_of_document(boundary: &str, text: &[u8]) -> String {
+    format!("--{boundary}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", text.len())
 }
 
 fn head<S>(boundary: &str, attachment: &AttachmentReader<S>) -> String {
@@ -97,7 +97,7 @@ impl<S: Snapshot> Upload for Multipart<S> {
             if place == 0 {
                 attachments.iter_mut().for_each(|attachment| attachment.seek(0));
                 *current = None;
-                return Ok(Some([head_of_document(&self.boundary).as_bytes(), &self.text].concat()));
+                return Ok(Some([head_of_document(&self.boundary, &self.text).as_bytes(), &self.text].concat()));
             }
             if let Some(attachment) = current.and_then(|current| attachments.get_mut(current)) {
                 let part = attachment.part().await;

@@ -55,6 +55,8 @@ pub struct FakeServer<'d> {
     pub requests: RefCell<Vec<String>>,
     pub in_flight: Cell<u64>,
     pub in_flight_max: Cell<u64>,
+    /// Nothing comes back, as from a connection whose network is gone.
+    pub silent: Cell<bool>,
 }
 
 impl<'d> FakeServer<'d> {
@@ -81,6 +83,7 @@ impl<'d> FakeServer<'d> {
             requests: RefCell::default(),
             in_flight: Cell::new(0),
             in_flight_max: Cell::new(0),
+            silent: Cell::new(false),
         }
     }
 
@@ -169,6 +172,10 @@ impl Transport for FakeServer<'_> {
         self.in_flight.set(self.in_flight.get() + 1);
         self.in_flight_max.set(self.in_flight_max.get().max(self.in_flight.get()));
         let _flight = Flight(&self.in_flight);
+        if self.silent.get() {
+            self.clock.sleep(request.idle_timeout_ms).await;
+            return Err(TransportError::TimedOut);
+        }
         self.clock.sleep(self.latency_ms.get()).await;
         let faults = self.faults.get();
         if self.happens(faults.lost_requests) {
