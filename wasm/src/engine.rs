@@ -8,7 +8,6 @@ use firkin_core::database::{Database, Request};
 use firkin_core::effects::Clock;
 use firkin_core::ordered::Map;
 use firkin_core::replication::Control;
-use firkin_core::storage::StorageError;
 use firkin_core::storage::blocks_memory::MemoryBlocks;
 use firkin_core::storage::store::{LogStore, StoreOptions};
 use js_sys::futures::spawn_local;
@@ -29,6 +28,7 @@ use crate::host::Host;
 use crate::indexeddb::{self, IndexedDbBlocks};
 use crate::leases;
 use crate::logic::HostLogic;
+use crate::maintenance::{Activity, maintain};
 use crate::options::{database_options, listener, store_options};
 use crate::payload::{self, Payload};
 use crate::random::CryptoRandom;
@@ -78,6 +78,8 @@ pub struct Opened {
     pub followed: RefCell<Map<u64, Rc<Followed>>>,
     /// Set once the database is being closed.
     pub closing: Cancellation,
+    /// Whether anything is asked of it just now.
+    pub activity: Rc<Activity>,
     tasks: Cell<usize>,
     idle: Event,
 }
@@ -121,6 +123,7 @@ impl Engine {
         let task = self.opened.borrow().as_ref().map(Task::begin);
         calls::promise(async move {
             let task = task.ok_or_else(Failure::closed)?;
+            let _call = task.opened.activity.begin(&method);
             let request = request.map(|words| requests::parse(&words)).transpose()?;
             let asked = Asked { payload: &payload, request, again };
             let answer = run(&task.opened, &method, &asked).await?;
@@ -206,6 +209,7 @@ impl Opened {
             lease_watch: RefCell::default(),
             followed: RefCell::default(),
             closing: Cancellation::default(),
+            activity: Rc::default(),
             tasks: Cell::new(0),
             idle: Event::new(),
         })
@@ -260,8 +264,9 @@ async fn run(opened: &Rc<Opened>, method: &str, asked: &Asked<'_>) -> Result<Vec
 }
 
 /// Something that goes on with an open database; closing waits for it.
-struct Task {
-    opened: Rc<Opened>,
+pub struct Task {
+    /// The database.
+    pub opened: Rc<Opened>,
 }
 
 impl Task {
@@ -278,37 +283,6 @@ impl Drop for Task {
     }
 }
 
-/// How many bytes of entries are merged at a time: a write that comes meanwhile waits for no more than that.
-const SLICE_BYTES: usize = 256 * 1024;
-/// How long it rests between two slices, in milliseconds.
-const REST_MS: u64 = 5;
-
-/// Merges segments and deletes blocks that do not count any more, in small slices beside the calls of the page, until the
-/// database is closed.
-async fn maintain(task: Task) {
-    let opened = &task.opened;
-    let store = opened.database.kv();
-    loop {
-        let due = store.maintenance_due();
-        loop {
-            if opened.closing.unless_cancelled(BrowserClock.sleep(REST_MS)).await.is_none() {
-                return;
-            }
-            match store.maintain(SLICE_BYTES).await {
-                Ok(true) => {}
-                // What cannot be read stays as it is, and what there is no room for now may find it later.
-                Ok(false) | Err(StorageError::Corrupt(_) | StorageError::QuotaExceeded | StorageError::Failed(_)) => {
-                    break;
-                }
-                Err(_) => return,
-            }
-        }
-        if opened.closing.unless_cancelled(due).await.is_none() {
-            return;
-        }
-    }
-}
-
 /// After it has told of a commit, how long it gathers others, in milliseconds: telling costs as much as a small commit does.
 const GATHER_MS: u64 = 8;
 
@@ -321,6 +295,7 @@ async fn tell_changes(task: Task) {
         // Listening comes before reading, so that a commit between the two is told as well.
         changed = opened.database.changed();
         leases::end_idle(opened);
+        opened.activity.note();
         match opened.database.info().await {
             Ok(info) => opened.host.event("changed", ObjectWriter::new().text("last_seq", &info.update_seq)),
             // The page hears of it by its own calls.

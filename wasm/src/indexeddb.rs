@@ -20,6 +20,7 @@ use std::cell::Cell;
 use std::fmt::Write;
 use std::rc::Rc;
 
+use firkin_core::effects::Clock;
 use firkin_core::storage::blocks::{BlockBatch, BlockKey, Blocks};
 use firkin_core::storage::{Durability, StorageError};
 use js_sys::futures::JsFuture;
@@ -28,6 +29,7 @@ use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{IdbDatabase, IdbKeyRange, IdbObjectStore, IdbRequest, IdbTransaction};
 
+use crate::clock::BrowserClock;
 use crate::js;
 use factory::storage_error;
 
@@ -38,6 +40,9 @@ const STORE: &str = "blocks";
 const FENCE: &str = "fence ";
 /// How many of the digits name the owner of the epoch.
 const OWNER_DIGITS: usize = 16;
+/// How long after a failure the platform may yet tell that it closed the connection, in milliseconds. Chromium that clears a
+/// site's data fails what is under way with an `UnknownError` first.
+const CLOSE_DELAY_MS: u64 = 100;
 
 #[wasm_bindgen]
 extern "C" {
@@ -139,6 +144,14 @@ impl IndexedDbBlocks {
         if self.closed.get() { StorageError::Closed } else { storage_error(error) }
     }
 
+    /// The same failure; or the connection's end, if that comes to light now.
+    async fn settle(&self, failure: StorageError) -> StorageError {
+        if matches!(failure, StorageError::Failed(_)) {
+            BrowserClock.sleep(CLOSE_DELAY_MS).await;
+        }
+        if self.closed.get() { StorageError::Closed } else { failure }
+    }
+
     /// Why a transaction was aborted.
     fn reason(&self, transaction: &IdbTransaction) -> StorageError {
         transaction.error().map_or(StorageError::Closed, |error| self.explain(&error))
@@ -223,8 +236,8 @@ impl Drop for IndexedDbBlocks {
     }
 }
 
-impl Blocks for IndexedDbBlocks {
-    async fn read(&self, keys: &[BlockKey]) -> Result<Vec<Option<Vec<u8>>>, StorageError> {
+impl IndexedDbBlocks {
+    async fn try_read(&self, keys: &[BlockKey]) -> Result<Vec<Option<Vec<u8>>>, StorageError> {
         let transaction = self.begin("readonly", Durability::Relaxed)?;
         let requests: Vec<IdbRequest> = keys
             .iter()
@@ -247,7 +260,7 @@ impl Blocks for IndexedDbBlocks {
         keys.iter().zip(&requests).map(block).collect()
     }
 
-    async fn keys(&self, first: BlockKey, last: BlockKey) -> Result<Vec<BlockKey>, StorageError> {
+    async fn try_keys(&self, first: BlockKey, last: BlockKey) -> Result<Vec<BlockKey>, StorageError> {
         let transaction = self.begin("readonly", Durability::Relaxed)?;
         let request = IdbKeyRange::bound(&number(first), &number(last))
             .and_then(|range| transaction.store.get_all_keys_with_key(&range))
@@ -259,7 +272,7 @@ impl Blocks for IndexedDbBlocks {
         found.iter().map(|key| block_key(&key).ok_or_else(foreign)).collect()
     }
 
-    async fn commit(&self, batch: BlockBatch, durability: Durability) -> Result<(), StorageError> {
+    async fn try_commit(&self, batch: BlockBatch, durability: Durability) -> Result<(), StorageError> {
         // All is made ready before the transaction begins, so that it is open for as short as can be.
         let sent = Sent::new(&batch);
         let transaction = self.begin("readwrite", durability)?;
@@ -282,6 +295,29 @@ impl Blocks for IndexedDbBlocks {
         }
         written.map_err(|error| self.explain(&error))?;
         ended.map(drop).map_err(|_| self.reason(&inner))
+    }
+}
+
+impl Blocks for IndexedDbBlocks {
+    async fn read(&self, keys: &[BlockKey]) -> Result<Vec<Option<Vec<u8>>>, StorageError> {
+        match self.try_read(keys).await {
+            Err(failure) => Err(self.settle(failure).await),
+            found => found,
+        }
+    }
+
+    async fn keys(&self, first: BlockKey, last: BlockKey) -> Result<Vec<BlockKey>, StorageError> {
+        match self.try_keys(first, last).await {
+            Err(failure) => Err(self.settle(failure).await),
+            found => found,
+        }
+    }
+
+    async fn commit(&self, batch: BlockBatch, durability: Durability) -> Result<(), StorageError> {
+        match self.try_commit(batch, durability).await {
+            Err(failure) => Err(self.settle(failure).await),
+            done => done,
+        }
     }
 
     fn has_rivals(&self) -> bool {

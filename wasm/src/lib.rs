@@ -34,6 +34,8 @@ mod js;
 mod leases;
 #[cfg(feature = "engine")]
 mod logic;
+#[cfg(feature = "engine")]
+mod maintenance;
 pub mod options;
 pub mod payload;
 pub mod random;
