@@ -33,7 +33,7 @@ fn request_that_is_silent_is_sent_anew_when_the_network_is_back() {
         let (there, here) = (database(1).await, database(2).await);
         put(&there, r#"{"_id":"a"}"#).await;
         let server = FakeServer::new(&there, &clock, 3);
-        server.silent.set(true);
+        server.silent.set(usize::MAX);
         let client = Client::new(&here, &clock, 4);
         let script = async {
             clock.sleep(500).await;
@@ -41,7 +41,7 @@ fn request_that_is_silent_is_sent_anew_when_the_network_is_back() {
             clock.sleep(500).await;
             assert_eq!(server.requests.borrow().len(), 1, "an answer may still come");
             clock.sleep(5_000).await;
-            server.silent.set(false);
+            server.silent.set(0);
             client.control.wake();
             clock.sleep(1_000).await;
             assert_eq!(content(&here).await, content(&there).await);
@@ -52,6 +52,32 @@ fn request_that_is_silent_is_sent_anew_when_the_network_is_back() {
             clock.sleep(100).await;
             assert_eq!(server.requests_of("feed=longpoll"), 1);
             assert!(client.told().iter().all(|told| !matches!(told, replication_support::Told::BackingOff(_))));
+        };
+        beside(&client, client.pull(&server, &live()), script).await.unwrap();
+    });
+}
+
+#[test]
+fn all_dead_connections_of_a_pool_are_got_over() {
+    let clock = SimulatedClock::default();
+    simulate(&clock, async {
+        let (there, here) = (database(1).await, database(2).await);
+        put(&there, r#"{"_id":"a"}"#).await;
+        let server = FakeServer::new(&there, &clock, 3);
+        server.silent.set(6);
+        let client = Client::new(&here, &clock, 4);
+        let script = async {
+            clock.sleep(5_000).await;
+            client.control.wake();
+            clock.sleep(20_000).await;
+            assert_eq!(content(&here).await, content(&there).await);
+            // A peer that is only slow is waited for.
+            server.requests.take();
+            server.latency_ms.set(50_000);
+            put(&there, r#"{"_id":"b"}"#).await;
+            client.control.wake();
+            clock.sleep(120_000).await;
+            assert_eq!(content(&here).await, content(&there).await);
         };
         beside(&client, client.pull(&server, &live()), script).await.unwrap();
     });

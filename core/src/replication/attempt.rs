@@ -1,14 +1,15 @@
 //! One attempt at a request: sent once, and what its answer came to.
 //!
 //! Waits for the network end when the replication is cancelled. When the network is said to be back, or to be another, a request
-//! of whose answer nothing was heard of late is given up, and sent anew: its connection may be a dead one.
+//! of whose answer nothing was heard of late is given up, and sent anew: its connection may be a dead one. The next may be one as
+//! well, from a pool of such, so then an answer has to begin soon.
 
 use alloc::vec::Vec;
 use core::cell::Cell;
-use core::future::Future;
+use core::future::{Future, pending};
 use core::pin::pin;
 
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{Either, LocalBoxFuture, select};
 
 use super::ReplicationError;
 use super::messages::ErrorAnswer;
@@ -20,6 +21,8 @@ use crate::effects::{Clock, Random, Request, Response, ResponseBody, Transport, 
 /// longer than this.
 const SILENT_MS: u64 = 1_000;
 const ANEW_BYTES_MAX: u64 = 64 << 10;
+/// Within so many milliseconds the answer to a request begins that is sent anew.
+const BEGINS_MS: u64 = 3_000;
 
 /// The slowest line that is waited for while a request is sent, in bytes a millisecond.
 const SLOWEST_BYTES_A_MS: u64 = 8;
@@ -65,11 +68,12 @@ fn read_with(target: &mut Target<'_>, body: Vec<u8>) -> Result<(), ReplicationEr
 }
 
 impl<T: Transport, C: Clock, R: Random, O: Observer> Peer<'_, T, C, R, O> {
-    /// Sends `request` once.
+    /// Sends `request` once; `is_anew` if its last connection may have been dead.
     pub(super) async fn attempt(
         &self,
         request: &Request,
         target: &mut Target<'_>,
+        is_anew: bool,
     ) -> Result<Attempt, ReplicationError> {
         let again = |error, retry_after_ms| Ok(Attempt::Again(Setback { error, retry_after_ms }));
         let bytes = request.body.as_ref().map_or(0, |body| body.len() as u64);
@@ -80,7 +84,9 @@ impl<T: Transport, C: Clock, R: Random, O: Observer> Peer<'_, T, C, R, O> {
         // A long body is not sent twice because somebody came back to the page.
         let heard_ms = (bytes <= ANEW_BYTES_MAX).then(|| Cell::new(self.effects.clock.now_ms()));
         let heard_ms = heard_ms.as_ref();
-        let mut response = match self.unless_silent(heard_ms, self.effects.transport.send(request)).await? {
+        let begins_ms = (is_anew && heard_ms.is_some()).then_some(BEGINS_MS);
+        let sent = self.effects.transport.send(request);
+        let mut response = match self.unless_silent(heard_ms, begins_ms, sent).await? {
             None => return Ok(Attempt::Anew),
             Some(Ok(response)) => response,
             Some(Err(error @ (TransportError::BadUrl(_) | TransportError::Unreadable(_)))) => return Err(error.into()),
@@ -95,7 +101,7 @@ impl<T: Transport, C: Clock, R: Random, O: Observer> Peer<'_, T, C, R, O> {
                 Err(error) => Err(error),
             };
         }
-        let body = match self.unless_silent(heard_ms, self.body(&mut response, heard_ms)).await? {
+        let body = match self.unless_silent(heard_ms, None, self.body(&mut response, heard_ms)).await? {
             None => return Ok(Attempt::Anew),
             Some(Ok(Some(body))) => body,
             Some(Ok(None)) => return Ok(Attempt::Over(Reply::TooLong)),
@@ -115,16 +121,26 @@ impl<T: Transport, C: Clock, R: Random, O: Observer> Peer<'_, T, C, R, O> {
         }
     }
 
-    /// What `wait` brings; `None` if the peer had been silent when the network was said to be another.
+    /// What `wait` brings; `None` if the peer had been silent when the network was said to be another, or brings nothing within
+    /// `limit_ms`.
     async fn unless_silent<F: Future>(
         &self,
         heard_ms: Option<&Cell<u64>>,
+        limit_ms: Option<u64>,
         wait: F,
     ) -> Result<Option<F::Output>, ReplicationError> {
-        let mut wait = pin!(wait);
+        let limit = async {
+            match limit_ms {
+                Some(limit_ms) => self.effects.clock.sleep(limit_ms).await,
+                None => pending().await,
+            }
+        };
+        let (mut wait, mut limit) = (pin!(wait), pin!(limit));
         loop {
-            if let Some(output) = self.control().until_woken(wait.as_mut()).await? {
-                return Ok(Some(output));
+            match self.control().until_woken(select(wait.as_mut(), limit.as_mut())).await? {
+                Some(Either::Left((output, _))) => return Ok(Some(output)),
+                Some(Either::Right(_)) => return Ok(None),
+                None => {}
             }
             let now_ms = self.effects.clock.now_ms();
             if heard_ms.is_some_and(|heard_ms| now_ms.saturating_sub(heard_ms.get()) >= SILENT_MS) {
@@ -148,7 +164,9 @@ impl<T: Transport, C: Clock, R: Random, O: Observer> Peer<'_, T, C, R, O> {
     ) -> Result<bool, ReplicationError> {
         let mut position = 0;
         loop {
-            let Some(chunk) = self.unless_silent(heard_ms, response.body.chunk()).await? else { return Ok(false) };
+            let Some(chunk) = self.unless_silent(heard_ms, None, response.body.chunk()).await? else {
+                return Ok(false);
+            };
             let chunk = chunk?;
             self.heard(heard_ms);
             let is_end = chunk.is_none();

@@ -23,6 +23,9 @@ use crate::effects::{Clock, Method, Random, Request, Transport};
 /// So many answers in a row that make no sense are taken for cut short on the way; one more ends the replication.
 const MALFORMED_MAX: u32 = 5;
 
+/// So often at most an answer has to begin soon: browsers keep no more connections to a server.
+const ANEW_MAX: u32 = 6;
+
 /// The peer of one replication.
 pub(super) struct Peer<'a, T, C, R, O> {
     pub(super) effects: &'a Effects<'a, T, C, R, O>,
@@ -183,10 +186,10 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
         request: &Request,
         mut target: Target<'_>,
     ) -> Result<Reply<()>, ReplicationError> {
-        let (mut failures, mut malformed, mut renewed) = (0, 0, false);
+        let (mut failures, mut malformed, mut renewed, mut anew) = (0, 0, false, 0);
         loop {
             let renewals = self.renewals.get();
-            let attempt = self.attempt(request, &mut target).await?;
+            let attempt = self.attempt(request, &mut target, (1..=ANEW_MAX).contains(&anew)).await?;
             let setback = match attempt {
                 Attempt::Over(reply) => {
                     self.monitor.answered();
@@ -201,6 +204,7 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
                 }
                 Attempt::Anew => {
                     self.was_away.set(true);
+                    anew += 1;
                     continue;
                 }
                 Attempt::Again(setback) => setback,

@@ -55,8 +55,8 @@ pub struct FakeServer<'d> {
     pub requests: RefCell<Vec<String>>,
     pub in_flight: Cell<u64>,
     pub in_flight_max: Cell<u64>,
-    /// Nothing comes back, as from a connection whose network is gone.
-    pub silent: Cell<bool>,
+    /// To so many requests nothing comes back, as over connections whose network is gone.
+    pub silent: Cell<usize>,
 }
 
 impl<'d> FakeServer<'d> {
@@ -83,7 +83,7 @@ impl<'d> FakeServer<'d> {
             requests: RefCell::default(),
             in_flight: Cell::new(0),
             in_flight_max: Cell::new(0),
-            silent: Cell::new(false),
+            silent: Cell::new(0),
         }
     }
 
@@ -172,7 +172,8 @@ impl Transport for FakeServer<'_> {
         self.in_flight.set(self.in_flight.get() + 1);
         self.in_flight_max.set(self.in_flight_max.get().max(self.in_flight.get()));
         let _flight = Flight(&self.in_flight);
-        if self.silent.get() {
+        if self.silent.get() > 0 {
+            self.silent.set(self.silent.get() - 1);
             self.clock.sleep(request.idle_timeout_ms).await;
             return Err(TransportError::TimedOut);
         }
