@@ -10,7 +10,7 @@ import type { Selector } from './types.js'
  * A peer's database: `https://example.org/name`, with `name:password@` where it asks for them; another database of this page;
  * or the port at whose other end one is served (`db.serve`).
  */
-export type Peer = string | URL | Firkin<never> | FramePort
+export type Peer = string | URL | Pick<Firkin, 'name' | 'serve'> | FramePort
 
 export type { Fetch, FramePort }
 
