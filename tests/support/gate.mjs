@@ -1,12 +1,13 @@
-// A gate before a server: lets pass who has the token of the hour, and may send others somewhere else. It remembers what secrets
-// it was shown.
+// A gate before a server: lets pass who has the token of the hour, and may send others somewhere else. It remembers what was asked,
+// and what secrets it was shown, and adds to each request what it takes on its way to a server that is far.
 
 import { request as ask, createServer } from 'node:http'
+import { setTimeout as pause } from 'node:timers/promises'
 
 /** Stands before the server at `url`, for pages of `origin`. */
-export async function startGate(url, { origin, token, location }) {
-  const gate = { token, location, shown: [], refused: 0 }
-  const server = createServer((request, response) => {
+export async function startGate(url, { origin, token, location, delay_ms = 0 }) {
+  const gate = { token, location, shown: [], refused: 0, requests: [] }
+  const server = createServer(async (request, response) => {
     const { authorization, cookie, 'x-token': own } = request.headers
     gate.shown.push(...[authorization, cookie, own].filter(Boolean))
     const cors = {
@@ -22,6 +23,8 @@ export async function startGate(url, { origin, token, location }) {
       gate.refused += 1
       return answer(401, { 'content-type': 'application/json' }, '{"error":"unauthorized","reason":"Token expired."}')
     }
+    gate.requests.push(`${request.method} ${request.url}`)
+    await pause(delay_ms)
     const { host: _, origin: __, ...headers } = request.headers
     const onward = ask(url + request.url, { method: request.method, headers }, (back) => {
       response.writeHead(back.statusCode, { ...back.headers, ...cors })
