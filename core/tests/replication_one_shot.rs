@@ -86,7 +86,7 @@ fn thousand_documents_take_few_requests_and_nothing_new_takes_three() {
         let client = Client::new(&here, &clock, 5);
         client.pull(&server, &options("there")).await.unwrap();
         assert_eq!(server.requests_of("_bulk_get"), 0, "first revisions come with the feed");
-        counted(4);
+        counted(5);
         client.pull(&server, &options("there")).await.unwrap();
         counted(3);
         let server = FakeServer::new(&further, &clock, 6);

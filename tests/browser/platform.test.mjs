@@ -134,7 +134,11 @@ test('a peer that falls silent in the midst of an answer is given up after the i
   const failure = await page.evaluate(async (url) => {
     const { default: init, Engine } = await import('/dist/wasm-glue/engine.js')
     await init({ module_or_path: '/firkin.wasm' })
-    const engine = await Engine.open('idle', '{"storage":"memory"}', { event() {}, ask: async () => '{}' })
+    const engine = await Engine.open('idle', '{"storage":"memory"}', {
+      event() {},
+      ask: async () => '{}',
+      fetch: (_replication, url, init) => fetch(url, init),
+    })
     const payload = { id: 1, direction: 'pull', url, idle_timeout_ms: 100 }
     return engine.call('replicate', new TextEncoder().encode(JSON.stringify(payload))).catch((failure) => failure)
   }, peer.url)

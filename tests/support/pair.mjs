@@ -57,7 +57,8 @@ export async function settle(db) {
   const losers = rows.flatMap(({ id, doc }) =>
     (doc._conflicts ?? []).map((_rev) => ({ _id: id, _rev, _deleted: true })),
   )
-  await db.bulkDocs(losers)
+  const outcome = await db.bulkDocs(losers)
+  if (outcome.some(({ error }) => error)) throw new Error(JSON.stringify(outcome))
   return losers.length
 }
 

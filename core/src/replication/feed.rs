@@ -27,6 +27,10 @@ const PACE_MS: u64 = 1_000;
 /// How many bytes a page should come to.
 const PAGE_BYTES: usize = 4 << 20;
 
+/// A document that changes while a feed is read moves to its end, maybe past it, and is not in what was read: our own push does that
+/// to what both sides have changed. So the end is looked for again, until nothing more is there or this often.
+const LOOKS_MAX: u32 = 8;
+
 /// A revision that is missing here: the document's id and the revision.
 pub(super) type Wanted = (String, String);
 
@@ -60,6 +64,8 @@ struct Feed<'f, 'a, K: Kv, T, C, R, O> {
     fetch: &'f Fetch<'f, 'a, K, T, C, R, O>,
     since: Sequence,
     phase: Phase,
+    /// How often it came to the end.
+    looks: u32,
     rows: VecDeque<Row>,
     /// The latest page.
     page: Rc<Vec<u8>>,
@@ -90,6 +96,7 @@ where
         with_documents: since.is_start() && !fetch.peer.drops,
         since,
         phase: Phase::CatchingUp,
+        looks: 0,
         rows: VecDeque::new(),
         page: Rc::default(),
         page_rows: fetch.peer.options.limits.page_rows.max(1),
@@ -163,6 +170,11 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C
         let (body, page) = reply.done(limits.answer_bytes_max)?;
         let advances = page.last_seq != self.since;
         if page.rows() > 0 && !advances {
+            // One that says again what it has said has nothing new.
+            if self.phase == Phase::CatchingUp && self.looks > 0 {
+                self.phase = Phase::Over;
+                return Ok(());
+            }
             return Err(ReplicationError::Malformed("the changes feed gives rows and does not advance".into()));
         }
         if page.rows() > 0 {
@@ -181,10 +193,11 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C
                 Some(pending) => pending == 0,
                 None => page.rows() < self.page_rows,
             };
+            self.looks += u32::from(ended);
             self.phase = match (ended, peer.options.live) {
-                (false, _) => Phase::CatchingUp,
                 (true, true) => Phase::Waiting,
-                (true, false) => Phase::Over,
+                (true, false) if page.rows() == 0 || self.looks >= LOOKS_MAX => Phase::Over,
+                _ => Phase::CatchingUp,
             };
         }
         peer.monitor.page_read(page.changes.len() as u64, page.pending);
