@@ -35,6 +35,10 @@ const ENTRIES: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("en
 /// About so many bytes of these are taken over in one commit.
 const ADOPTED_BYTES: usize = 1 << 20;
 
+/// A server has more memory than a tab: segments are larger then, and merged less often.
+const MEMTABLE_BYTES_MAX: usize = 4 << 20;
+const LOGGED_BATCH_BYTES_MAX: usize = 1 << 20;
+
 /// Of the cache for a file so much is the store's, for blocks; the rest is redb's, for pages.
 const CACHE_OF_BLOCKS: (usize, usize) = (3, 4);
 
@@ -72,8 +76,13 @@ impl RedbKv {
         shared.make_table().map_err(|error| shared.failed(error))?;
         let mut epoch = [0; 16];
         SystemRandom.fill(&mut epoch);
-        let options =
-            StoreOptions { cache_bytes: block_cache_bytes, unfiltered: keys::WALKED, ..StoreOptions::new(epoch) };
+        let options = StoreOptions {
+            cache_bytes: block_cache_bytes,
+            memtable_bytes_max: MEMTABLE_BYTES_MAX,
+            logged_batch_bytes_max: LOGGED_BATCH_BYTES_MAX,
+            unfiltered: keys::WALKED,
+            ..StoreOptions::new(epoch)
+        };
         let store = block_on(LogStore::open(RedbBlocks { shared: shared.clone() }, options))?;
         let kv = Self { shared, store: Rc::new(store) };
         kv.adopt_entries()?;
