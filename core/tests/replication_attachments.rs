@@ -23,7 +23,7 @@ async fn fill(database: &Memory) {
         let attachments = json!({"short": data(1_000, n), "shorter": data(10, n)});
         put(database, &json!({"_id": format!("d{n:02}"), "_attachments": attachments}).to_string()).await;
     }
-    let attachments = json!({"a/b ü?": data(200_000, 1), "empty": data(0, 0), "long": data(3_000_000, 2)});
+    let attachments = json!({"a/b \"ü\"\n?": data(200_000, 1), "empty": data(0, 0), "long": data(3_000_000, 2)});
     put(database, &json!({"_id": "ü/ long", "_attachments": attachments}).to_string()).await;
 }
 

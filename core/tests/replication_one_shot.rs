@@ -114,7 +114,9 @@ fn documents_that_were_edited_are_fetched_side_by_side() {
             put(&there, &json!({"_id": id, "_rev": rev, "n": n}).to_string()).await;
         }
         let server = FakeServer::new(&there, &clock, 3);
-        Client::new(&here, &clock, 4).pull(&server, &options("there")).await.unwrap();
+        let limits = Limits { batch_documents: 250, ..Limits::default() };
+        let options = Options { limits, ..options("there") };
+        Client::new(&here, &clock, 4).pull(&server, &options).await.unwrap();
         assert!(server.in_flight_max.get() > 1, "batches are not fetched side by side");
         assert!(server.requests.borrow().len() <= 9, "{:?}", server.requests);
         assert_eq!(content(&here).await, content(&there).await);

@@ -43,6 +43,8 @@ interface CallOptions {
   signal?: AbortSignal | undefined
   /** The number of the replication that the call begins or cancels. */
   replication?: number
+  /** The page sends the requests of that replication. */
+  fetches?: true | undefined
   /** The number of what the call follows. */
   feed?: number
   /** It changes documents, and must not do so twice. */
@@ -56,7 +58,7 @@ interface CallOptions {
 }
 
 /** Answers what the engine asks for a replication. */
-export type Answering = (name: string, detail: { [member: string]: unknown }) => unknown
+export type Answering = (name: string, detail: { [member: string]: unknown }, body?: Blob | Uint8Array) => unknown
 
 interface Waiting {
   resolve(answer: Uint8Array): void
@@ -64,6 +66,19 @@ interface Waiting {
 }
 
 let wasmUrl: string | undefined
+
+// Whoever has a database of this page in hand has not its connection.
+const connections = new WeakMap<object, Connection>()
+
+/** The line of a `Firkin`; `undefined` of anything else. */
+export function connectionOf(database: unknown): Connection | undefined {
+  return connections.get(database as object)
+}
+
+/** Makes the line of `database` known. */
+export function introduce(database: object, connection: Connection): void {
+  connections.set(database, connection)
+}
 
 /** Has `firkin.wasm` fetched from another place from now on. */
 export function setWasm(url: URL | string): void {
@@ -203,11 +218,12 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   /** As `call`, with a payload and an answer that are bytes. The payload is given away. */
   async send(method: string, bytes: Uint8Array<ArrayBuffer>, options: CallOptions = {}): Promise<Uint8Array> {
-    const { signal, replication, feed, write, transaction, stages } = options
+    const { signal, replication, fetches, feed, write, transaction, stages } = options
     this.#check(method, signal)
     this.#calls += 1
     const call: Call = { type: 'call', id: this.#calls, method, payload: bytes }
     if (replication !== undefined) call.replication = replication
+    if (fetches) call.fetches = true
     if (feed !== undefined) call.feed = feed
     if (write) call.write = true
     if (transaction !== undefined) call.transaction = transaction
@@ -322,12 +338,14 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#fallSilent = leading && this.sharedName !== undefined ? speakForEngine(this.sharedName) : () => {}
   }
 
-  async #answer({ id, name, json }: Question): Promise<void> {
+  async #answer({ id, name, json, body }: Question): Promise<void> {
     try {
       const detail = JSON.parse(json) as { [member: string]: unknown }
       const answer = this.#answering.get(Number(detail.replication))
       if (answer === undefined) throw closed('the replication has ended')
-      this.#port.post({ type: 'answer', id, json: JSON.stringify((await answer(name, detail)) ?? {}) })
+      const answered = (await answer(name, detail, body)) ?? {}
+      if (answered instanceof Uint8Array) this.#port.post({ type: 'answer', id, bytes: answered })
+      else this.#port.post({ type: 'answer', id, json: JSON.stringify(answered) })
     } catch (error) {
       this.#port.post({ type: 'answer', id, error: reportOf(error) })
     }

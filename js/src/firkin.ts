@@ -8,14 +8,14 @@ import { attachmentGiven, blobOf, type Contents, readAttachment, withBlobs, with
 import { exportFrom, type Imported, importAny } from './backup.js'
 import { exportBlocks } from './block-backup.js'
 import { ChangesFeed } from './changes.js'
-import { type Connection, connect, listDatabases, setWasm } from './connection.js'
+import { type Connection, connect, introduce, listDatabases, setWasm } from './connection.js'
 import { identified, named, withAttribution } from './document.js'
 import { Emitter } from './emitter.js'
 import { badRequest, FirkinError } from './errors.js'
 import { LiveQuery, type LiveQueryOptions } from './live.js'
 import type { BackupSource } from './pieces.js'
 import { Replication } from './replication.js'
-import type { Direction, Peer, ReplicationOptions } from './replication-types.js'
+import type { Direction, FramePort, Peer, ReplicationOptions } from './replication-types.js'
 import { openReview, openReviews, type Review } from './reviews.js'
 import { estimate, persist, type StorageEstimate } from './storage.js'
 import { Sync } from './sync.js'
@@ -103,6 +103,7 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
     this.#connection = connect(name, options)
     this.#durability = options.durability
     this.ready = this.#connection.opened
+    introduce(this, this.#connection)
     this.#connection.on('changed', (detail) => this.emit('changed', detail))
     this.#connection.on('leader', (detail) => this.emit('leader', detail))
     this.#connection.on('outdated', (detail) => this.emit('outdated', detail))
@@ -400,6 +401,17 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
   /** Which of these revisions are not here. */
   async revsDiff(revisions: { [id: string]: string[] }): Promise<RevsDiff> {
     return this.#call('revsDiff', revisions)
+  }
+
+  /**
+   * Serves this database at the other end of the port, to whoever has that: there it is a peer to sync with, which reads all and
+   * writes what this app's logic lets pass. Ends when the signal aborts or the function returned is called.
+   */
+  serve(port: FramePort, { signal }: Abortable = {}): () => void {
+    const serving = new AbortController()
+    const ended = signal === undefined ? serving.signal : AbortSignal.any([signal, serving.signal])
+    void import('./port-peer.js').then(({ servePort }) => servePort(this.#connection, port, ended))
+    return () => serving.abort()
   }
 
   /** Replication both ways. */

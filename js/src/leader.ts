@@ -10,8 +10,9 @@ import { badRequest, closed, type ErrorReport, FirkinError, reportOf } from './e
 import { beginNewLog } from './log.js'
 import { Logic, type StartThread } from './logic.js'
 import { livingMembers } from './mail.js'
-import type { Answer, Call, EngineOptions, EventMessage, Outcome, Request, Response } from './messages.js'
+import type { Answer, Call, EngineOptions, EventMessage, Outcome, Response as Reply, Request } from './messages.js'
 import { type DatabaseFiles, deleteFiles, openFiles } from './opfs.js'
+import { fetchThroughPage } from './page-fetch.js'
 import { type Asked, gone, isRescue, notInFiles, Rescue } from './rescue.js'
 import type { Info } from './types.js'
 import type { Engine, Host } from './wasm-glue/engine.js'
@@ -19,7 +20,7 @@ import type { Engine, Host } from './wasm-glue/engine.js'
 /** What a leader needs of those around it. */
 export interface Surroundings {
   /** Sends to one client. */
-  send(client: string, response: Response): void
+  send(client: string, response: Reply): void
   /** Tells all clients. */
   tell(event: EventMessage): void
   /** The database is deleted, and closed. */
@@ -39,7 +40,7 @@ export interface Surroundings {
 
 interface Questioned {
   client: string
-  resolve(json: string): void
+  resolve(answer: string | Uint8Array): void
   reject(error: FirkinError): void
 }
 
@@ -54,7 +55,7 @@ export class Leader {
   readonly #held: Asked[] = []
   #waits = false
   readonly #underWay = new Set<{ client: string; call: Call }>()
-  readonly #replications = new Map<number, string>()
+  readonly #replications = new Map<number, { client: string; fetches: boolean }>()
   /** The clients of open transactions. */
   readonly #transactions = new Map<string, string>()
   /** What clients follow, by its number. */
@@ -103,7 +104,9 @@ export class Leader {
       const options = JSON.stringify({ ...this.#options, ...more })
       const host: Host = {
         event: (name, json) => this.#happened(name, json),
-        ask: (name, json) => (name === 'judge' && logic !== undefined ? logic.judge(json) : this.#ask(name, json)),
+        ask: (name, json) =>
+          name === 'judge' && logic !== undefined ? logic.judge(json) : (this.#ask(name, json) as Promise<string>),
+        fetch: (replication, url, init) => this.#fetch(replication, url, init),
       }
       await this.#rescue?.begin(this.#name, options, this.#wasm, host, () => void this.#openAtLast(options, host))
       this.#waits = this.#rescue?.isUnderWay === true
@@ -173,7 +176,7 @@ export class Leader {
   /** The client is gone: what it began that has no end of its own is ended. */
   forget(client: string): void {
     for (const [replication, owner] of this.#replications) {
-      if (owner === client) void this.#tell('cancelReplication', { id: replication })
+      if (owner.client === client) void this.#tell('cancelReplication', { id: replication })
     }
     for (const [transaction, owner] of this.#transactions) {
       if (owner !== client) continue
@@ -214,7 +217,7 @@ export class Leader {
   }
 
   async #serve(client: string, call: Call): Promise<void> {
-    const { id, method, replication, transaction, feed, uploads } = call
+    const { id, method, replication, transaction, feed, uploads, fetches = false } = call
     if (this.#leaving) return this.#around.send(client, { type: 'unserved', id })
     if (method === 'destroy') return this.#destroy(client, id)
     if (isRescue(method)) return this.#serveRescue(client, call)
@@ -225,7 +228,7 @@ export class Leader {
     const begun = { client, call }
     const begins = method === 'replicate' && replication !== undefined
     this.#underWay.add(begun)
-    if (begins) this.#replications.set(replication, client)
+    if (begins) this.#replications.set(replication, { client, fetches })
     if (transaction !== undefined) {
       if (method === 'begin') this.#transactions.set(transaction, client)
       else if (method !== 'operate') this.#transactions.delete(transaction)
@@ -324,7 +327,6 @@ export class Leader {
 
   #listen(): void {
     const { signal } = this.#ended
-    globalThis.addEventListener?.('online', () => void this.#tell('wakeReplications', {}), { signal })
     // A trap (memory or stack is used up) rejects no promise of the engine.
     const trapped = (error: unknown) => {
       if (!(error instanceof WebAssembly.RuntimeError)) return
@@ -352,21 +354,32 @@ export class Leader {
     } else if (name === 'disconnected') {
       this.#around.deposed()
     } else if (name === 'replication') {
-      const client = this.#replications.get((JSON.parse(json) as { id: number }).id)
+      const client = this.#replications.get((JSON.parse(json) as { id: number }).id)?.client
       if (client !== undefined) this.#around.send(client, event)
     } else {
       this.#around.tell(event)
     }
   }
 
-  #ask(name: string, json: string): Promise<string> {
-    const client = this.#replications.get((JSON.parse(json) as { replication: number }).replication)
+  /** Sends a request of a replication, or has the page send it that asked for that. */
+  #fetch(replication: number, url: string, init: RequestInit): Promise<Response> {
+    if (!this.#replications.get(replication)?.fetches) return fetch(url, init)
+    return fetchThroughPage(
+      (name, detail, body) => this.#ask(name, JSON.stringify(detail), body),
+      replication,
+      url,
+      init,
+    )
+  }
+
+  #ask(name: string, json: string, body?: Blob | Uint8Array): Promise<string | Uint8Array> {
+    const client = this.#replications.get((JSON.parse(json) as { replication: number }).replication)?.client
     if (client === undefined) return Promise.reject(closed('the replication has ended'))
     this.#questions += 1
     const id = this.#questions
     return new Promise((resolve, reject) => {
       this.#asked.set(id, { client, resolve, reject })
-      this.#around.send(client, { type: 'ask', id, name, json })
+      this.#around.send(client, { type: 'ask', id, name, json, ...(body === undefined ? {} : { body }) })
     })
   }
 
@@ -374,6 +387,7 @@ export class Leader {
     const asked = this.#asked.get(answer.id)
     this.#asked.delete(answer.id)
     if ('json' in answer) asked?.resolve(answer.json)
+    else if ('bytes' in answer) asked?.resolve(answer.bytes)
     else asked?.reject(new FirkinError(answer.error))
   }
 }

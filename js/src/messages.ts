@@ -30,6 +30,8 @@ export interface Call {
   payload: Uint8Array<ArrayBuffer>
   /** Of a call that begins or cancels a replication: its number, of which events and questions speak. */
   replication?: number
+  /** Of a call that begins a replication: the page sends its requests. */
+  fetches?: true
   /** Of a call that begins, reads or ends what is followed (see follow.ts): its number. */
   feed?: number
   /** It changes documents, and must not do so twice. */
@@ -43,7 +45,11 @@ export interface Call {
 }
 
 /** What the page says to a question. */
-export type Answer = { type: 'answer'; id: number } & ({ json: string } | { error: ErrorReport })
+export type Answer = { type: 'answer'; id: number } & (
+  | { json: string }
+  | { bytes: Uint8Array }
+  | { error: ErrorReport }
+)
 
 /** Nobody waits for the call's outcome any more. */
 export interface Cancel {
@@ -73,6 +79,8 @@ export interface Question {
   id: number
   name: string
   json: string
+  /** The body of a request. */
+  body?: Blob | Uint8Array
 }
 
 /** From where the engine is, to a page. */

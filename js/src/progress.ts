@@ -19,7 +19,7 @@ export interface EngineStatus {
 /** Something happened to the replication of the number `id`. */
 export interface EngineProgress extends EngineStatus {
   id: number
-  type: 'active' | 'paused' | 'change' | 'checkpoint' | 'denied' | 'error'
+  type: 'active' | 'paused' | 'change' | 'checkpoint' | 'denied' | 'error' | 'waiting'
   /** Of a change: how many revisions the target took. */
   documents?: number
   denied?: Omit<Denied, 'direction'>

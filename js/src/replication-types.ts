@@ -1,10 +1,18 @@
 // The shapes of replication: what is asked for, what is told on the way and at the end.
 
 import type { FirkinError } from './errors.js'
+import type { Fetch } from './exchanges.js'
+import type { Firkin } from './firkin.js'
+import type { FramePort } from './frames.js'
 import type { Selector } from './types.js'
 
-/** A peer's database: `https://example.org/name`, with `name:password@` where it asks for them. */
-export type Peer = string | URL
+/**
+ * A peer's database: `https://example.org/name`, with `name:password@` where it asks for them; another database of this page;
+ * or the port at whose other end one is served (`db.serve`).
+ */
+export type Peer = string | URL | Pick<Firkin, 'name' | 'serve'> | FramePort
+
+export type { Fetch, FramePort }
 
 export type HeaderMap = Record<string, string>
 
@@ -25,6 +33,11 @@ export interface ReplicationOptions {
   headers?: HeaderMap | (() => HeaderMap | Promise<HeaderMap>)
   /** The peer answered 401: other headers to go on with, or nothing, and `headers` is asked again. */
   onUnauthorized?: () => HeaderMap | undefined | Promise<HeaderMap | undefined>
+  /**
+   * Sends the requests to a URL, as the platform's `fetch` does, which it is without; in this page, and not where the engine runs.
+   * It is given the `headers` as well.
+   */
+  fetch?: Fetch
   /** Whether the browser's own credentials (cookies) go along; default `same-origin`. */
   credentials?: RequestCredentials
   /** How many bytes of documents a batch should come to. */

@@ -6,7 +6,9 @@
 import type { Connection } from './connection.js'
 import { Emitter } from './emitter.js'
 import { badRequest, type FirkinError } from './errors.js'
+import { Exchanges } from './exchanges.js'
 import { uniqueNumber } from './number.js'
+import { type Way, wayTo } from './peers.js'
 import { type EngineProgress, type EngineStatus, Progress } from './progress.js'
 import { Queue } from './queue.js'
 import type {
@@ -18,6 +20,7 @@ import type {
   ReplicationResult,
   ReplicationStatus,
 } from './replication-types.js'
+import { onWake } from './wakes.js'
 
 export class Replication
   extends Emitter<ReplicationEvents>
@@ -30,6 +33,7 @@ export class Replication
   readonly #progress = new Progress()
   readonly #queues = new Set<Queue<ReplicationChange>>()
   readonly #end: Promise<ReplicationResult>
+  readonly #cancelling = new AbortController()
   #cancelled = false
   #ended = false
 
@@ -55,6 +59,7 @@ export class Replication
   cancel(): void {
     if (this.#cancelled || this.#ended) return
     this.#cancelled = true
+    this.#cancelling.abort()
     this.#connection.call('cancelReplication', { id: this.#id }, { replication: this.#id }).catch(() => {})
   }
 
@@ -103,18 +108,27 @@ export class Replication
     const hear = (progress: EngineProgress) => {
       if (progress.id === this.#id) this.#happened(progress)
     }
-    const restarted = () => this.#progress.anotherRun()
+    let exchanges: Exchanges | undefined
+    let way: Way | undefined
+    const restarted = () => {
+      this.#progress.anotherRun()
+      exchanges?.endAll()
+    }
     this.#connection.on('replication', hear).on('leader', restarted)
-    const endQuestions = this.#connection.onQuestions(this.#id, (name, { unauthorized }) => {
-      if (name !== 'headers') throw badRequest(`there is no answer to the question ${name}`)
-      return this.#headers(unauthorized === true)
+    const endQuestions = this.#connection.onQuestions(this.#id, (name, detail, body) => {
+      if (name === 'headers') return this.#headers(detail.unauthorized === true)
+      if (exchanges === undefined) throw badRequest(`there is no answer to the question ${name}`)
+      return exchanges.answer(name, detail, body)
     })
+    const endWakes = onWake(() => void this.#connection.call('wakeReplications', {}).catch(() => {}))
     try {
       // Listeners are added before anything happens.
       await undefined
       if (this.#cancelled) return this.#finish('cancelled')
-      const asked = this.#request(peer)
-      const status = (await this.#connection.call('replicate', asked, { replication: this.#id })) as EngineStatus
+      way = await wayTo(peer, this.#connection, this.#options, this.#cancelling.signal)
+      if (way.fetch !== undefined) exchanges = new Exchanges(way.fetch)
+      const options = { replication: this.#id, fetches: way.fetch === undefined ? undefined : (true as const) }
+      const status = (await this.#connection.call('replicate', this.#request(way.url), options)) as EngineStatus
       this.#progress.update(status)
       return this.#finish(status.state === 'cancelled' ? 'cancelled' : 'complete')
     } catch (error) {
@@ -125,6 +139,9 @@ export class Replication
       throw error
     } finally {
       endQuestions()
+      endWakes()
+      exchanges?.endAll()
+      way?.close?.()
       this.#connection.off('replication', hear).off('leader', restarted)
     }
   }
@@ -137,11 +154,9 @@ export class Replication
     return result
   }
 
-  #request(peer: Peer): object {
-    if (typeof peer !== 'string' && !(peer instanceof URL)) throw badRequest('a peer is the URL of a database')
+  #request(url: string): object {
     const { live, retry, selector, doc_ids, keep, since, credentials, batchBytes } = this.#options
     const id = this.#id
-    const url = String(peer)
     const { direction } = this
     const asked = { id, direction, url, live, retry, selector, doc_ids, since, credentials }
     return { ...asked, drop: keep === false, batch_bytes: batchBytes }

@@ -141,6 +141,10 @@ export async function following(db: Firkin<Note>): Promise<void> {
   db.watch('a', ['title'])
 }
 
+interface Other {
+  n: number
+}
+
 export async function replications(db: Firkin<Note>): Promise<void> {
   const sync = db.sync(new URL('https://example.org/notes'), { live: true, retry: true, headers: () => ({ a: 'b' }) })
   sync.on('denied', ({ direction, id }) => [direction, id]).on('paused', (error) => error?.status)
@@ -150,7 +154,13 @@ export async function replications(db: Firkin<Note>): Promise<void> {
   holds<Equal<typeof pull.ok, boolean>>()
   const { docs_written } = await db.replicate.from('https://example.org/notes', { doc_ids: ['a'] })
   docs_written.toFixed()
-  // @ts-expect-error: a peer is a URL
+  const other = new Firkin<Other>('other')
+  const { port1, port2 } = new MessageChannel()
+  const stop = other.serve(port2, { signal: AbortSignal.timeout(1000) })
+  await Promise.all([db.sync(other), db.replicate.to(port1)])
+  holds<Equal<typeof stop, () => void>>()
+  db.sync('https://example.org/notes', { fetch: (url, init) => fetch(url, { ...init, keepalive: true }) })
+  // @ts-expect-error: a peer is a URL, a Firkin or a port
   db.sync(42)
 }
 

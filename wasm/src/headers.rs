@@ -1,4 +1,5 @@
-//! The headers that the app adds to requests: asked for before the first request, and once more when the peer answers 401.
+//! What the app has a say in of each request: who sends it, and the headers that it adds, for which it is asked before the first
+//! request, and once more when the peer answers 401.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -7,6 +8,8 @@ use async_lock::Mutex;
 use firkin_core::effects::TransportError;
 use firkin_core::json::Value;
 use firkin_core::ordered::Map;
+use wasm_bindgen::JsValue;
+use web_sys::RequestInit;
 
 use crate::answer::ObjectWriter;
 use crate::host::Host;
@@ -29,6 +32,14 @@ impl AppHeaders {
     #[must_use]
     pub fn new(host: Host, replication: u64, url: &str) -> Self {
         Self { host, replication, url: url.into(), latest: RefCell::new(None), asking: Mutex::new(()) }
+    }
+
+    /// Sends a request.
+    ///
+    /// # Errors
+    /// As `fetch` has them.
+    pub async fn fetch(&self, url: &str, init: &RequestInit) -> Result<JsValue, JsValue> {
+        self.host.fetch(self.replication, url, init).await
     }
 
     /// The headers to send.

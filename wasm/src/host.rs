@@ -4,6 +4,7 @@ use firkin_core::json::{self, Value};
 use js_sys::Promise;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::RequestInit;
 
 use crate::answer::ObjectWriter;
 use crate::js;
@@ -16,6 +17,8 @@ export interface Host {
   event(name: string, json: string): void;
   /** The engine needs to know something; the answer is JSON. */
   ask(name: string, json: string): Promise<string>;
+  /** Sends a request of the replication of this number, as `fetch` does. */
+  fetch(replication: number, url: string, init: RequestInit): Promise<Response>;
 }
 ";
 
@@ -29,12 +32,23 @@ extern "C" {
     fn raw_event(this: &Host, name: &str, json: &str) -> Result<(), JsValue>;
     #[wasm_bindgen(method, structural, catch, js_name = ask)]
     fn raw_ask(this: &Host, name: &str, json: &str) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(method, structural, catch, js_name = fetch)]
+    fn raw_fetch(this: &Host, replication: f64, url: &str, init: &RequestInit) -> Result<Promise, JsValue>;
 }
 
 impl Host {
     /// Tells the page of an event. A page that fails to take it does not disturb the engine.
     pub fn event(&self, name: &str, details: ObjectWriter) {
         let _ = self.raw_event(name, &details.finish_text());
+    }
+
+    /// Sends a request of the replication of this number.
+    ///
+    /// # Errors
+    /// As `fetch` has them.
+    #[expect(clippy::cast_precision_loss, reason = "the page's numbers are exact in JavaScript")]
+    pub async fn fetch(&self, replication: u64, url: &str, init: &RequestInit) -> Result<JsValue, JsValue> {
+        self.raw_fetch(replication as f64, url, init)?.await
     }
 
     /// Asks the page.

@@ -1,4 +1,4 @@
-//! The network: `fetch`, with the body of the response read as it arrives.
+//! The network: `fetch`, the browser's or the app's, with the body of the response read as it arrives.
 //!
 //! Every wait, for the head of the response or for the next chunk, has the request's idle timeout. A request whose future
 //! or body is dropped is aborted. A redirect is followed only where nothing secret is sent along.
@@ -11,8 +11,7 @@ use std::pin::pin;
 use firkin_core::effects::{Clock, Request, Response, ResponseBody, Transport, TransportError, Upload};
 use futures_util::future::{Either, select};
 use js_sys::futures::JsFuture;
-use js_sys::{Array, Promise, Uint8Array};
-use wasm_bindgen::prelude::wasm_bindgen;
+use js_sys::{Array, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
     AbortController, Blob, Headers, ReadableStreamDefaultReader, RequestCache, RequestCredentials, RequestInit,
@@ -23,13 +22,6 @@ use crate::address::Address;
 use crate::clock::BrowserClock;
 use crate::headers::{AppHeaders, HeaderMap};
 use crate::js;
-
-#[wasm_bindgen]
-extern "C" {
-    // Answers with a rejected promise rather than throw.
-    #[wasm_bindgen]
-    fn fetch(url: &str, init: &RequestInit) -> Promise;
-}
 
 /// Sends requests to one database of a peer.
 pub struct FetchTransport {
@@ -63,7 +55,7 @@ impl FetchTransport {
             init.set_body(blob(&**upload).await?.as_ref());
         }
         let url = self.address.join(&request.path);
-        let answer = in_time(JsFuture::from(fetch(&url, &init)), request.idle_timeout_ms).await?;
+        let answer = in_time(self.headers.fetch(&url, &init), request.idle_timeout_ms).await?;
         let response: web_sys::Response = answer.dyn_into().map_err(|_| unreachable("fetch gave no response"))?;
         let reader = match response.body() {
             Some(stream) => Some(ReadableStreamDefaultReader::new(&stream).map_err(|error| unreachable_by(&error))?),

@@ -19,7 +19,8 @@ wasm_bindgen_test_configure!(run_in_dedicated_worker);
 fn host(answers: &str) -> Host {
     let source = format!(
         "(() => {{ const answers = {answers}; return {{ asked: [], event() {{}}, async ask(name, json) {{
-            this.asked.push(JSON.parse(json)); return JSON.stringify(answers.length > 1 ? answers.shift() : answers[0]) }} }} }})()"
+            this.asked.push(JSON.parse(json)); return JSON.stringify(answers.length > 1 ? answers.shift() : answers[0]) }},
+            fetch(replication, url, init) {{ return fetch(url, init) }} }} }})()"
     );
     js_sys::eval(&source).unwrap().into()
 }
@@ -89,6 +90,36 @@ async fn a_peer_that_is_not_there_is_unreachable() {
     let transport = transport("http://name:secret@127.0.0.1:9/x", host("[{}]"));
     let Err(TransportError::Unreachable(reason)) = transport.send(get("")).await else { panic!("it answered") };
     assert!(!reason.contains("secret") && !reason.is_empty(), "{reason}");
+}
+
+/// A host whose `fetch` answers with `answer`, a promise in JavaScript.
+fn answering(answer: &str) -> Host {
+    let source = format!("({{ event() {{}}, async ask() {{ return '{{}}' }}, fetch() {{ return {answer} }} }})");
+    js_sys::eval(&source).unwrap().into()
+}
+
+#[wasm_bindgen_test]
+async fn a_request_without_an_answer_ends_in_time() {
+    let transport = transport("http://example.invalid/x", answering("new Promise(() => {})"));
+    let request = Request { idle_timeout_ms: 20, ..get("") };
+    assert_eq!(transport.send(request).await.map(drop), Err(TransportError::TimedOut));
+}
+
+#[wasm_bindgen_test]
+async fn a_body_that_falls_silent_ends_in_time() {
+    let silent =
+        "Promise.resolve(new Response(new ReadableStream({ start(it) { it.enqueue(new Uint8Array([1, 2])) } })))";
+    let transport = transport("http://example.invalid/x", answering(silent));
+    let mut response = transport.send(Request { idle_timeout_ms: 20, ..get("") }).await.unwrap();
+    assert_eq!(response.body.chunk().await, Ok(Some(vec![1, 2])));
+    assert_eq!(response.body.chunk().await, Err(TransportError::TimedOut));
+}
+
+#[wasm_bindgen_test]
+async fn an_app_that_throws_rather_than_fetch_is_a_network_that_failed() {
+    let transport = transport("http://example.invalid/x", answering("(() => { throw new Error('no way') })()"));
+    let Err(TransportError::Unreachable(reason)) = transport.send(get("")).await else { panic!("it was sent") };
+    assert!(reason.contains("no way"), "{reason}");
 }
 
 #[wasm_bindgen_test]

@@ -17,6 +17,8 @@ use crate::storage::{Kv, Snapshot, StorageError};
 /// An attachment, to be read part by part. What it reads is of one moment, whatever is written meanwhile.
 #[derive(Debug)]
 pub struct AttachmentReader<S> {
+    /// The attachment's name.
+    pub name: String,
     /// The content type.
     pub content_type: String,
     /// `md5-` and base64, or what a peer sent as the digest.
@@ -121,6 +123,7 @@ impl<K: Kv> Database<K> {
         let found = all.into_iter().find(|attachment| attachment.name == name).ok_or(ReadError::NoAttachment)?;
         let record = ContentRecord::read(&snapshot, &found.hash).await?.ok_or(ReadError::Missing)?;
         Ok(AttachmentReader {
+            name: found.name,
             content_type: found.content_type,
             digest: found.digest,
             md5: record.md5_base64(),

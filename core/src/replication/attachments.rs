@@ -12,9 +12,10 @@ use core::cell::RefCell;
 use futures_util::future::{LocalBoxFuture, join_all};
 
 use super::ReplicationError;
+use super::attempt::Sink;
 use super::documents::{Fetched, Stub};
 use super::messages::percent_encoded;
-use super::peer::{Peer, Reply, Sink, refusal};
+use super::peer::{Peer, Reply, refusal};
 use super::status::{Denied, Observer};
 use crate::database::Database;
 use crate::effects::{Clock, Method, Random, Transport};

@@ -338,6 +338,20 @@ async fn pulled_before<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
     Ok(Ranges::default())
 }
 
+/// Where a replication begins if the peer remembers what this side does.
+pub(super) async fn newest<K: Kv>(
+    database: &Database<K>,
+    options: &Options,
+    direction: Direction,
+) -> Result<Sequence, ReplicationError> {
+    if let Some(since) = &options.since {
+        return Ok(Sequence::from_text(since));
+    }
+    let identity = database.info().await.map_err(|error| ReplicationError::Local(error.report()))?.identity;
+    let ours = read_own(database, &document_id(&identity, options, direction)).await?;
+    Ok(ours.entries.first().map_or_else(Sequence::start, |entry| entry.seq.clone()))
+}
+
 /// What our side remembers.
 async fn read_own<K: Kv>(database: &Database<K>, id: &str) -> Result<Log, ReplicationError> {
     match database.get(id, &GetOptions::default()).await.map_err(|error| error.report()) {

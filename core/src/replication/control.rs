@@ -41,7 +41,8 @@ impl Control {
         self.state.changed.notify(usize::MAX);
     }
 
-    /// Ends a back-off at once: the network is said to be back.
+    /// The network is said to be back, or to be another: ends a back-off at once, and a request whose answer is silent is sent
+    /// anew.
     pub fn wake(&self) {
         self.state.wakes.set(self.state.wakes.get() + 1);
         self.state.changed.notify(usize::MAX);
@@ -74,10 +75,18 @@ impl Control {
         }
     }
 
-    /// Waits for `sleep`, unless cancelled first; a [`wake`](Self::wake) ends the wait early.
-    pub(super) async fn sleep(&self, sleep: impl Future<Output = ()>) -> Result<(), Cancelled> {
+    /// Waits for `wait`, unless cancelled first; `None` if a [`wake`](Self::wake) came before.
+    pub(super) async fn until_woken<F: Future + Unpin>(&self, wait: F) -> Result<Option<F::Output>, Cancelled> {
         let before = self.state.wakes.get();
         let woken = pin!(self.until(|state| state.wakes.get() != before));
-        self.race(select(woken, pin!(sleep))).await.map(|_| ())
+        Ok(match self.race(select(woken, wait)).await? {
+            Either::Left(_) => None,
+            Either::Right((output, _)) => Some(output),
+        })
+    }
+
+    /// Waits for `sleep`, unless cancelled first; a [`wake`](Self::wake) ends the wait early.
+    pub(super) async fn sleep(&self, sleep: impl Future<Output = ()>) -> Result<(), Cancelled> {
+        self.until_woken(pin!(sleep)).await.map(|_| ())
     }
 }

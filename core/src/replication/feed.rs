@@ -193,6 +193,9 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C
             self.page_end = Some(page.last_seq.clone());
         }
         let weight = body.len() / usize::try_from(page.rows().max(1)).unwrap_or(usize::MAX) + 1;
+        if self.with_documents && page.rows() > 0 {
+            self.fetch.weighs(weight);
+        }
         self.page_rows = ((PAGE_BYTES / weight) as u64).clamp(1, limits.page_rows.max(1));
         self.page = Rc::new(body);
         self.rows = self.missing(page).await?;

@@ -76,6 +76,11 @@ impl<'f, 'a, K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Fetch<'f, 'a
         Self { database, peer, knows_bulk_get: Cell::new(true), document_bytes, pace }
     }
 
+    /// A document weighs about so many bytes.
+    pub(super) fn weighs(&self, bytes: usize) {
+        self.document_bytes.set(bytes);
+    }
+
     /// How many documents make a batch of about the right size.
     pub(super) fn batch_documents(&self) -> usize {
         let documents_max = self.peer.options.limits.batch_documents.max(1);
@@ -135,7 +140,7 @@ impl<'f, 'a, K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Fetch<'f, 'a
         batch: &mut Batch,
     ) -> Result<(), ReplicationError> {
         if !documents.found.is_empty() && query == STUBS {
-            self.document_bytes.set(body.len() / documents.found.len() + 1);
+            self.weighs(body.len() / documents.found.len() + 1);
         }
         let missing = documents.missing.iter().map(|missing| &missing.id);
         let mut answered: Vec<&String> = documents.found.iter().map(|found| &found.id).chain(missing).collect();

@@ -10,6 +10,7 @@
 //! not stop the rest. Nothing a peer answers makes this panic or hold unbounded memory.
 
 mod attachments;
+mod attempt;
 mod backoff;
 mod checkpoint;
 mod control;
@@ -31,6 +32,7 @@ mod pull;
 mod push;
 mod refusals;
 mod status;
+mod waiting;
 
 pub use control::Control;
 pub use error::ReplicationError;

@@ -12,6 +12,7 @@ use core::fmt;
 use async_lock::Mutex;
 use futures_util::future::LocalBoxFuture;
 
+use super::messages::percent_encoded;
 use crate::database::AttachmentReader;
 use crate::effects::{TransportError, Upload};
 use crate::storage::Snapshot;
@@ -40,7 +41,7 @@ impl<S> fmt::Debug for Multipart<S> {
 impl<S: Snapshot> Multipart<S> {
     /// A body of a document's text and the attachments that follow it. `boundary` must not occur in them.
     pub(super) fn new(boundary: String, text: Vec<u8>, attachments: Vec<AttachmentReader<S>>) -> Self {
-        let mut length = (head_of_document(&boundary).len() + text.len() + end(&boundary).len()) as u64;
+        let mut length = (head_of_document(&boundary, &text).len() + text.len() + end(&boundary).len()) as u64;
         for attachment in &attachments {
             length += head(&boundary, attachment).len() as u64 + attachment.length;
         }
@@ -48,14 +49,32 @@ impl<S: Snapshot> Multipart<S> {
     }
 }
 
-fn head_of_document(boundary: &str) -> String {
-    format!("--{boundary}\r\ncontent-type: application/json\r\n\r\n")
+fn head_of_document(boundary: &str, text: &[u8]) -> String {
+    format!("--{boundary}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", text.len())
 }
 
 fn head<S>(boundary: &str, attachment: &AttachmentReader<S>) -> String {
     // What would end the line says nothing about the content.
     let content_type: String = attachment.content_type.chars().filter(|letter| !letter.is_control()).collect();
-    format!("\r\n--{boundary}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n", attachment.length)
+    format!(
+        "\r\n--{boundary}\r\ncontent-disposition: attachment; filename=\"{}\"\r\ncontent-type: {content_type}\r\n\
+         content-length: {}\r\n\r\n",
+        quoted(&attachment.name),
+        attachment.length
+    )
+}
+
+/// A name as it stands between quotes in a header: CouchDB goes by the order of the parts, PouchDB Server by their names.
+fn quoted(name: &str) -> String {
+    let mut quoted = String::with_capacity(name.len());
+    for letter in name.chars() {
+        match letter {
+            '"' => quoted.push_str("%22"),
+            letter if letter.is_control() => quoted.push_str(&percent_encoded(letter.encode_utf8(&mut [0; 4]))),
+            letter => quoted.push(letter),
+        }
+    }
+    quoted
 }
 
 fn end(boundary: &str) -> String {
@@ -78,7 +97,7 @@ impl<S: Snapshot> Upload for Multipart<S> {
             if place == 0 {
                 attachments.iter_mut().for_each(|attachment| attachment.seek(0));
                 *current = None;
-                return Ok(Some([head_of_document(&self.boundary).as_bytes(), &self.text].concat()));
+                return Ok(Some([head_of_document(&self.boundary, &self.text).as_bytes(), &self.text].concat()));
             }
             if let Some(attachment) = current.and_then(|current| attachments.get_mut(current)) {
                 let part = attachment.part().await;

@@ -8,7 +8,7 @@ use futures_util::stream::{Stream, StreamExt, try_unfold};
 
 use super::ReplicationError;
 use super::messages::{Sequence, read_revs_diff, revs_diff_body};
-use super::options::Filter;
+use super::options::{Filter, Options};
 use super::peer::Peer;
 use super::pipeline::Step;
 use super::status::Observer;
@@ -57,10 +57,8 @@ where
     R: Random,
     O: Observer,
 {
-    let selector = match &peer.options.filter {
-        Filter::Selector(filter) => Some(Selector::parse(&filter.asked)?),
-        _ => None,
-    };
+    let selector = selector(peer.options)?;
+    peer.monitor.reads_from(&since);
     let feed = Feed { database, peer, selector, since, caught_up: false, over: false };
     let pages = try_unfold(feed, async |mut feed| Ok(feed.next().await?.map(|step| (step, feed))));
     let lacking = pages.map(async |step: Result<Step<Page>, ReplicationError>| {
@@ -93,7 +91,7 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C
             }
             // Listening comes before reading, so that a change between the two is not missed.
             let changed = self.database.changed();
-            let page = self.read_page().await?;
+            let page = read_page(self.database, self.peer.options, self.selector.clone(), &self.since).await?;
             let live = self.peer.options.live;
             let until = Sequence::from_string(&page.last_seq);
             let nothing_new = page.rows.is_empty() && until == self.since;
@@ -107,14 +105,12 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C
                 continue;
             }
             self.since = until.clone();
+            monitor.reads_from(&until);
             let rows = page.rows.len() as u64;
             monitor.page_read(rows, Some(page.pending));
             monitor.step_begun();
             // What came from the peer is there.
-            let came = |row: &ChangesRow| {
-                self.database.has_arrived(&self.peer.options.peer, Sequence::from_string(&row.seq).number())
-            };
-            let own = page.rows.into_iter().filter(|row| !came(row));
+            let own = page.rows.into_iter().filter(|row| !has_come(self.database, self.peer.options, row));
             let offered = own.map(|row| Offered { id: row.id, revs: row.revs, ancestors: None });
             let offered: Vec<Offered> = offered.collect();
             // Edits that were just made are news to the peer, and it does no harm to bring them twice.
@@ -124,26 +120,39 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C
         }
         Ok(None)
     }
+}
 
-    async fn read_page(&self) -> Result<ChangesPage, ReplicationError> {
-        let since = match self.since.to_text() {
-            start if start == "0" => Since::Start,
-            token => Since::Token(token),
-        };
-        let doc_ids = match &self.peer.options.filter {
-            Filter::Ids(ids) => Some(ids.clone()),
-            _ => None,
-        };
-        let query = ChangesQuery {
-            since,
-            limit: Some(self.peer.options.limits.page_rows),
-            all_leaves: true,
-            doc_ids,
-            selector: self.selector.clone(),
-            ..ChangesQuery::default()
-        };
-        self.database.changes(&query).await.map_err(|error| ReplicationError::Local(error.report()))
-    }
+/// What this side's feed is asked, so that deletions pass.
+pub(super) fn selector(options: &Options) -> Result<Option<Selector>, ReplicationError> {
+    Ok(match &options.filter {
+        Filter::Selector(filter) => Some(Selector::parse(&filter.asked)?),
+        _ => None,
+    })
+}
+
+/// The next changes after `since` that take part.
+pub(super) async fn read_page<K: Kv>(
+    database: &Database<K>,
+    options: &Options,
+    selector: Option<Selector>,
+    since: &Sequence,
+) -> Result<ChangesPage, ReplicationError> {
+    let since = match since.to_text() {
+        start if start == "0" => Since::Start,
+        token => Since::Token(token),
+    };
+    let doc_ids = match &options.filter {
+        Filter::Ids(ids) => Some(ids.clone()),
+        _ => None,
+    };
+    let limit = Some(options.limits.page_rows);
+    let query = ChangesQuery { since, limit, all_leaves: true, doc_ids, selector, ..ChangesQuery::default() };
+    database.changes(&query).await.map_err(|error| ReplicationError::Local(error.report()))
+}
+
+/// Whether the change came from the peer.
+pub(super) fn has_come<K: Kv>(database: &Database<K>, options: &Options, row: &ChangesRow) -> bool {
+    database.has_arrived(&options.peer, Sequence::from_string(&row.seq).number())
 }
 
 /// What a page of the feed has to offer.

@@ -125,7 +125,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             page_rows: 1_000,
-            batch_documents: 500,
+            batch_documents: 1_000,
             batch_bytes: 2 << 20,
             batches_in_flight: 3,
             inline_bytes: 64 << 10,

@@ -9,8 +9,8 @@ use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 
 use async_lock::Mutex;
-use futures_util::future::LocalBoxFuture;
 
+use super::attempt::{Attempt, Sink, Target};
 use super::backoff;
 use super::control::Control;
 use super::messages::{ErrorAnswer, Sequence, read_info};
@@ -18,13 +18,13 @@ use super::options::Options;
 use super::refusals::Refusals;
 use super::status::{Denied, Monitor, Observer};
 use super::{Effects, ReplicationError};
-use crate::effects::{Clock, Method, Random, Request, Response, ResponseBody, Transport, TransportError};
+use crate::effects::{Clock, Method, Random, Request, Transport};
 
 /// So many answers in a row that make no sense are taken for cut short on the way; one more ends the replication.
 const MALFORMED_MAX: u32 = 5;
 
-/// The slowest line that is waited for while a request is sent, in bytes a millisecond.
-const SLOWEST_BYTES_A_MS: u64 = 8;
+/// So often at most an answer has to begin soon: browsers keep no more connections to a server.
+const ANEW_MAX: u32 = 6;
 
 /// The peer of one replication.
 pub(super) struct Peer<'a, T, C, R, O> {
@@ -72,14 +72,6 @@ impl<P> Reply<P> {
     }
 }
 
-/// Reads a body where it is to be read.
-fn read_with(target: &mut Target<'_>, body: Vec<u8>) -> Result<(), ReplicationError> {
-    match target {
-        Target::Read(read) => read(body),
-        Target::Sink(_) => Ok(()),
-    }
-}
-
 /// A refusal as the error that ends a replication.
 pub(super) fn refusal(status: u16, answer: ErrorAnswer) -> ReplicationError {
     match status {
@@ -87,35 +79,6 @@ pub(super) fn refusal(status: u16, answer: ErrorAnswer) -> ReplicationError {
         403 => ReplicationError::Forbidden(answer.reason),
         _ => ReplicationError::Refused { status, error: answer.error, reason: answer.reason },
     }
-}
-
-/// Reads the body of an answer, and keeps what it reads.
-type Read<'r> = dyn FnMut(Vec<u8>) -> Result<(), ReplicationError> + 'r;
-
-/// Takes the body of an answer in as it arrives.
-pub(super) trait Sink {
-    /// Takes the bytes from `position` on; a body that begins at 0 again takes the place of what came before.
-    fn take<'s>(&'s self, position: u64, bytes: &'s [u8]) -> LocalBoxFuture<'s, Result<(), ReplicationError>>;
-    /// The body has ended after `length` bytes; [`ReplicationError::Malformed`] if it was cut short.
-    fn end(&self, length: u64) -> Result<(), ReplicationError>;
-}
-
-/// What becomes of the body of an answer.
-enum Target<'t> {
-    Read(&'t mut Read<'t>),
-    Sink(&'t dyn Sink),
-}
-
-/// What one attempt came to, when it was not the end.
-struct Setback {
-    error: ReplicationError,
-    retry_after_ms: Option<u64>,
-}
-
-enum Attempt {
-    Over(Reply<()>),
-    Again(Setback),
-    Unauthorized(ErrorAnswer),
 }
 
 impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
@@ -223,10 +186,10 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
         request: &Request,
         mut target: Target<'_>,
     ) -> Result<Reply<()>, ReplicationError> {
-        let (mut failures, mut malformed, mut renewed) = (0, 0, false);
+        let (mut failures, mut malformed, mut renewed, mut anew) = (0, 0, false, 0);
         loop {
             let renewals = self.renewals.get();
-            let attempt = self.attempt(request, &mut target).await?;
+            let attempt = self.attempt(request, &mut target, (1..=ANEW_MAX).contains(&anew)).await?;
             let setback = match attempt {
                 Attempt::Over(reply) => {
                     self.monitor.answered();
@@ -237,6 +200,11 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
                         return Ok(Reply::Refused { status: 401, answer });
                     }
                     renewed = true;
+                    continue;
+                }
+                Attempt::Anew => {
+                    self.was_away.set(true);
+                    anew += 1;
                     continue;
                 }
                 Attempt::Again(setback) => setback,
@@ -256,80 +224,6 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
             self.monitor.tries_again();
             slept?;
         }
-    }
-
-    /// Sends `request` once.
-    async fn attempt(&self, request: &Request, target: &mut Target<'_>) -> Result<Attempt, ReplicationError> {
-        let again = |error, retry_after_ms| Ok(Attempt::Again(Setback { error, retry_after_ms }));
-        let bytes = request.body.as_ref().map_or(0, |body| body.len() as u64);
-        let bytes = request.upload.as_ref().map_or(bytes, |upload| upload.length());
-        self.monitor.update(|status| status.bytes_written += bytes);
-        let mut request = request.clone();
-        request.idle_timeout_ms += bytes / SLOWEST_BYTES_A_MS;
-        let mut response = match self.control().race(self.effects.transport.send(request)).await? {
-            Ok(response) => response,
-            Err(error @ (TransportError::BadUrl(_) | TransportError::Unreadable(_))) => return Err(error.into()),
-            Err(error) => return again(error.into(), None),
-        };
-        if let (200..=299, Target::Sink(sink)) = (response.status, &target) {
-            return match self.pour(&mut response, *sink).await {
-                Ok(()) => Ok(Attempt::Over(Reply::Done(()))),
-                Err(error @ (ReplicationError::Malformed(_) | ReplicationError::Network(_))) => again(error, None),
-                Err(error) => Err(error),
-            };
-        }
-        let body = match self.control().race(self.body(&mut response)).await? {
-            Ok(Some(body)) => body,
-            Ok(None) => return Ok(Attempt::Over(Reply::TooLong)),
-            Err(error) => return again(error.into(), None),
-        };
-        match response.status {
-            200..=299 => match read_with(target, body) {
-                Ok(()) => Ok(Attempt::Over(Reply::Done(()))),
-                Err(error @ ReplicationError::Malformed(_)) => again(error, None),
-                Err(error) => Err(error),
-            },
-            401 => Ok(Attempt::Unauthorized(ErrorAnswer::read(&body))),
-            status @ (408 | 425 | 429 | 500 | 502..=504) => {
-                again(refusal(status, ErrorAnswer::read(&body)), response.retry_after_ms)
-            }
-            status => Ok(Attempt::Over(Reply::Refused { status, answer: ErrorAnswer::read(&body) })),
-        }
-    }
-
-    /// Lets the body go to `sink`.
-    async fn pour(&self, response: &mut Response<T::Body>, sink: &dyn Sink) -> Result<(), ReplicationError> {
-        let mut position = 0;
-        loop {
-            let chunk = self.control().race(response.body.chunk()).await??;
-            let is_end = chunk.is_none();
-            let chunk = chunk.unwrap_or_default();
-            self.monitor.update(|status| status.bytes_read += chunk.len() as u64);
-            if !is_end || position == 0 {
-                sink.take(position, &chunk).await?;
-            }
-            position += chunk.len() as u64;
-            if is_end {
-                return sink.end(position);
-            }
-        }
-    }
-
-    /// The whole body; `None` when it is longer than the options allow.
-    async fn body(&self, response: &mut Response<T::Body>) -> Result<Option<Vec<u8>>, TransportError> {
-        let mut body = Vec::new();
-        while let Some(chunk) = response.body.chunk().await? {
-            self.monitor.update(|status| status.bytes_read += chunk.len() as u64);
-            if body.len() + chunk.len() > self.options.limits.answer_bytes_max {
-                return Ok(None);
-            }
-            if body.is_empty() {
-                body = chunk;
-            } else {
-                body.extend_from_slice(&chunk);
-            }
-        }
-        Ok(Some(body))
     }
 
     /// Asks the app for other credentials than those that `renewals` renewals had brought; `false` when it has none.

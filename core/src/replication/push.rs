@@ -7,6 +7,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::mem;
+use core::pin::pin;
+
+use futures_util::future::{Either, select};
 
 use super::checkpoint::{Checkpoints, Direction};
 use super::messages::{ErrorAnswer, RefusedRow, Sequence, bulk_docs_body, percent_encoded, read_refused};
@@ -18,7 +21,7 @@ use super::parcel::Parcel;
 use super::peer::{Peer, Reply, refusal};
 use super::pipeline;
 use super::status::{Denied, Observer, Status};
-use super::{Effects, ReplicationError};
+use super::{Effects, ReplicationError, waiting};
 use crate::database::Database;
 use crate::effects::{Clock, Method, Random, Transport};
 use crate::hex::hex;
@@ -35,7 +38,12 @@ pub async fn push<K: Kv<Snapshot: 'static>, T: Transport, C: Clock, R: Random, O
     options: &Options,
 ) -> Result<Status, ReplicationError> {
     let peer = Peer::new(effects, options, false);
-    let result = run(database, &peer).await;
+    let mut counts = pin!(waiting::count(database, &peer));
+    let result = match select(pin!(run(database, &peer)), counts.as_mut()).await {
+        Either::Left((result, _)) => result,
+        // What cannot be counted is not told; what has begun is finished.
+        Either::Right((_, run)) => run.await,
+    };
     pipeline::conclude(&peer, result)
 }
 

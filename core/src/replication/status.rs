@@ -3,6 +3,7 @@
 use alloc::string::String;
 use core::cell::{Cell, RefCell};
 
+use super::messages::Sequence;
 use crate::error::ErrorReport;
 
 /// What a replication is doing.
@@ -95,6 +96,8 @@ pub enum Event<'a> {
     Denied(&'a Denied),
     /// Progress was written down on both sides.
     Checkpoint,
+    /// Another number of changes waits.
+    Waiting,
 }
 
 /// Is told what a replication does. It must not call back into the replication.
@@ -125,6 +128,8 @@ pub(super) struct Monitor<'a, O> {
     backing_off: Cell<u32>,
     /// What the source said was left after the latest page.
     source_pending: Cell<Option<u64>>,
+    /// After which place in this side's feed a push reads on.
+    reads_from: RefCell<Option<Sequence>>,
 }
 
 impl<'a, O: Observer> Monitor<'a, O> {
@@ -138,6 +143,7 @@ impl<'a, O: Observer> Monitor<'a, O> {
             settled: event_listener::Event::new(),
             backing_off: Cell::new(0),
             source_pending: Cell::new(None),
+            reads_from: RefCell::default(),
         }
     }
 
@@ -177,6 +183,27 @@ impl<'a, O: Observer> Monitor<'a, O> {
         self.outstanding.set((steps, waiting + rows));
         self.source_pending.set(pending);
         self.refresh_pending();
+    }
+
+    /// A push reads on after this place in the feed.
+    pub(super) fn reads_from(&self, since: &Sequence) {
+        self.reads_from.replace(Some(since.clone()));
+    }
+
+    /// The place after which a push reads on, unless it waits there for more.
+    pub(super) fn is_behind(&self) -> Option<Sequence> {
+        let waits = self.source_waits.get() && self.outstanding.get().0 == 0;
+        self.reads_from.borrow().clone().filter(|_| !waits)
+    }
+
+    /// The source has `pending` changes after `since`, from where a push may have read on meanwhile.
+    pub(super) fn counted(&self, since: &Sequence, pending: u64) {
+        if self.reads_from.borrow().as_ref() == Some(since)
+            && self.source_pending.replace(Some(pending)) != Some(pending)
+        {
+            self.refresh_pending();
+            self.tell(Event::Waiting);
+        }
     }
 
     /// A step was read from the source.

@@ -96,15 +96,17 @@ pub enum Told {
     Checkpoint,
 }
 
-pub fn told(event: Event<'_>) -> Told {
-    match event {
+/// `None` for a number that changed, which says nothing about what is going on.
+pub fn told(event: Event<'_>) -> Option<Told> {
+    Some(match event {
         Event::Active => Told::Active,
         Event::Paused => Told::Paused,
         Event::BackingOff { delay_ms } => Told::BackingOff(delay_ms),
         Event::Change { documents } => Told::Change(documents),
         Event::Denied(denied) => Told::Denied(denied.id.clone(), denied.error.clone()),
         Event::Checkpoint => Told::Checkpoint,
-    }
+        Event::Waiting => return None,
+    })
 }
 
 /// One replica's side of replications with a server: its seed names its sessions.
@@ -114,12 +116,15 @@ pub struct Client<'a, K: Kv = MemoryKv> {
     pub random: Seeded,
     pub control: Control,
     pub told: std::cell::RefCell<Vec<Told>>,
+    /// How many changes waited when something was told last.
+    pub pending: Cell<Option<u64>>,
 }
 
 impl<'a, K: Kv<Snapshot: 'static>> Client<'a, K> {
     pub fn new(database: &'a Database<K>, clock: &'a SimulatedClock, seed: u64) -> Self {
         let told = std::cell::RefCell::default();
-        Self { database, clock, random: Seeded::new(seed), control: Control::new(), told }
+        let (random, control, pending) = (Seeded::new(seed), Control::new(), Cell::new(None));
+        Self { database, clock, random, control, told, pending }
     }
 
     pub async fn pull(&self, server: &FakeServer<'_>, options: &Options) -> Result<Status, ReplicationError> {
@@ -138,7 +143,10 @@ impl<'a, K: Kv<Snapshot: 'static>> Client<'a, K> {
             &Effects<'_, FakeServer<'d>, SimulatedClock, Seeded, &dyn Fn(Event<'_>, &Status)>,
         ) -> Result<Status, ReplicationError>,
     ) -> Result<Status, ReplicationError> {
-        let observer: &dyn Fn(Event<'_>, &Status) = &|event, _| self.told.borrow_mut().push(told(event));
+        let observer: &dyn Fn(Event<'_>, &Status) = &|event, status| {
+            self.pending.set(status.pending);
+            self.told.borrow_mut().extend(told(event));
+        };
         let effects = Effects {
             transport: server,
             clock: self.clock,

@@ -187,14 +187,16 @@ async fn put_multipart<K: Kv>(database: &Database<K>, id: &str, request: &Reques
     let mut contents = starts.windows(2).map(|pair| {
         let part = &body[pair[0]..pair[1] - delimiter.len()];
         let head_end = part.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
-        &part[head_end + 4..]
+        (std::str::from_utf8(&part[..head_end]).unwrap(), &part[head_end + 4..])
     });
     assert!(body[*starts.last().unwrap()..] == *b"--");
-    let mut document: Value = serde_json::from_slice(contents.next().unwrap()).unwrap();
+    let mut document: Value = serde_json::from_slice(contents.next().unwrap().1).unwrap();
     assert_eq!(document["_id"], id);
-    for (_, attachment) in document["_attachments"].as_object_mut().unwrap() {
+    for (name, attachment) in document["_attachments"].as_object_mut().unwrap() {
         if attachment["follows"] == true {
-            let content = contents.next().unwrap();
+            let (head, content) = contents.next().unwrap();
+            let quoted = name.replace('"', "%22").replace('\n', "%0A");
+            assert!(head.contains(&format!("filename=\"{quoted}\"\r\n")), "{head}");
             assert_eq!(attachment["length"], content.len());
             attachment.as_object_mut().unwrap().remove("follows");
             attachment["data"] = json!(STANDARD.encode(content));

@@ -55,6 +55,8 @@ pub struct FakeServer<'d> {
     pub requests: RefCell<Vec<String>>,
     pub in_flight: Cell<u64>,
     pub in_flight_max: Cell<u64>,
+    /// To so many requests nothing comes back, as over connections whose network is gone.
+    pub silent: Cell<usize>,
 }
 
 impl<'d> FakeServer<'d> {
@@ -81,6 +83,7 @@ impl<'d> FakeServer<'d> {
             requests: RefCell::default(),
             in_flight: Cell::new(0),
             in_flight_max: Cell::new(0),
+            silent: Cell::new(0),
         }
     }
 
@@ -169,6 +172,11 @@ impl Transport for FakeServer<'_> {
         self.in_flight.set(self.in_flight.get() + 1);
         self.in_flight_max.set(self.in_flight_max.get().max(self.in_flight.get()));
         let _flight = Flight(&self.in_flight);
+        if self.silent.get() > 0 {
+            self.silent.set(self.silent.get() - 1);
+            self.clock.sleep(request.idle_timeout_ms).await;
+            return Err(TransportError::TimedOut);
+        }
         self.clock.sleep(self.latency_ms.get()).await;
         let faults = self.faults.get();
         if self.happens(faults.lost_requests) {

@@ -3,6 +3,7 @@
 export interface Host {
   event(name: string, json: string): void
   ask(name: string, json: string): Promise<string>
+  fetch(replication: number, url: string, init: RequestInit): Promise<Response>
 }
 
 export class Engine {

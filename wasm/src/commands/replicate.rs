@@ -138,6 +138,7 @@ fn tell(engine: &Opened, id: u64, event: Event<'_>, status: &Status) {
         Event::BackingOff { delay_ms } => writer.text("type", "error").number("delay_ms", delay_ms),
         Event::Change { documents } => writer.text("type", "change").number("documents", documents),
         Event::Checkpoint => writer.text("type", "checkpoint"),
+        Event::Waiting => writer.text("type", "waiting"),
         Event::Denied(denied) => {
             let refused = ObjectWriter::new()
                 .text("id", &denied.id)
