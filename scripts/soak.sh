@@ -47,7 +47,7 @@ kill_browsers FIRKIN_LEADER_KILLS "${FIRKIN_LEADER_KILLS:-1000}" many-tabs.test.
 load_seconds=${FIRKIN_LOAD_SECONDS:-60}
 if [ "$load_seconds" -gt 0 ]; then
   printf 'soak: 200 live clients and 50 writers for %d s, then 1,000 open feeds\n' "$load_seconds"
-  FIRKIN_LOAD_SECONDS=$load_seconds cargo test --release --package firkin-server --locked --test load -- --nocapture --test-threads 1
+  FIRKIN_LOAD_SECONDS=$load_seconds cargo test --profile soak --package firkin-server --locked --test load -- --nocapture --test-threads 1
 fi
 
 while [ "${SOAK_SEEDS:-0}" = 0 ] || [ "$first" -lt "$last" ]; do

@@ -16,6 +16,7 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::thread;
+use std::time::Duration;
 
 use firkin_core::database::{Database, Options};
 use firkin_core::storage::StorageError;
@@ -23,6 +24,7 @@ use futures_util::future::{LocalBoxFuture, join_all};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinSet, LocalSet};
+use tokio::time::sleep;
 
 use crate::random::SystemRandom;
 use crate::redb_kv::RedbKv;
@@ -30,6 +32,9 @@ use crate::settings::Settings;
 
 /// So many jobs may wait for one database.
 const WAITING_JOBS_MAX: usize = 64;
+
+/// What failed is not maintained for so long: a full disk would fail again at once.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(10);
 
 /// The database as jobs see it.
 pub type Engine = Database<RedbKv>;
@@ -220,13 +225,13 @@ async fn live(
     writes: Rc<watch::Sender<u64>>,
     settings: watch::Sender<Settings>,
 ) {
-    let mut next = None;
+    let (mut next, mut pause) = (None, Duration::ZERO);
     loop {
-        let ended = serve(Rc::new(resident), next, &mut inbox, &writes, &settings).await;
+        let ended = serve(Rc::new(resident), next, pause, &mut inbox, &writes, &settings).await;
         let stopped = match ended {
             Ended::Spoilt(letter) => {
                 if let Ok((again, _)) = open_resident(&opening).await {
-                    (resident, next) = (again, letter);
+                    (resident, next, pause) = (again, letter, PAUSE_AFTER_ERROR);
                     continue;
                 }
                 None
@@ -253,17 +258,27 @@ enum Ended {
 async fn serve(
     resident: Rc<Resident>,
     mut next: Option<Letter>,
+    pause: Duration,
     inbox: &mut mpsc::Receiver<Letter>,
     writes: &Rc<watch::Sender<u64>>,
     settings: &watch::Sender<Settings>,
 ) -> Ended {
     let mut tasks = JoinSet::new();
     tasks.spawn_local(count_writes(resident.clone(), writes.clone()));
+    let maintained = resident.kv.clone();
+    tasks.spawn_local(async move {
+        sleep(pause).await;
+        maintained.maintain().await;
+    });
     let ended = loop {
         let letter = match next.take() {
             Some(letter) => Some(letter),
             None => inbox.recv().await,
         };
+        // The maintenance may have run into an error meanwhile.
+        if resident.kv.is_spoilt() {
+            break Ended::Spoilt(letter);
+        }
         match letter {
             Some(Letter::Job(job)) => {
                 let mut jobs = vec![job(resident.clone())];

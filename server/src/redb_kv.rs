@@ -1,55 +1,141 @@
-//! Core's ordered bytes over redb: one file a database, one table in it.
+//! Core's ordered bytes in a file: its log-structured store over blocks, which are the entries of a table of redb.
 //!
-//! Every commit is a redb transaction with `Durability::Immediate`: it is on the disk before it is acknowledged, whatever
-//! durability was asked for, because redb keeps what is less durable in memory only. Snapshots are redb's read
-//! transactions; a cursor holds its snapshot, so that the pages under it stay.
+//! An update of one document touches the index at as many places as it has values. Each would be a page of a B-tree that is
+//! written anew; the store writes them to its log, one after the other, and puts them in order later. redb sees to it that a
+//! step is taken whole or not at all, that it is on the disk, and that freed space is used again.
 //!
-//! **An IO error spoils the file's handle**: redb refuses everything after one. [`RedbKv::is_spoilt`] says so, and whoever
-//! owns the handle opens the file again.
+//! **A strict commit is on the disk before it is acknowledged**, and with it all before it. **An IO error spoils the file's
+//! handle**: redb refuses everything after one. [`RedbKv::is_spoilt`] says so, and whoever owns the handle opens the file again.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::ErrorKind;
-use std::ops::Bound;
 use std::path::Path;
 use std::rc::Rc;
 use std::task::Poll;
 
-use firkin_core::storage::{
-    Batch, Cursor, Direction, Durability as CoreDurability, KeyRange, Kv, Snapshot, StorageError,
-};
-use redb::{AccessGuard, Builder, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
+use firkin_core::document::keys;
+use firkin_core::effects::Random;
+use firkin_core::storage::blocks::{BlockBatch, BlockKey, Blocks};
+use firkin_core::storage::store::{LogSnapshot, LogStore, StoreOptions};
+use firkin_core::storage::{Batch, Durability as CoreDurability, Kv, StorageError};
+use pollster::block_on;
+use redb::{Builder, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 
+use crate::random::SystemRandom;
+
+/// About so many bytes of entries are merged between two turns of others.
+const MAINTAINED_BYTES: usize = 256 << 10;
+
+const BLOCKS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("blocks");
+
+/// Where files of version 0.1 before blocks have their entries.
 const ENTRIES: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("entries");
+
+/// About so many bytes of these are taken over in one commit.
+const ADOPTED_BYTES: usize = 1 << 20;
+
+/// A server has more memory than a tab: segments are larger then, and merged less often.
+const MEMTABLE_BYTES_MAX: usize = 4 << 20;
+const LOGGED_BATCH_BYTES_MAX: usize = 1 << 20;
+
+/// Of the cache for a file so much is the store's, for blocks; the rest is redb's, for pages.
+const CACHE_OF_BLOCKS: (usize, usize) = (3, 4);
 
 /// What the server keeps beside the entries: settings of the database.
 const SETTINGS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("settings");
-
-type Bytes = &'static [u8];
 
 /// An open file. Clones share it; they stay on one thread.
 #[derive(Clone)]
 pub struct RedbKv {
     shared: Rc<Shared>,
+    store: Rc<LogStore<RedbBlocks>>,
 }
 
 struct Shared {
     database: RefCell<redb::Database>,
+    /// The block that says who may write. redb's lock sees to that, so it need not be on the disk, and a full disk can be opened.
+    epoch: RefCell<Option<Vec<u8>>>,
     /// The error that made the handle useless.
     spoilt: RefCell<Option<StorageError>>,
 }
 
 impl RedbKv {
-    /// Opens the file at `path`, or makes it, with a page cache of at most `cache_bytes`. After a process was killed, redb
-    /// walks the file to find what its last commit was.
+    /// Opens the file at `path`, or makes it, with caches of at most `cache_bytes`. After a process was killed, redb walks the
+    /// file to find what its last commit was.
     ///
     /// # Errors
     /// The file is in use, is not a redb file, is damaged, or cannot be read or written.
     pub fn open(path: &Path, cache_bytes: usize) -> Result<Self, StorageError> {
-        let database = Builder::new().set_cache_size(cache_bytes).create(path).map_err(|error| tell(error.into()))?;
-        let kv = Self { shared: Rc::new(Shared { database: RefCell::new(database), spoilt: RefCell::default() }) };
-        kv.make_table()?;
+        let (part, whole) = CACHE_OF_BLOCKS;
+        let block_cache_bytes = cache_bytes / whole * part;
+        let database = Builder::new().set_cache_size(cache_bytes - block_cache_bytes).create(path);
+        let database = database.map_err(|error| tell(error.into()))?;
+        let shared =
+            Rc::new(Shared { database: RefCell::new(database), epoch: RefCell::default(), spoilt: RefCell::default() });
+        shared.make_table().map_err(|error| shared.failed(error))?;
+        let mut epoch = [0; 16];
+        SystemRandom.fill(&mut epoch);
+        let options = StoreOptions {
+            cache_bytes: block_cache_bytes,
+            memtable_bytes_max: MEMTABLE_BYTES_MAX,
+            logged_batch_bytes_max: LOGGED_BATCH_BYTES_MAX,
+            unfiltered: keys::WALKED,
+            ..StoreOptions::new(epoch)
+        };
+        let store = block_on(LogStore::open(RedbBlocks { shared: shared.clone() }, options))?;
+        let kv = Self { shared, store: Rc::new(store) };
+        kv.adopt_entries()?;
         Ok(kv)
+    }
+
+    /// Takes over what a file from before blocks holds. Done again from its beginning if it was cut off.
+    fn adopt_entries(&self) -> Result<(), StorageError> {
+        let failed = |error| self.shared.failed(error);
+        let open = || -> Result<_, redb::Error> {
+            let transaction = self.shared.database.borrow().begin_read()?;
+            match transaction.open_table(ENTRIES) {
+                Ok(table) => Ok(Some(table)),
+                Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        };
+        let Some(entries) = open().map_err(failed)? else { return Ok(()) };
+        let (mut batch, mut bytes) = (Batch::new(), 0);
+        for entry in entries.iter().map_err(|error| failed(error.into()))? {
+            let (key, value) = entry.map_err(|error| failed(error.into()))?;
+            batch.put(key.value(), value.value());
+            bytes += key.value().len() + value.value().len();
+            if bytes >= ADOPTED_BYTES {
+                block_on(self.commit(std::mem::take(&mut batch), CoreDurability::Relaxed))?;
+                bytes = 0;
+            }
+        }
+        block_on(self.commit(batch, CoreDurability::Strict))?;
+        drop(entries);
+        let forget = || -> Result<(), redb::Error> {
+            let transaction = self.shared.database.borrow().begin_write()?;
+            transaction.delete_table(ENTRIES)?;
+            transaction.commit()?;
+            Ok(())
+        };
+        forget().map_err(failed)
+    }
+
+    /// Merges segments and deletes what no longer counts, slice by slice, for as long as the store is open.
+    pub async fn maintain(&self) {
+        loop {
+            let due = self.store.maintenance_due();
+            self.maintain_once().await;
+            due.await;
+        }
+    }
+
+    /// Does what there is to maintain now.
+    pub async fn maintain_once(&self) {
+        while matches!(self.store.maintain(MAINTAINED_BYTES).await, Ok(true)) {
+            yield_once().await;
+        }
     }
 
     /// Whether an IO error made this handle useless; the file must be opened again.
@@ -58,13 +144,13 @@ impl RedbKv {
         self.shared.spoilt.borrow().is_some()
     }
 
-    /// Gives free pages back to the file system. There must be no snapshot.
+    /// Gives free pages back to the file system.
     ///
     /// # Errors
-    /// A snapshot is alive, or the disk failed.
+    /// The disk failed.
     pub fn compact(&self) -> Result<(), StorageError> {
         let compacted = self.shared.database.borrow_mut().compact();
-        compacted.map(|_| ()).map_err(|error| self.failed(error.into()))
+        compacted.map(|_| ()).map_err(|error| self.shared.failed(error.into()))
     }
 
     /// Copies all that is here into another file that is not there yet, which is on the disk when this returns.
@@ -77,10 +163,10 @@ impl RedbKv {
             let target = Builder::new().create(path)?;
             let target = target.begin_write()?;
             {
-                let mut entries = target.open_table(ENTRIES)?;
-                for entry in source.open_table(ENTRIES)?.iter()? {
-                    let (key, value) = entry?;
-                    entries.insert(key.value(), value.value())?;
+                let mut blocks = target.open_table(BLOCKS)?;
+                for entry in source.open_table(BLOCKS)?.iter()? {
+                    let (key, block) = entry?;
+                    blocks.insert(key.value(), block.value())?;
                 }
                 let mut settings = target.open_table(SETTINGS)?;
                 match source.open_table(SETTINGS) {
@@ -97,7 +183,7 @@ impl RedbKv {
             target.commit()?;
             Ok(())
         };
-        copy().map_err(|error| self.failed(error))
+        copy().map_err(|error| self.shared.failed(error))
     }
 
     /// Reads every page and holds it against its checksum.
@@ -108,7 +194,7 @@ impl RedbKv {
         match self.shared.database.borrow_mut().check_integrity() {
             Ok(true) => Ok(()),
             Ok(false) => Err(StorageError::Corrupt("pages did not match their checksums".into())),
-            Err(error) => Err(self.failed(error.into())),
+            Err(error) => Err(self.shared.failed(error.into())),
         }
     }
 
@@ -125,7 +211,7 @@ impl RedbKv {
                 Err(error) => Err(error.into()),
             }
         };
-        read().map_err(|error| self.failed(error))
+        read().map_err(|error| self.shared.failed(error))
     }
 
     /// Writes a setting. It is on the disk when this returns.
@@ -139,30 +225,19 @@ impl RedbKv {
             transaction.commit()?;
             Ok(())
         };
-        write().map_err(|error| self.failed(error))
+        write().map_err(|error| self.shared.failed(error))
     }
+}
 
-    /// Reading a table that no transaction opened for writing yet would be an error.
-    fn make_table(&self) -> Result<(), StorageError> {
-        let database = self.shared.database.borrow();
-        let transaction = database.begin_write().map_err(|error| self.failed(error.into()))?;
-        transaction.open_table(ENTRIES).map_err(|error| self.failed(error.into()))?;
-        transaction.commit().map_err(|error| self.failed(error.into()))
-    }
-
-    fn apply(&self, batch: &Batch) -> Result<(), redb::Error> {
-        let database = self.shared.database.borrow();
-        let mut transaction = database.begin_write()?;
-        transaction.set_durability(Durability::Immediate)?;
-        {
-            let mut table = transaction.open_table(ENTRIES)?;
-            for operation in batch.operations() {
-                match operation.value {
-                    Some(value) => drop(table.insert(operation.key, value)?),
-                    None => drop(table.remove(operation.key)?),
-                }
-            }
+impl Shared {
+    /// Reading a table that no transaction opened for writing yet would be an error. Where it is there nothing is written, so
+    /// that a full disk can be read.
+    fn make_table(&self) -> Result<(), redb::Error> {
+        if self.database.borrow().begin_read()?.open_table(BLOCKS).is_ok() {
+            return Ok(());
         }
+        let transaction = self.database.borrow().begin_write()?;
+        transaction.open_table(BLOCKS)?;
         transaction.commit()?;
         Ok(())
     }
@@ -174,7 +249,7 @@ impl RedbKv {
         if !spoils {
             return told;
         }
-        self.shared.spoilt.borrow_mut().get_or_insert(told).clone()
+        self.spoilt.borrow_mut().get_or_insert(told).clone()
     }
 }
 
@@ -203,76 +278,106 @@ async fn yield_once() {
 }
 
 impl Kv for RedbKv {
-    type Snapshot = RedbSnapshot;
+    type Snapshot = LogSnapshot<RedbBlocks>;
 
-    fn snapshot(&self) -> Result<RedbSnapshot, StorageError> {
-        let database = self.shared.database.borrow();
-        let transaction = database.begin_read().map_err(|error| self.failed(error.into()))?;
-        let table = transaction.open_table(ENTRIES).map_err(|error| self.failed(error.into()))?;
-        Ok(RedbSnapshot { table: Rc::new(table), kv: self.clone() })
+    fn snapshot(&self) -> Result<Self::Snapshot, StorageError> {
+        self.store.snapshot()
     }
 
-    async fn commit(&self, batch: Batch, _durability: CoreDurability) -> Result<(), StorageError> {
-        if batch.is_empty() {
-            return Ok(());
+    async fn commit(&self, batch: Batch, durability: CoreDurability) -> Result<(), StorageError> {
+        self.store.commit(batch, durability).await
+    }
+}
+
+/// The blocks of an open file. Clones share it.
+#[derive(Clone)]
+pub struct RedbBlocks {
+    shared: Rc<Shared>,
+}
+
+impl RedbBlocks {
+    fn failed(&self, error: redb::Error) -> StorageError {
+        self.shared.failed(error)
+    }
+
+    fn read_all(&self, keys: &[BlockKey]) -> Result<Vec<Option<Vec<u8>>>, redb::Error> {
+        let table = self.shared.database.borrow().begin_read()?.open_table(BLOCKS)?;
+        let read = |key: &BlockKey| match *key == BlockKey::epoch() {
+            true => Ok(self.shared.epoch.borrow().clone()),
+            false => Ok(table.get(key.as_u64())?.map(|block| block.value().to_vec())),
+        };
+        keys.iter().map(read).collect()
+    }
+
+    fn keys_between(&self, first: BlockKey, last: BlockKey) -> Result<Vec<BlockKey>, redb::Error> {
+        let table = self.shared.database.borrow().begin_read()?.open_table(BLOCKS)?;
+        let range = table.range(first.as_u64()..=last.as_u64())?;
+        range.map(|entry| Ok(BlockKey::from_u64(entry?.0.value()))).collect()
+    }
+
+    /// Whether the step was taken: its guard held, and what it said to be new was.
+    fn apply(&self, mut batch: BlockBatch, durability: CoreDurability) -> Result<bool, redb::Error> {
+        if let Some((_, expected)) = batch.guard.take_if(|(key, _)| *key == BlockKey::epoch())
+            && self.shared.epoch.borrow().as_ref() != Some(&expected)
+        {
+            return Ok(false);
         }
+        if let Some(place) = batch.puts.iter().position(|(key, _)| *key == BlockKey::epoch()) {
+            let (_, epoch) = batch.puts.remove(place);
+            *self.shared.epoch.borrow_mut() = Some(epoch);
+        }
+        if batch.guard.is_none() && batch.puts.is_empty() && batch.deletes.is_empty() {
+            return Ok(true);
+        }
+        let mut transaction = self.shared.database.borrow().begin_write()?;
+        transaction.set_durability(match durability {
+            CoreDurability::Strict => Durability::Immediate,
+            // It goes to the disk with the next that must, and is not seen without what came before.
+            CoreDurability::Relaxed => Durability::None,
+        })?;
+        {
+            let mut table = transaction.open_table(BLOCKS)?;
+            if let Some((key, expected)) = &batch.guard
+                && table.get(key.as_u64())?.is_none_or(|block| block.value() != expected.as_slice())
+            {
+                return Ok(false);
+            }
+            let are_new = batch.are_new && batch.deletes.is_empty();
+            for key in &batch.deletes {
+                table.remove(key.as_u64())?;
+            }
+            for (key, block) in &batch.puts {
+                if table.insert(key.as_u64(), block.as_slice())?.is_some() && are_new {
+                    return Ok(false);
+                }
+            }
+        }
+        transaction.commit()?;
+        Ok(true)
+    }
+}
+
+impl Blocks for RedbBlocks {
+    async fn read(&self, keys: &[BlockKey]) -> Result<Vec<Option<Vec<u8>>>, StorageError> {
+        self.read_all(keys).map_err(|error| self.failed(error))
+    }
+
+    async fn keys(&self, first: BlockKey, last: BlockKey) -> Result<Vec<BlockKey>, StorageError> {
+        self.keys_between(first, last).map_err(|error| self.failed(error))
+    }
+
+    /// redb locks its file.
+    fn has_rivals(&self) -> bool {
+        false
+    }
+
+    async fn commit(&self, batch: BlockBatch, durability: CoreDurability) -> Result<(), StorageError> {
         // Those who come up to the writer's lock meanwhile share the next commit.
         yield_once().await;
-        self.apply(&batch).map_err(|error| self.failed(error))
-    }
-}
-
-/// One moment of a file.
-#[derive(Clone)]
-pub struct RedbSnapshot {
-    table: Rc<ReadOnlyTable<Bytes, Bytes>>,
-    kv: RedbKv,
-}
-
-impl Snapshot for RedbSnapshot {
-    type Cursor = RedbCursor;
-
-    async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
-        let value = self.table.get(key).map_err(|error| self.kv.failed(error.into()))?;
-        Ok(value.map(|value| value.value().to_vec()))
-    }
-
-    fn range(&self, range: KeyRange, direction: Direction) -> Result<RedbCursor, StorageError> {
-        let entries = if range.end.as_ref().is_some_and(|end| *end <= range.start) {
-            None
-        } else {
-            let end = range.end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-            let bounds = (Bound::Included(range.start.as_slice()), end);
-            Some(self.table.range::<&[u8]>(bounds).map_err(|error| self.kv.failed(error.into()))?)
-        };
-        Ok(RedbCursor { entries, direction, entry: None, snapshot: self.clone() })
-    }
-}
-
-/// Walks a range of a snapshot.
-pub struct RedbCursor {
-    entries: Option<redb::Range<'static, Bytes, Bytes>>,
-    direction: Direction,
-    entry: Option<(AccessGuard<'static, Bytes>, AccessGuard<'static, Bytes>)>,
-    /// Keeps the transaction, and so the pages that `entry` points into.
-    snapshot: RedbSnapshot,
-}
-
-impl Cursor for RedbCursor {
-    async fn advance(&mut self) -> Result<bool, StorageError> {
-        let next = self.entries.as_mut().and_then(|entries| match self.direction {
-            Direction::Forward => entries.next(),
-            Direction::Backward => entries.next_back(),
-        });
-        self.entry = next.transpose().map_err(|error| self.snapshot.kv.failed(error.into()))?;
-        Ok(self.entry.is_some())
-    }
-
-    fn key(&self) -> &[u8] {
-        self.entry.as_ref().map_or(&[], |(key, _)| key.value())
-    }
-
-    fn value(&self) -> &[u8] {
-        self.entry.as_ref().map_or(&[], |(_, value)| value.value())
+        match self.apply(batch, durability) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(StorageError::Fenced),
+            Err(error) => Err(self.failed(error)),
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use axum::http::StatusCode;
 use axum::response::Response;
 use firkin_core::query::FindQuery;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answer::{self, Failure};
 use super::query::quoted;
@@ -40,11 +40,33 @@ pub async fn find(target: Target, JsonBody(body): JsonBody) -> Result<Response, 
     Ok(answer::json_text(StatusCode::OK, text))
 }
 
-/// `POST /{database}/_explain`
+/// `POST /{database}/_explain`: the plan, among the members that CouchDB answers with.
 pub async fn explain(target: Target, JsonBody(body): JsonBody) -> Result<Response, Failure> {
     let query = parse(&body)?;
-    let text = target.mailbox.run(async move |database| database.explain(&query).await).await??;
-    Ok(answer::json_text(StatusCode::OK, text))
+    let members = Members::parse(&body)?;
+    let given = |name: &str, usual: Value| members.get(name).and_then(Result::ok).unwrap_or(usual);
+    let mut told = json!({
+        "dbname": target.name,
+        "index": all_docs_index(),
+        "partitioned": false,
+        "selector": given("selector", json!({})),
+        "fields": given("fields", json!("all_fields")),
+        "limit": given("limit", json!(LIMIT_DEFAULT)),
+        "skip": given("skip", json!(0)),
+        "opts": {"bookmark": given("bookmark", json!("nil")), "sort": given("sort", json!({}))},
+    });
+    let plan = target.mailbox.run(async move |database| database.explain(&query).await).await??;
+    if let (Some(told), Ok(plan)) = (told.as_object_mut(), serde_json::from_slice::<serde_json::Map<_, _>>(&plan)) {
+        for (name, value) in plan {
+            told.entry(name).or_insert(value);
+        }
+    }
+    Ok(answer::json(StatusCode::OK, &told))
+}
+
+/// The one index that has a name.
+fn all_docs_index() -> Value {
+    json!({"ddoc": null, "name": "_all_docs", "type": "special", "def": {"fields": [{"_id": "asc"}]}})
 }
 
 fn parse(body: &[u8]) -> Result<FindQuery, Failure> {
@@ -57,8 +79,7 @@ fn parse(body: &[u8]) -> Result<FindQuery, Failure> {
 
 /// `GET /{database}/_index`: every path of every document is indexed; the one index that has a name is CouchDB's own.
 pub async fn indexes(_: Target) -> Response {
-    let all_docs = json!({"ddoc": null, "name": "_all_docs", "type": "special", "def": {"fields": [{"_id": "asc"}]}});
-    answer::json(StatusCode::OK, &json!({"total_rows": 1, "indexes": [all_docs]}))
+    answer::json(StatusCode::OK, &json!({"total_rows": 1, "indexes": [all_docs_index()]}))
 }
 
 /// `POST /{database}/_index`: there is nothing to build, for whatever is asked for is indexed already.
