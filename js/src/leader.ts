@@ -13,7 +13,7 @@ import { livingMembers } from './mail.js'
 import type { Answer, Call, EngineOptions, EventMessage, Outcome, Response as Reply, Request } from './messages.js'
 import { type DatabaseFiles, deleteFiles, openFiles } from './opfs.js'
 import { fetchThroughPage } from './page-fetch.js'
-import { type Asked, gone, isRescue, notInFiles, Rescue } from './rescue.js'
+import { type Asked, gone, isRescue, Rescue } from './rescue.js'
 import type { Info } from './types.js'
 import type { Engine, Host } from './wasm-glue/engine.js'
 
@@ -108,7 +108,8 @@ export class Leader {
           name === 'judge' && logic !== undefined ? logic.judge(json) : (this.#ask(name, json) as Promise<string>),
         fetch: (replication, url, init) => this.#fetch(replication, url, init),
       }
-      await this.#rescue?.begin(this.#name, options, this.#wasm, host, () => void this.#openAtLast(options, host))
+      const opening = { name: this.#name, options, wasm: this.#wasm, host, openFiles: () => this.#openFiles(true) }
+      await this.#rescue?.begin(opening, () => void this.#openAtLast(options, host))
       this.#waits = this.#rescue?.isUnderWay === true
       if (!this.#waits) await this.#openEngine(options, host, identity === undefined)
     } catch (error) {
@@ -121,7 +122,7 @@ export class Leader {
 
   async #openEngine(options: string, host: Host, mayBeNew: boolean): Promise<void> {
     const { Engine } = await loadEngine(this.#wasm)
-    if (this.#options.storage === 'opfs') this.#files = await openFiles(this.#name, mayBeNew, this.#around.lost)
+    this.#files = await this.#openFiles(mayBeNew)
     const engine = await Engine.open(this.#name, options, host, this.#files?.handles)
     if (this.#leaving) {
       await engine.close()
@@ -130,6 +131,11 @@ export class Leader {
     }
     this.#engine = engine
     if (this.#options.storage !== 'memory') this.#forgetOthers().catch(() => {})
+  }
+
+  async #openFiles(mayBeNew: boolean): Promise<DatabaseFiles | undefined> {
+    if (this.#options.storage !== 'opfs') return undefined
+    return openFiles(this.#name, mayBeNew, this.#around.lost)
   }
 
   /** A backup is in, or given up. */
@@ -250,16 +256,14 @@ export class Leader {
       this.#around.send(client, outcome)
     } else if (method !== 'repair' && method !== 'restore') {
       this.#around.send(client, { type: 'refused', id, error: reportOf(gone()) })
-    } else if (this.#options.storage === 'indexeddb') {
+    } else if (this.#options.storage !== 'memory') {
       this.#around.rescue({ client, call })
-    } else if (this.#options.storage === 'opfs') {
-      this.#around.send(client, { type: 'refused', id, error: reportOf(notInFiles(method)) })
     } else if (method === 'repair') {
       const { doc_count, doc_del_count } = decode((await this.#callSelf('info', {})) ?? encode({})) as Info
       const repaired = { ok: true, blocks: [], lost: [], documents: doc_count + doc_del_count }
       this.#around.send(client, { type: 'result', id, payload: encode(repaired) })
     } else {
-      const error = badRequest('a backup of blocks is taken in by a database in IndexedDB, and not in memory')
+      const error = badRequest('a backup of blocks is taken in by a database in IndexedDB or OPFS, and not in memory')
       this.#around.send(client, { type: 'refused', id, error: reportOf(error) })
     }
   }

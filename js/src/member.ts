@@ -30,7 +30,7 @@ import {
 } from './messages.js'
 import type { Port } from './port.js'
 import { Pulse } from './pulse.js'
-import { type Asked, notInFiles } from './rescue.js'
+import type { Asked } from './rescue.js'
 import { alone, Turns } from './turns.js'
 import { type Build, isNewer, PROTOCOL, VERSION } from './version.js'
 
@@ -441,10 +441,6 @@ export class Member {
 
   /** A database that cannot be opened can be repaired: this member does that as soon as it leads. */
   async #repairUnopened(call: Call): Promise<void> {
-    if (this.#options.storage === 'opfs') {
-      this.#page.post({ type: 'refused', id: call.id, error: reportOf(notInFiles(call.method)) })
-      return
-    }
     this.#failed = false
     this.#rescue = { client: this.#self, call }
     this.#backlog.add(call)

@@ -5,13 +5,24 @@
 
 import { decode, encode } from './encode.js'
 import { loadRescue } from './engine.js'
-import { badRequest, FirkinError, reportOf } from './errors.js'
+import { FirkinError, reportOf } from './errors.js'
 import type { Call, Outcome } from './messages.js'
+import type { DatabaseFiles } from './opfs.js'
 import type { Host } from './wasm-glue/engine.js'
 import type { Restore } from './wasm-glue/rescue.js'
 
 /** How long a page may leave a backup unfinished. */
 const IDLE_MS_MAX = 60_000
+
+/** What a database is opened with. */
+export interface Opening {
+  name: string
+  options: string
+  wasm: string | undefined
+  host: Host
+  /** Opens its files, if that is where it is. */
+  openFiles(): Promise<DatabaseFiles | undefined>
+}
 
 /** The call that asks for it. */
 export interface Asked {
@@ -29,6 +40,7 @@ export class Rescue {
   /** What the call is answered with. */
   #outcome: Outcome | undefined
   #restore: Restore | undefined
+  #files: DatabaseFiles | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
   #ended: () => void = () => {}
 
@@ -47,21 +59,24 @@ export class Rescue {
   }
 
   /** Does it, or begins it; `ended` is called when that comes to its end otherwise than by `finish`. */
-  async begin(name: string, options: string, wasm: string | undefined, host: Host, ended: () => void): Promise<void> {
+  async begin({ name, options, wasm, host, openFiles }: Opening, ended: () => void): Promise<void> {
     const { id, method, payload } = this.#asked.call
     const rescue = await loadRescue(wasm)
+    this.#files = await openFiles()
+    const handles = this.#files?.handles
     if (method === 'repair') {
-      const repaired = await rescue.repair(name, options, host)
+      const repaired = await rescue.repair(name, options, host, handles).finally(() => this.#closeFiles())
       this.#outcome = { type: 'result', id, payload: new TextEncoder().encode(repaired) }
       return
     }
     try {
       const { format } = decode(payload.slice()) as { format: number }
-      this.#restore = await rescue.Restore.begin(name, options, format)
+      this.#restore = await rescue.Restore.begin(name, options, format, handles)
       this.#outcome = { type: 'result', id, payload: encode({ ok: true }) }
       this.#ended = ended
       this.#wait()
     } catch (error) {
+      this.#closeFiles()
       this.#outcome = { type: 'refused', id, error: reportOf(error) }
     }
   }
@@ -96,17 +111,18 @@ export class Rescue {
     if (restore === undefined) return
     this.#restore = undefined
     restore.free()
+    this.#closeFiles()
     this.#ended()
+  }
+
+  #closeFiles(): void {
+    this.#files?.close()
+    this.#files = undefined
   }
 
   #wait(): void {
     this.#timer = setTimeout(() => this.end(), IDLE_MS_MAX)
   }
-}
-
-/** What a call is answered with that asks for it where it is not to be had: it works on blocks in IndexedDB. */
-export function notInFiles(method: string): FirkinError {
-  return badRequest(`${method} is there for databases in IndexedDB, and not in OPFS yet`)
 }
 
 /** What a call about a backup is answered with that does not come in here. */

@@ -126,19 +126,75 @@ test('files that are no database, or one of a newer format, are refused, left al
   assert.equal(seen.documents, 0)
 })
 
-test('a repair and a backup of blocks are refused, and touch no database of that name in IndexedDB', async () => {
+test('a damaged block is told, and repaired in its files alone: a database of that name in IndexedDB is as it was', async () => {
   const page = await openPage()
   const seen = await page.evaluate(async () => {
     const inRecords = new Firkin('mended', { storage: 'indexeddb' })
     await inRecords.put({ _id: 'a' })
     const { identity } = await inRecords.info()
-    const db = new Firkin('mended', { storage: 'opfs' })
-    const repaired = await refusal(db.repair())
-    const imported = await refusal(db.import(inRecords.export({ format: 'blocks' })))
-    await db.put({ _id: 'b' })
-    await db.close()
-    const [worker] = await inFiles(
+    const first = new Firkin('mended', { storage: 'opfs', durability: 'strict' })
+    await first.bulkDocs(
+      Array.from({ length: 2999 }, (_, n) => ({ _id: `d${n}`, n, text: `<${n}> words `.repeat(30) })),
+    )
+    // It says that what was written before is flushed: what is found damaged of that was not lost with the power.
+    await first.put({ _id: 'd2999', n: 2999 })
+    await first.close()
+    const [worker, damaged] = await inFiles(
       'mended',
+      `async (folder) => {
+        for await (const name of folder.keys()) {
+          if (!name.endsWith('.data')) continue
+          const file = await (await folder.getFileHandle(name)).createSyncAccessHandle()
+          const bytes = new Uint8Array(file.getSize())
+          file.read(bytes, { at: 0 })
+          const at = new TextDecoder('latin1').decode(bytes).indexOf('<1500> words')
+          if (at >= 0) file.write(new Uint8Array([bytes[at] ^ 1]), { at })
+          file.close()
+          if (at >= 0) return 'damaged'
+        }
+      }`,
+    )
+    worker.terminate()
+    const db = new Firkin('mended', { storage: 'opfs' })
+    const read = await refusal(db.get('d1500'))
+    const { ok, blocks, lost } = await db.repair()
+    const rows = (await db.allDocs({ include_docs: true })).rows
+    const answers = []
+    for (const n of [2, 1499, 1500, 2999]) {
+      const { docs } = await db.find({ selector: { n } })
+      answers.push(docs.length === rows.filter(({ doc }) => doc.n === n).length)
+    }
+    await db.put({ _id: 'new', n: -1 })
+    return {
+      damaged,
+      read,
+      ok,
+      blocks: blocks.length,
+      lost: lost.map(({ id }) => id),
+      documents: [rows.length, (await db.info()).doc_count - 1, 3000 - lost.length],
+      answers,
+      same: (await inRecords.info()).identity === identity,
+      inRecords: (await inRecords.info()).doc_count,
+    }
+  })
+  assert.equal(seen.damaged, 'damaged')
+  assert.deepEqual([seen.read.status, seen.read.name], [500, 'storage_failed'])
+  assert.equal(seen.ok, true)
+  assert.equal(seen.blocks, 1)
+  assert.ok(seen.lost.includes('d1500'), `lost: ${seen.lost}`)
+  assert.deepEqual(new Set(seen.documents).size, 1, `${seen.documents}`)
+  assert.deepEqual(seen.answers, [true, true, true, true])
+  assert.deepEqual([seen.same, seen.inRecords], [true, 1])
+})
+
+test('files that are something else than journals are told by a repair too, which touches nothing', async () => {
+  const page = await openPage()
+  const seen = await page.evaluate(async () => {
+    const first = new Firkin('no journals', { storage: 'opfs' })
+    await first.put({ _id: 'b' })
+    await first.close()
+    const [worker] = await inFiles(
+      'no%20journals',
       `async (folder) => {
         for await (const name of folder.keys()) {
           if (!/[.][ab]$/.test(name)) continue
@@ -150,20 +206,43 @@ test('a repair and a backup of blocks are refused, and touch no database of that
       }`,
     )
     worker.terminate()
-    const damaged = new Firkin('mended', { storage: 'opfs' })
-    const opened = await refusal(damaged.ready)
-    return {
-      refused: [repaired, imported, await refusal(damaged.repair())],
-      opened: opened.name,
-      same: (await inRecords.info()).identity === identity,
-      documents: (await inRecords.info()).doc_count,
-    }
+    const damaged = new Firkin('no journals', { storage: 'opfs' })
+    const refused = [await refusal(damaged.ready), await refusal(damaged.repair())]
+    await damaged.destroy()
+    const next = new Firkin('no journals', { storage: 'opfs' })
+    return { refused, documents: (await next.info()).doc_count }
   })
-  for (const { status, name, reason } of seen.refused) {
-    assert.deepEqual([status, name], [400, 'bad_request'])
-    assert.match(reason, /OPFS/)
-  }
-  assert.deepEqual([seen.opened, seen.same, seen.documents], ['storage_failed', true, 1])
+  for (const { status, name } of seen.refused) assert.deepEqual([status, name], [500, 'storage_failed'])
+  assert.equal(seen.documents, 0)
+})
+
+test('a backup of blocks goes from files to files, and from one storage to the other, byte for byte', async () => {
+  const page = await openPage()
+  const seen = await page.evaluate(async () => {
+    const first = new Firkin('original', { storage: 'opfs' })
+    await first.bulkDocs(Array.from({ length: 3000 }, (_, n) => ({ _id: `d${n}`, n, text: `words ${n} `.repeat(30) })))
+    await first.remove(await first.get('d7'))
+    const whole = async (db) => JSON.stringify((await db.allDocs({ include_docs: true })).rows)
+    const expected = await whole(first)
+    const same = []
+    for (const storage of ['opfs', 'indexeddb']) {
+      const copy = new Firkin(`copy in ${storage}`, { storage })
+      await copy.import(first.export({ format: 'blocks' }))
+      same.push((await whole(copy)) === expected, (await copy.find({ selector: { n: 1234 } })).docs.length === 1)
+      await copy.put({ _id: 'after' })
+      await copy.close()
+      const again = new Firkin(`copy in ${storage}`, { storage })
+      same.push((await again.get('after'))._id === 'after')
+    }
+    const back = new Firkin('back', { storage: 'opfs' })
+    await back.import(new Firkin('copy in indexeddb').export({ format: 'blocks' }))
+    same.push((await back.info()).doc_count === 3000)
+    const full = await refusal(first.import(back.export({ format: 'blocks' })))
+    return { same, full, after: (await whole(first)) === expected }
+  })
+  assert.deepEqual(new Set(seen.same), new Set([true]), `${seen.same}`)
+  assert.equal(seen.full.status, 412)
+  assert.equal(seen.after, true)
 })
 
 test('a database waits for files that another holds alone, as a leader does in browsers that know no other way', async () => {

@@ -8,7 +8,6 @@ use firkin_core::database::{Database, Request};
 use firkin_core::effects::Clock;
 use firkin_core::ordered::Map;
 use firkin_core::replication::Control;
-use firkin_core::storage::blocks_memory::MemoryBlocks;
 use firkin_core::storage::store::{LogStore, StoreOptions};
 use js_sys::futures::spawn_local;
 use js_sys::{Array, Promise, Uint8Array};
@@ -25,13 +24,12 @@ use crate::commands::transactions::Transactions;
 use crate::commands::{self, Asked, Followed, requests};
 use crate::failure::Failure;
 use crate::host::Host;
-use crate::indexeddb::{self, IndexedDbBlocks};
+use crate::indexeddb;
 use crate::leases;
 use crate::logic::HostLogic;
 use crate::maintenance::{Activity, maintain};
-use crate::opfs;
 use crate::options::{database_options, listener, store_options};
-use crate::payload::{self, Payload};
+use crate::payload::Payload;
 use crate::random::CryptoRandom;
 
 /// The one store that the engine is compiled for.
@@ -93,7 +91,7 @@ impl Engine {
     /// revsLimit, documentBytesMax, index: { exclude }, logic, client, living, identity }`; with `logic`, the host is asked to
     /// `judge` whatever is to be written. `client` is who opens it, `living` are all that may be about to write, each in 16 hex
     /// digits. A database whose `identity` is given is there already: if it is gone, or another has its place, the promise is
-    /// rejected with `gone`, and nothing is created. One in OPFS is opened with its `files`, as [`opfs::open`] takes them.
+    /// rejected with `gone`, and nothing is created. One in OPFS is opened with its `files`, as [`crate::opfs::open`] takes them.
     ///
     /// The host hears of `disconnected` when the storage is taken away from this engine, and of `closed` when another tab destroys
     /// or upgrades the database.
@@ -177,18 +175,11 @@ impl Opened {
     async fn open(name: String, asked: &Payload<'_>, host: Host, files: Option<Array>) -> Result<Self, Failure> {
         let (store_options, options) = (store_options(asked)?, database_options(asked)?);
         let known = asked.text("identity")?;
-        let (storage, blocks) = match asked.text("storage")?.as_deref() {
-            None | Some("indexeddb") => {
-                let listener = host.clone();
-                let on_event =
-                    move |name: &str, reason: &str| listener.event(name, ObjectWriter::new().text("reason", reason));
-                let blocks = IndexedDbBlocks::open(&name, known.is_some(), asked.texts("living")?, on_event).await?;
-                ("indexeddb", PlatformBlocks::IndexedDb(blocks.ok_or_else(Failure::gone)?))
-            }
-            Some("opfs") => ("opfs", PlatformBlocks::Opfs(Box::new(opfs::open(&files.unwrap_or_default())?))),
-            Some("memory") => ("memory", PlatformBlocks::Memory(MemoryBlocks::new())),
-            Some(_) => return Err(payload::wrong("storage", "\"indexeddb\", \"opfs\" or \"memory\"")),
-        };
+        let storage_listener = host.clone();
+        let on_event =
+            move |name: &str, reason: &str| storage_listener.event(name, ObjectWriter::new().text("reason", reason));
+        let blocks = PlatformBlocks::open(&name, asked, known.is_some(), files, on_event).await?;
+        let storage = blocks.storage();
         let progress = listener(&host);
         let store_options = StoreOptions { progress: progress.clone(), ..store_options };
         let store = LogStore::open(blocks, store_options).await?;

@@ -12,8 +12,7 @@
 #[cfg(feature = "engine")]
 pub mod address;
 pub mod answer;
-#[cfg(feature = "engine")]
-mod blocks;
+pub mod blocks;
 pub mod calls;
 #[cfg(feature = "engine")]
 mod cancellation;
@@ -36,7 +35,6 @@ mod leases;
 mod logic;
 #[cfg(feature = "engine")]
 mod maintenance;
-#[cfg(feature = "engine")]
 pub mod opfs;
 pub mod options;
 pub mod payload;

@@ -2,11 +2,11 @@
 
 import type { Host } from './engine.js'
 
-export function repair(name: string, options: string, host: Host): Promise<string>
+export function repair(name: string, options: string, host: Host, files?: unknown[]): Promise<string>
 
 export class Restore {
   private constructor()
-  static begin(name: string, options: string, format: number): Promise<Restore>
+  static begin(name: string, options: string, format: number, files?: unknown[]): Promise<Restore>
   add(bytes: Uint8Array): Promise<void>
   finish(): Promise<void>
   free(): void

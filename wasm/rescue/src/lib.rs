@@ -11,51 +11,48 @@ use firkin_core::database::{Database, LostRevision, Repaired};
 use firkin_core::storage::restore;
 use firkin_core::storage::store::StoreOptions;
 use firkin_wasm::answer::{ObjectWriter, array};
+use firkin_wasm::blocks::PlatformBlocks;
 use firkin_wasm::calls;
 use firkin_wasm::failure::Failure;
 use firkin_wasm::host::Host;
-use firkin_wasm::indexeddb::IndexedDbBlocks;
 use firkin_wasm::options::{database_options, listener, store_options};
 use firkin_wasm::payload::Payload;
 use firkin_wasm::random::CryptoRandom;
-use js_sys::Promise;
+use js_sys::{Array, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// Repairs the database `name` of IndexedDB; `options` are those that an engine is opened with. The host hears how far it is.
+/// Repairs the database `name`; `options` and, in OPFS, `files` are those that an engine is opened with. The host hears how far it is.
 ///
 /// → `{ ok, blocks, lost: [{ id, rev, lost }], documents }`
 #[wasm_bindgen(unchecked_return_type = "Promise<string>")]
-pub fn repair(name: String, options: String, host: Host) -> Promise {
+pub fn repair(name: String, options: String, host: Host, files: Option<Array>) -> Promise {
     calls::promise(async move {
         let asked = Payload::parse(options.as_bytes())?;
         let options = StoreOptions { progress: listener(&host), ..store_options(&asked)? };
-        let blocks =
-            IndexedDbBlocks::open(&name, false, asked.texts("living")?, |_, _| {}).await?.ok_or_else(Failure::gone)?;
+        let blocks = PlatformBlocks::open(&name, &asked, false, files, |_, _| {}).await?;
         let (store, repaired) = Database::repair(blocks, options, &CryptoRandom, &database_options(&asked)?).await?;
         store.close().await;
         Ok(answer(&repaired).into())
     })
 }
 
-/// A copy of a store that is being written into a database of IndexedDB.
+/// A copy of a store that is being written into a database.
 #[wasm_bindgen]
 pub struct Restore {
     // Empty while it is at work, and once it has failed or ended.
-    restore: Rc<RefCell<Option<restore::Restore<IndexedDbBlocks>>>>,
+    restore: Rc<RefCell<Option<restore::Restore<PlatformBlocks>>>>,
 }
 
 #[wasm_bindgen]
 impl Restore {
-    /// Begins to write a copy in `format` into the database `name`, which must be empty; `options` are those that an engine is
-    /// opened with.
+    /// Begins to write a copy in `format` into the database `name`, which must be empty; `options` and, in OPFS, `files` are those
+    /// that an engine is opened with.
     #[wasm_bindgen(unchecked_return_type = "Promise<Restore>")]
-    pub fn begin(name: String, options: String, format: u32) -> Promise {
+    pub fn begin(name: String, options: String, format: u32, files: Option<Array>) -> Promise {
         calls::promise(async move {
             let asked = Payload::parse(options.as_bytes())?;
-            let blocks = IndexedDbBlocks::open(&name, false, asked.texts("living")?, |_, _| {})
-                .await?
-                .ok_or_else(Failure::gone)?;
+            let blocks = PlatformBlocks::open(&name, &asked, false, files, |_, _| {}).await?;
             let restore = Database::begin_restore(blocks, store_options(&asked)?, format).await?;
             Ok(Self { restore: Rc::new(RefCell::new(Some(restore))) }.into())
         })
