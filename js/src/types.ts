@@ -419,7 +419,7 @@ export type Progress = { done: number; total?: number } & (
 export interface ExportOptions extends Abortable {
   /**
    * `lines`, the default: documents with their histories, as lines of JSON, which any version reads and any database takes in.
-   * `blocks`: what is stored as it is, with its index, which goes quickly, into an empty database in IndexedDB.
+   * `blocks`: what is stored as it is, with its index, which goes quickly, into an empty database.
    */
   format?: 'lines' | 'blocks'
 }
