@@ -30,6 +30,8 @@ mod repair;
 mod requests;
 mod restore;
 mod revs_diff;
+mod snapshot;
+mod snapshot_head;
 mod state;
 mod text;
 mod transaction;
@@ -52,6 +54,9 @@ pub use read::{GetOptions, OpenRev, OpenRevs};
 pub use repair::{Loss, LostRevision, Repaired};
 pub use requests::{Done, Request};
 pub use revs_diff::RevsDiffRow;
+pub use snapshot::Packing;
+pub use snapshot_head::SnapshotHead;
+pub(crate) use snapshot_head::SnapshotLine;
 pub use transaction::{CommitOptions, Transaction, TransactionError};
 pub use write::{BulkRow, Refused, WriteOptions, Written};
 

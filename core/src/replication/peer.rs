@@ -116,7 +116,7 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
     /// A request with the usual timeout.
     pub(super) fn request(&self, method: Method, path: impl Into<String>, body: Option<Vec<u8>>) -> Request {
         let idle_timeout_ms = self.options.limits.idle_timeout_ms;
-        Request { method, path: path.into(), body, upload: None, idle_timeout_ms }
+        Request { method, path: path.into(), headers: Vec::new(), body, upload: None, idle_timeout_ms }
     }
 
     /// Holds what answers at the URL against what a database answers.

@@ -67,6 +67,7 @@ pub(super) async fn begin_writing<B: Blocks>(
         log_bytes: recovered.bytes + bytes,
         garbage: Garbage::default(),
         merges: Vec::new(),
+        adopted: None,
         unreadable: Vec::new(),
     })
 }

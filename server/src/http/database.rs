@@ -103,6 +103,7 @@ pub async fn purge(target: Target, JsonBody(body): JsonBody) -> Result<Response,
             Ok((id.to_owned(), revs.map_err(|_| Failure::bad_request("Request body must be a JSON object"))?))
         })
         .collect::<Result<_, Failure>>()?;
+    target.mailbox.snapshots().forget().await;
     let purged = target
         .mailbox
         .run(async move |database| {

@@ -16,7 +16,7 @@ use crate::payload::{self, Payload};
 use crate::random::CryptoRandom;
 use crate::transport::FetchTransport;
 
-/// `{ id, direction, url, live, retry, since, doc_ids, selector, drop, credentials, batch_bytes, batch_documents,
+/// `{ id, direction, url, live, retry, since, doc_ids, selector, drop, snapshot, credentials, batch_bytes, batch_documents,
 /// idle_timeout_ms }` → the status
 /// with which it ended, and `ok`. Meanwhile the page gets events named `replication`.
 pub async fn replicate(engine: &Rc<Opened>, payload: &[u8]) -> Result<Vec<u8>, Failure> {
@@ -38,6 +38,9 @@ pub async fn replicate(engine: &Rc<Opened>, payload: &[u8]) -> Result<Vec<u8>, F
     };
     let ended = match direction.as_str() {
         "push" => replication::push(&engine.database, &effects, &options).await,
+        "pull" if payload.flag("snapshot")? => {
+            replication::pull_from_snapshot(&engine.database, &effects, &options).await
+        }
         "pull" => replication::pull(&engine.database, &effects, &options).await,
         _ => return Err(payload::wrong("direction", "\"push\" or \"pull\"")),
     };
