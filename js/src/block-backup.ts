@@ -107,7 +107,10 @@ function readHead(line: string): BlocksHead {
     const reason = `the backup has format ${head.firkin_blocks}; this version reads formats up to ${VERSION}`
     throw new FirkinError({ status: 500, name: 'format_too_new', reason })
   }
-  if (!Number.isSafeInteger(head.format)) throw badRequest('the first line of the backup does not tell the format')
+  const isNumber = (value: number) => Number.isInteger(value) && value > 0 && value < 2 ** 32
+  if (!isNumber(head.firkin_blocks) || !isNumber(head.format)) {
+    throw badRequest('the first line of the backup does not tell the format')
+  }
   return head
 }
 
