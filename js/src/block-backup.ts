@@ -7,6 +7,7 @@ import type { Connection } from './connection.js'
 import { encode } from './encode.js'
 import { badRequest, FirkinError } from './errors.js'
 import type { Pieces } from './pieces.js'
+import { randomName } from './random.js'
 import type { Abortable, ChangesResult, Info } from './types.js'
 
 /** The version of the first line. */
@@ -49,7 +50,7 @@ async function* backupParts(
   db_name: string,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Bytes, void> {
-  const name = crypto.randomUUID()
+  const name = randomName()
   try {
     const { format, bytes: total } = (await connection.call('backup', { name }, { signal })) as Omit<
       BlocksHead,
