@@ -23,6 +23,7 @@ import { checkOptions } from './options.js'
 import { type Port, portPair, threadPort } from './port.js'
 import type { EngineProgress } from './progress.js'
 import { speakForEngine } from './pulse.js'
+import { randomName } from './random.js'
 import { handIn } from './rules.js'
 import { serve } from './serve.js'
 import type { DatabaseOptions, LogicModule, Progress } from './types.js'
@@ -166,7 +167,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   readonly #answering = new Map<number, Answering>()
   readonly #left = deferred<void>()
   // What this page stages is known by it.
-  readonly #uploads = `${crypto.randomUUID()}/`
+  readonly #uploads = `${randomName()}/`
   #calls = 0
   #failure: FirkinError | undefined
   #fallSilent: () => void = () => {}
@@ -213,7 +214,7 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   /** A name for a content that is to be staged. */
   newUpload(): string {
-    return `${this.#uploads}${crypto.randomUUID()}`
+    return `${this.#uploads}${randomName()}`
   }
 
   /** As `call`, with a payload and an answer that are bytes. The payload is given away. */

@@ -30,6 +30,7 @@ import {
 } from './messages.js'
 import type { Port } from './port.js'
 import { Pulse } from './pulse.js'
+import { randomName } from './random.js'
 import type { Asked } from './rescue.js'
 import { alone, Turns } from './turns.js'
 import { type Build, isNewer, PROTOCOL, VERSION } from './version.js'
@@ -170,7 +171,7 @@ export class Member {
   async #lead(): Promise<void> {
     this.#pulse?.lead()
     if (this.#ending.signal.aborted) return
-    const term = crypto.randomUUID()
+    const term = randomName()
     const deposed = new AbortController()
     this.#deposed = deposed
     const lost = (reason: string) => {

@@ -187,3 +187,36 @@ test('a repair goes on for all tabs: what they ask meanwhile is answered after i
   const after = await follower.evaluate(async () => (await db.find({ selector: { n: 5001 } })).docs.length)
   assert.equal(after, 1)
 })
+
+test('where the module of repairs cannot be loaded, a database that is open stays so', async () => {
+  const page = await profile.open()
+  await page.route('**/firkin-rescue.wasm', (route) => route.abort())
+  const outcome = await page.evaluate(async () => {
+    const refusal = (promise) =>
+      promise.then(
+        () => 'done',
+        ({ status, name }) => `${status} ${name}`,
+      )
+    const backup = await new Response(new Firkin('of-backup').export({ format: 'blocks' })).blob()
+    const seen = []
+    for (const storage of ['indexeddb', 'opfs']) {
+      const db = new Firkin('unrepaired', { storage })
+      const other = new Firkin('unrepaired', { storage })
+      await db.put({ _id: 'a', n: 1 })
+      seen.push([await refusal(db.repair()), (await db.get('a')).n, (await other.get('a')).n])
+      const empty = new Firkin('unfilled', { storage })
+      await empty.ready
+      seen.push([await refusal(empty.import(backup)), (await empty.info()).doc_count])
+    }
+    return seen
+  })
+  const refused = '0 network_failed'
+  assert.deepEqual(outcome, [
+    [refused, 1, 1],
+    [refused, 0],
+    [refused, 1, 1],
+    [refused, 0],
+  ])
+  await page.unroute('**/firkin-rescue.wasm')
+  assert.equal(await page.evaluate(async () => (await new Firkin('unrepaired').repair()).ok), true)
+})

@@ -1,9 +1,12 @@
 // There is no storage to be had, or not now: each time the app gets a typed error, and nothing is left half made.
 
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { openPage } from '../support/browser.mjs'
+import { launchProfile, openPage } from '../support/browser.mjs'
 import { faultyWorker } from '../support/faulty-worker.mjs'
 import { serveStatic } from '../support/static-server.mjs'
 import { useProfile } from './profile.mjs'
@@ -76,6 +79,22 @@ test('a page that may not store anything gets storage_failed, with a worker and 
   await isRefused(tryToOpen(page, 'denied', { options: { worker: false } }), FAILED, /./)
   const opened = await tryToOpen(page, 'denied', { options: { worker: false, storage: 'memory' } })
   assert.deepEqual(opened, { doc_count: 1 })
+})
+
+test('on a page that is not secure a database is refused that outlives it, and one in memory works', async (context) => {
+  const folder = await mkdtemp(join(tmpdir(), 'firkin-insecure-'))
+  const browser = await launchProfile(folder, ['--host-resolver-rules=MAP insecure.test 127.0.0.1'])
+  context.after(async () => {
+    await browser.close()
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+  })
+  await profile.open()
+  const page = await openPage(browser, profile.origin.replace('127.0.0.1', 'insecure.test'))
+  assert.equal(await page.evaluate(() => isSecureContext), false)
+  for (const storage of ['indexeddb', 'opfs']) {
+    await isRefused(tryToOpen(page, 'plain', { options: { storage } }), FAILED, /secure pages/)
+  }
+  assert.deepEqual(await tryToOpen(page, 'plain', { options: { storage: 'memory' } }), { doc_count: 1 })
 })
 
 test('a private window has a database of its own, which is gone with the window', async () => {
