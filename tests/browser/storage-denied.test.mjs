@@ -29,7 +29,7 @@ const profile = useProfile(
     '/without/dist/worker.js': faultyWorker(hasNoStorage),
     '/impatient/dist/worker.js': faultyWorker(isImpatient),
   },
-  { folders: { '/without/': packageFolder, '/impatient/': packageFolder } },
+  { folders: { '/without/': packageFolder, '/impatient/': packageFolder, '/nobody/': packageFolder } },
 )
 
 /** Opens a database, and answers its name once it is open, or the error. */
@@ -95,6 +95,25 @@ test('on a page that is not secure a database is refused that outlives it, and o
     await isRefused(tryToOpen(page, 'plain', { options: { storage } }), FAILED, /secure pages/)
   }
   assert.deepEqual(await tryToOpen(page, 'plain', { options: { storage: 'memory' } }), { doc_count: 1 })
+})
+
+test('where the worker cannot be loaded every call fails, also of what can be done to a database that does not open', async () => {
+  const page = await profile.open()
+  await page.route('**/nobody/dist/worker.js', (route) => route.abort())
+  const outcome = await page.evaluate(async () => {
+    const { Firkin } = await import('/nobody/dist/index.js')
+    const refusal = (promise) =>
+      promise.then(
+        () => 'done',
+        ({ code }) => code,
+      )
+    const db = new Firkin('nobody')
+    const atOnce = await Promise.all([db.get('a'), db.repair(), db.destroy()].map(refusal))
+    const later = await Promise.all([db.get('a'), db.repair(), db.destroy()].map(refusal))
+    await db.close()
+    return [...atOnce, ...later]
+  })
+  assert.deepEqual(outcome, Array(6).fill('storage_failed'))
 })
 
 test('a private window has a database of its own, which is gone with the window', async () => {
