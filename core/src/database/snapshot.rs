@@ -7,6 +7,7 @@
 use alloc::vec::Vec;
 
 use super::arrivals::Arrivals;
+use super::snapshot_check::Check;
 use super::snapshot_head::SnapshotHead;
 use super::state::State;
 use super::{Database, reindex};
@@ -16,14 +17,14 @@ use crate::storage::adoption::Adoption;
 use crate::storage::blocks::Blocks;
 use crate::storage::pack::Pack;
 use crate::storage::restore::{RestoreError, malformed};
-use crate::storage::store::{LogSnapshot, LogStore};
-use crate::storage::{Batch, Cursor, Direction, FORMAT_VERSION, KeyRange, Kv, Snapshot, StorageError, after_prefix};
+use crate::storage::store::LogStore;
+use crate::storage::{Batch, Cursor, Direction, FORMAT_VERSION, KeyRange, Kv, Snapshot, StorageError};
 
 /// The version of the line that a snapshot begins with.
 const SNAPSHOT_VERSION: u64 = 1;
 
 /// What the keys start with that travel, in order.
-const TRAVELLING: [&[u8]; 13] = [
+const TRAVELLING: [&[u8]; 12] = [
     keys::all_parts(),
     &[keyspace::PATH_NAME],
     keys::all_attached(),
@@ -31,7 +32,6 @@ const TRAVELLING: [&[u8]; 13] = [
     keys::contents(),
     keys::heads(),
     &[keyspace::POSTING],
-    keyspace::NEXT_PATH,
     &[keyspace::CARDINALITY],
     &[keyspace::PATH],
     keys::all_nodes(),
@@ -50,8 +50,7 @@ pub struct Packing<S: Snapshot> {
     begun: usize,
     /// Contents that have parts, and no document.
     staged: Vec<ContentNumber>,
-    /// Gone once all was handed out.
-    pack: Option<Pack>,
+    pack: Pack,
 }
 
 impl<K: Kv> Database<K> {
@@ -76,7 +75,7 @@ impl<K: Kv> Database<K> {
             doc_del_count: stored.doc_del_count,
             exclude: reindex::excluded(&self.index),
         };
-        Ok(Packing { head, snapshot, cursor: None, begun: 0, staged, pack: Some(Pack::new(keys::WALKED)) })
+        Ok(Packing { head, snapshot, cursor: None, begun: 0, staged, pack: Pack::default() })
     }
 
     /// How many numbers the feed has given since this one; `None` if it does not tell all that happened: a document was purged.
@@ -104,21 +103,17 @@ impl<S: Snapshot> Packing<S> {
     /// # Errors
     /// What the storage reports.
     pub async fn next(&mut self, bytes: usize) -> Result<Vec<u8>, StorageError> {
-        let Some(mut pack) = self.pack.take() else { return Ok(Vec::new()) };
         loop {
-            if !self.fill(&mut pack, bytes).await? {
-                return pack.finish();
-            }
-            let out = pack.take();
-            if !out.is_empty() {
-                self.pack = Some(pack);
+            let is_more = self.fill(bytes).await?;
+            let out = self.pack.take();
+            if !out.is_empty() || !is_more {
                 return Ok(out);
             }
         }
     }
 
     /// Adds entries of about `bytes`; `false` once there are no more.
-    async fn fill(&mut self, pack: &mut Pack, bytes: usize) -> Result<bool, StorageError> {
+    async fn fill(&mut self, bytes: usize) -> Result<bool, StorageError> {
         let mut added = 0;
         while added < bytes {
             let Some(cursor) = &mut self.cursor else {
@@ -134,7 +129,7 @@ impl<S: Snapshot> Packing<S> {
             let (key, value) = (cursor.key(), cursor.value());
             added += key.len() + value.len();
             if !keys::part_number(key).is_some_and(|number| self.staged.contains(&number)) {
-                pack.add(key, value)?;
+                self.pack.add(key, value);
             }
         }
         Ok(true)
@@ -150,10 +145,12 @@ impl<B: Blocks> Database<LogStore<B>> {
     pub(crate) async fn adopt(
         &self,
         adoption: &mut Adoption,
+        check: &mut Check,
         head: &SnapshotHead,
         arrivals: &Arrivals,
     ) -> Result<(), RestoreError> {
-        check(&self.kv.adopted(adoption).await?, head).await?;
+        let adopted = self.kv.adopted(adoption).await?;
+        check.documents(&adopted, &self.index.exclusions, head).await?;
         let _writing = self.writer.lock().await;
         if !self.is_fresh() {
             return Err(RestoreError::NotEmpty);
@@ -164,6 +161,7 @@ impl<B: Blocks> Database<LogStore<B>> {
         let mut batch = Batch::new();
         state.stage(1, &mut batch);
         reindex::note(&self.index, &mut batch);
+        batch.put(keyspace::NEXT_PATH, &check.next_path());
         self.kv.end_adoption(adoption, batch).await?;
         // Before anybody can see it, or a push would offer it back.
         arrivals.ranges.borrow_mut().add(1, head.last);
@@ -172,27 +170,4 @@ impl<B: Blocks> Database<LogStore<B>> {
         self.subscribers.publish(None);
         Ok(())
     }
-}
-
-/// Whether there is nothing but what may travel, and no change behind the last.
-async fn check<B: Blocks>(adopted: &LogSnapshot<B>, head: &SnapshotHead) -> Result<(), RestoreError> {
-    let mut start = Vec::new();
-    for prefix in TRAVELLING {
-        if is_any(adopted, KeyRange { start, end: Some(prefix.to_vec()) }).await? {
-            return Err(malformed("has what is another's alone"));
-        }
-        start = after_prefix(prefix).unwrap_or_default();
-    }
-    if is_any(adopted, KeyRange { start, end: None }).await? {
-        return Err(malformed("has what is another's alone"));
-    }
-    let behind = KeyRange { start: keys::change(head.last.saturating_add(1)), end: after_prefix(keys::changes()) };
-    if is_any(adopted, behind).await? {
-        return Err(malformed("has changes behind its last"));
-    }
-    Ok(())
-}
-
-async fn is_any<S: Snapshot>(snapshot: &S, range: KeyRange) -> Result<bool, StorageError> {
-    snapshot.range(range, Direction::Forward)?.advance().await
 }

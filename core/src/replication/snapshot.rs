@@ -20,7 +20,7 @@ use super::messages::Sequence;
 use super::options::Filter;
 use super::peer::{Peer, Reply};
 use super::status::{Event, Observer};
-use crate::database::{Database, SnapshotHead, SnapshotLine};
+use crate::database::{Database, SnapshotCheck, SnapshotHead, SnapshotLine};
 use crate::effects::{Clock, Method, Random, Request, Transport};
 use crate::storage::Kv;
 use crate::storage::adoption::Adoption;
@@ -77,8 +77,9 @@ impl<B: Blocks> Start<LogStore<B>> for FromSnapshot {
             if !database.is_fresh() {
                 return Ok(None);
             }
-            let adoption = database.kv().begin_adoption().await.map_err(local)?;
-            let mut taking = Taking { line: Vec::new(), adoption };
+            let Some(adoption) = database.kv().begin_adoption().await.map_err(local)? else { return Ok(None) };
+            let check = SnapshotCheck::new(peer.effects.random);
+            let mut taking = Taking { line: Vec::new(), adoption, check };
             let taken = take(database, peer, checkpoints, &mut taking).await;
             if !matches!(taken, Ok(Taken::Whole(_))) {
                 database.kv().drop_adoption(taking.adoption).await;
@@ -146,7 +147,8 @@ async fn take<B: Blocks, T: Transport, C: Clock, R: Random, O: Observer>(
         Err(error) => return Err(error),
     }
     let Some(SnapshotLine { head, .. }) = line else { return Ok(Taken::None) };
-    match database.adopt(&mut taking.into_inner().adoption, &head, &checkpoints.arrivals()).await {
+    let Taking { adoption, check, .. } = taking.into_inner();
+    match database.adopt(adoption, check, &head, &checkpoints.arrivals()).await {
         Ok(()) => Ok(Taken::Whole(head)),
         Err(RestoreError::NotEmpty) => Ok(Taken::None),
         Err(error) => Err(told(error)),
@@ -158,6 +160,7 @@ struct Taking {
     /// As much of its line as is here, until it is whole.
     line: Vec<u8>,
     adoption: Adoption,
+    check: SnapshotCheck,
 }
 
 /// Takes a snapshot in as it arrives.
@@ -174,7 +177,7 @@ struct Intake<'s, B> {
 impl<B: Blocks> Intake<'_, B> {
     async fn add(&self, bytes: &[u8]) -> Result<(), ReplicationError> {
         let mut taking = self.taking.lock().await;
-        let Taking { line, adoption } = &mut **taking;
+        let Taking { line, adoption, check } = &mut **taking;
         let mut blocks = bytes;
         if self.line.borrow().is_none() {
             let end = bytes.iter().position(|byte| *byte == b'\n');
@@ -192,7 +195,10 @@ impl<B: Blocks> Intake<'_, B> {
             }
             blocks = bytes.get(end + 1..).unwrap_or_default();
         }
-        self.database.kv().adopt_next(adoption, blocks).await.map_err(told)
+        if self.position.get() > self.length.get() {
+            return Err(wrong("it goes on behind its end"));
+        }
+        self.database.kv().adopt_next(adoption, blocks, &mut |key, value| check.add(key, value)).await.map_err(told)
     }
 }
 
@@ -233,7 +239,8 @@ fn wrong(what: &str) -> ReplicationError {
 fn told(error: RestoreError) -> ReplicationError {
     match error {
         RestoreError::Storage(error) => local(error),
-        error => ReplicationError::Snapshot(format!("{error}")),
+        RestoreError::Malformed(what) => ReplicationError::Snapshot(format!("it {what}")),
+        error @ RestoreError::NotEmpty => ReplicationError::Snapshot(format!("{error}")),
     }
 }
 

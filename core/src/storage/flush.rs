@@ -205,7 +205,7 @@ impl<B: Blocks> LogStore<B> {
         Ok(())
     }
 
-    fn remember(&self, puts: &[(BlockKey, Vec<u8>)], cached: bool) {
+    pub(super) fn remember(&self, puts: &[(BlockKey, Vec<u8>)], cached: bool) {
         for (key, block) in puts.iter().filter(|_| cached) {
             self.reader.remember(*key, block);
         }

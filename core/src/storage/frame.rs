@@ -50,14 +50,6 @@ pub(super) fn seal(key: BlockKey, mut block: Vec<u8>) -> Vec<u8> {
     block
 }
 
-/// A block under another name.
-pub(super) fn reseal(key: BlockKey, block: &[u8]) -> Vec<u8> {
-    let framed = block.split_last_chunk::<CHECKSUM_BYTES>().map_or(block, |(framed, _)| framed);
-    let mut resealed = Vec::with_capacity(block.len());
-    resealed.extend_from_slice(framed);
-    seal(key, resealed)
-}
-
 /// The content of a block, after its checksum and its kind were checked.
 pub(super) fn unseal(key: BlockKey, kind: BlockKind, block: &[u8]) -> Result<&[u8], StorageError> {
     unseal_as(key, kind as u8, block)

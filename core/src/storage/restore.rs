@@ -178,7 +178,7 @@ pub(crate) fn malformed(what: &str) -> RestoreError {
     RestoreError::Malformed(what.into())
 }
 
-pub(super) fn damaged(error: StorageError) -> RestoreError {
+pub(crate) fn damaged(error: StorageError) -> RestoreError {
     match reason(error) {
         Ok(what) => RestoreError::Malformed(format!("is damaged: {what}")),
         Err(error) => error.into(),
