@@ -5,65 +5,26 @@ mod common;
 mod logic_support;
 mod repair_support;
 mod replication_support;
+mod snapshot_support;
 
 use std::rc::Rc;
 
 use common::stored;
-use firkin_core::database::{Database, Options as DatabaseOptions, Since, WriteOptions};
+use firkin_core::database::{Database, Options as DatabaseOptions};
 use firkin_core::document::keys;
 use firkin_core::path::Path;
 use firkin_core::replication::{Filter, Options, ReplicationError, State};
 use firkin_core::storage::blocks::BlockKey;
 use firkin_core::storage::blocks_memory::MemoryBlocks;
-use firkin_core::storage::store::{LogStore, StoreOptions};
+use firkin_core::storage::store::LogStore;
 use logic_support::Rules;
-use pollster::block_on;
 use repair_support::{Replica, check_consistent, check_writable, image_of, open, store_options};
 use replication_support::server::{FakeServer, Faults};
 use replication_support::time::{SimulatedClock, simulate};
-use replication_support::{Client, Memory, Seeded, Told, content, database, options, put};
-use serde_json::json;
+use replication_support::{Client, Seeded, Told, content, options, put};
+use snapshot_support::{filled, fresh};
 
 const DOCUMENTS: usize = 500;
-
-/// Documents of most kinds, and records that are the replica's alone.
-async fn filled(seed: u64) -> Memory {
-    let there = database(seed).await;
-    let texts: Vec<String> = (0..DOCUMENTS)
-        .map(|n| {
-            let deep = json!({"n": [n % 11, (n + 1) % 11]});
-            json!({"_id": format!("d{n:04}"), "number": n % 11, "deep": deep, "text": "words ".repeat(n % 60)})
-                .to_string()
-        })
-        .collect();
-    let texts: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
-    there.bulk_docs(&texts, true, &WriteOptions::default()).await.unwrap();
-    for text in [
-        r#"{"_id":"c","_rev":"2-bbbb","_revisions":{"start":2,"ids":["bbbb","aaaa"]},"number":1,
-            "_attachments":{"h.txt":{"content_type":"text/plain","revpos":1,"digest":"md5-iMaiC8wqiFlD2NjLTemvCQ==","data":"aGVsbG8="}}}"#,
-        r#"{"_id":"c","_rev":"2-CCCC","_revisions":{"start":2,"ids":["CCCC","aaaa"]},"number":2}"#,
-        r#"{"_id":"gone","_rev":"2-b","_revisions":{"start":2,"ids":["b","a"]},"_deleted":true}"#,
-    ] {
-        let rows = there.bulk_docs(&[text.as_bytes()], false, &WriteOptions::default()).await.unwrap();
-        assert!(rows.iter().all(Result::is_ok));
-    }
-    put(&there, r#"{"_id":"_local/there","secret":true}"#).await;
-    there.open_consumer("there", &Since::Start).await.unwrap();
-    there.stage("unfinished", 0, &vec![7; 2_500_000]).await.unwrap();
-    there
-}
-
-/// Opens a store that writes in small steps.
-fn opened(blocks: MemoryBlocks, seed: u8) -> Replica {
-    let options = StoreOptions { step_bytes: 20_000, ..store_options(seed, true) };
-    let store = block_on(LogStore::open(blocks, options)).unwrap();
-    block_on(Database::open(store, &Seeded::new(seed.into()), DatabaseOptions::default())).unwrap()
-}
-
-fn fresh(seed: u8) -> (MemoryBlocks, Replica) {
-    let blocks = MemoryBlocks::new();
-    (blocks.clone(), opened(blocks, seed))
-}
 
 fn is_segment(key: BlockKey) -> bool {
     key == BlockKey::segment(key.number())
@@ -78,7 +39,7 @@ fn patient() -> Options {
 fn fresh_replica_takes_documents_and_index_and_nothing_that_is_the_peers_alone() {
     let clock = SimulatedClock::default();
     simulate(&clock, async {
-        let there = filled(1).await;
+        let there = filled(1, DOCUMENTS).await;
         let server = FakeServer::new(&there, &clock, 3);
         server.pack("one").await;
         put(&there, r#"{"_id":"later","number":4,"deep":{"n":[4]}}"#).await;
@@ -115,7 +76,7 @@ fn fresh_replica_takes_documents_and_index_and_nothing_that_is_the_peers_alone()
 fn what_came_by_a_snapshot_is_neither_pulled_again_nor_offered_back() {
     let clock = SimulatedClock::default();
     simulate(&clock, async {
-        let there = filled(1).await;
+        let there = filled(1, DOCUMENTS).await;
         let server = FakeServer::new(&there, &clock, 3);
         server.pack("one").await;
         let (blocks, here) = fresh(2);
@@ -141,7 +102,7 @@ fn snapshot_goes_on_where_it_broke_whatever_breaks() {
     for seed in 0..16 {
         let clock = SimulatedClock::default();
         simulate(&clock, async {
-            let there = filled(1).await;
+            let there = filled(1, DOCUMENTS).await;
             let server = FakeServer::new(&there, &clock, seed);
             server.pack("one").await;
             server.faults.set(Faults { lost_requests: 10, lost_answers: 10, cut_bodies: 30, errors: 10 });
@@ -160,7 +121,7 @@ fn snapshot_goes_on_where_it_broke_whatever_breaks() {
 fn snapshot_that_ends_midway_leaves_an_empty_database_that_begins_again() {
     let clock = SimulatedClock::default();
     simulate(&clock, async {
-        let there = filled(1).await;
+        let there = filled(1, DOCUMENTS).await;
         let server = FakeServer::new(&there, &clock, 3);
         server.pack("one").await;
         let (blocks, here) = fresh(2);
@@ -188,7 +149,7 @@ fn snapshot_that_ends_midway_leaves_an_empty_database_that_begins_again() {
 fn snapshot_that_the_peer_has_no_more_is_begun_anew() {
     let clock = SimulatedClock::default();
     simulate(&clock, async {
-        let there = filled(1).await;
+        let there = filled(1, DOCUMENTS).await;
         let server = FakeServer::new(&there, &clock, 3);
         server.pack("one").await;
         let whole = server.snapshot.borrow().clone().unwrap().1;
@@ -227,16 +188,20 @@ async fn pull_without(server: &FakeServer<'_>, here: &Replica, clock: &Simulated
 fn peer_without_snapshots_is_pulled_from_as_ever() {
     let clock = SimulatedClock::default();
     simulate(&clock, async {
-        let there = filled(1).await;
+        let there = filled(1, DOCUMENTS).await;
         for status in [400, 403, 404, 405, 501] {
             let server = FakeServer::new(&there, &clock, 3);
+            server.pack("one").await;
             server.script(move |request| {
                 let answer = r#"{"error":"other","reason":"not here"}"#;
                 (request.path == "_snapshot").then(|| (status, answer.into()))
             });
             assert!(!pull_without(&server, &fresh(2).1, &clock, 1).await, "{status}");
         }
+        // Whoever says nothing of snapshots is not asked.
+        assert!(!pull_without(&FakeServer::new(&there, &clock, 3), &fresh(2).1, &clock, 0).await);
         let server = FakeServer::new(&there, &clock, 3);
+        server.pack("one").await;
         server.script(|request| (request.path == "_snapshot").then(|| (200, "<html>\n welcome".into())));
         assert!(pull_without(&server, &fresh(2).1, &clock, 1).await);
     });
@@ -246,7 +211,7 @@ fn peer_without_snapshots_is_pulled_from_as_ever() {
 fn damaged_or_foreign_snapshot_is_told_and_done_without() {
     let clock = SimulatedClock::default();
     simulate(&clock, async {
-        let there = filled(1).await;
+        let there = filled(1, DOCUMENTS).await;
         let server = FakeServer::new(&there, &clock, 3);
         server.pack("one").await;
         let whole = server.snapshot.borrow().clone().unwrap().1;
@@ -288,7 +253,7 @@ fn damaged_or_foreign_snapshot_is_told_and_done_without() {
 fn snapshot_is_not_asked_for_where_it_would_not_do() {
     let clock = SimulatedClock::default();
     simulate(&clock, async {
-        let there = filled(1).await;
+        let there = filled(1, DOCUMENTS).await;
         let server = FakeServer::new(&there, &clock, 3);
         server.pack("one").await;
         let (_, written) = fresh(2);
@@ -308,6 +273,11 @@ fn snapshot_is_not_asked_for_where_it_would_not_do() {
         let (_, part) = fresh(4);
         Client::new(&part, &clock, 6).pull_from_snapshot(&server, &partly).await.unwrap();
         assert_eq!(part.info().await.unwrap().doc_count, 1);
+        assert_eq!(server.requests_of("_snapshot"), 0);
+        let (_, unwilling) = fresh(7);
+        let without = Options { snapshot: false, ..options("peer") };
+        Client::new(&unwilling, &clock, 8).pull_from_snapshot(&server, &without).await.unwrap();
+        assert_eq!(content(&unwilling).await, content(&there).await);
         assert_eq!(server.requests_of("_snapshot"), 0);
         // Whose own index is another takes none either.
         let exclude = vec![Path::parse("text")];

@@ -6,10 +6,9 @@
 //! whoever holds a part of one that was replaced begins anew.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use firkin_core::database::SnapshotHead;
 use firkin_core::storage::StorageError;
@@ -35,7 +34,8 @@ pub struct Made {
     line: Vec<u8>,
     /// What tells it from others: the SHA-256 of its line and its blocks, in hex digits.
     pub tag: String,
-    blocks: File,
+    /// Those who read take turns.
+    blocks: std::sync::Mutex<File>,
     /// How many bytes it has.
     pub length: u64,
 }
@@ -52,7 +52,9 @@ impl Made {
         };
         let left = usize::try_from(self.length.saturating_sub(position)).unwrap_or(usize::MAX);
         let mut read = vec![0; bytes.min(left)];
-        self.blocks.read_exact_at(&mut read, place)?;
+        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        blocks.seek(SeekFrom::Start(place))?;
+        blocks.read_exact(&mut read)?;
         Ok(read)
     }
 }
@@ -115,7 +117,7 @@ async fn make(database: &Engine, path: PathBuf) -> Result<Made, StorageError> {
     let tag: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     let line = head.line(&tag, bytes);
     let length = bytes + line.len() as u64;
-    Ok(Made { head, line, tag, blocks, length })
+    Ok(Made { head, line, tag, blocks: std::sync::Mutex::new(blocks), length })
 }
 
 fn told(error: io::Error) -> StorageError {

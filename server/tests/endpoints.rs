@@ -44,7 +44,7 @@ const DATABASE: &[Row] = &[
         "/things",
         "",
         200,
-        "cluster compact_running db_name doc_count doc_del_count instance_start_time props purge_seq sizes update_seq",
+        "cluster compact_running db_name doc_count doc_del_count firkin_snapshot instance_start_time props purge_seq sizes update_seq",
     ),
     ("HEAD", "/things", "", 200, "-"),
     ("HEAD", "/none", "", 404, "-"),

@@ -52,7 +52,7 @@ for (const storage of ['indexeddb', 'opfs']) {
           paths.push(new URL(input instanceof Request ? input.url : input).pathname.split('/').at(-1))
           return fetch(input, init)
         }
-        const sync = db.sync(url, { live: true, retry: true, snapshot: true, fetch: counted })
+        const sync = db.sync(url, { live: true, retry: true, fetch: counted })
         await sync.settled()
         const first = [...paths]
         const all = (await db.allDocs({ include_docs: true })).rows.map(({ doc }) => doc)

@@ -57,8 +57,8 @@ pub use requests::{Done, Request};
 pub use revs_diff::RevsDiffRow;
 pub use snapshot::Packing;
 pub(crate) use snapshot_check::Check as SnapshotCheck;
-pub use snapshot_head::SnapshotHead;
 pub(crate) use snapshot_head::SnapshotLine;
+pub use snapshot_head::{SNAPSHOT_MEMBER, SNAPSHOT_VERSION, SnapshotHead};
 pub use transaction::{CommitOptions, Transaction, TransactionError};
 pub use write::{BulkRow, Refused, WriteOptions, Written};
 

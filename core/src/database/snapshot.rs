@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use super::arrivals::Arrivals;
 use super::snapshot_check::Check;
-use super::snapshot_head::SnapshotHead;
+use super::snapshot_head::{SNAPSHOT_VERSION, SnapshotHead};
 use super::state::State;
 use super::{Database, reindex};
 use crate::document::keys::{self, ContentNumber};
@@ -19,9 +19,6 @@ use crate::storage::pack::Pack;
 use crate::storage::restore::{RestoreError, malformed};
 use crate::storage::store::LogStore;
 use crate::storage::{Batch, Cursor, Direction, FORMAT_VERSION, KeyRange, Kv, Snapshot, StorageError};
-
-/// The version of the line that a snapshot begins with.
-const SNAPSHOT_VERSION: u64 = 1;
 
 /// What the keys start with that travel, in order.
 const TRAVELLING: [&[u8]; 12] = [

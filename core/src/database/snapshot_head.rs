@@ -6,6 +6,12 @@ use alloc::vec::Vec;
 
 use crate::json::{self, Value, write_string};
 
+/// The version of the line. A database that has snapshots says so by a member of what it tells of itself, which has this name and
+/// this number.
+pub const SNAPSHOT_VERSION: u64 = 1;
+/// The name of that member.
+pub const SNAPSHOT_MEMBER: &str = "firkin_snapshot";
+
 /// What a snapshot says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotHead {
@@ -41,7 +47,7 @@ impl SnapshotHead {
     pub fn line(&self, tag: &str, bytes: u64) -> Vec<u8> {
         let Self { version, format, last, doc_count, doc_del_count, exclude, .. } = self;
         let mut line = format!(
-            "{{\"firkin_snapshot\":{version},\"format\":{format},\"bytes\":{bytes},\"last\":{last},\"doc_count\":{doc_count},\
+            "{{\"{SNAPSHOT_MEMBER}\":{version},\"format\":{format},\"bytes\":{bytes},\"last\":{last},\"doc_count\":{doc_count},\
              \"doc_del_count\":{doc_del_count},\"exclude\":{exclude},\"tag\":"
         )
         .into_bytes();
@@ -63,7 +69,7 @@ impl SnapshotLine {
         let mut exclude = Vec::new();
         json::write(line.get("exclude")?, &mut exclude);
         let head = SnapshotHead {
-            version: number("firkin_snapshot")?,
+            version: number(SNAPSHOT_MEMBER)?,
             format: number("format")?,
             seq: text("seq")?,
             last: number("last")?,

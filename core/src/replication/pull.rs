@@ -69,7 +69,7 @@ async fn pull_after<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
             let other = Peer::new(effects, options, true);
             // Where one ends for a reason the other ends too, but finishes what it is writing.
             let [first, second] = [&peer, &other].map(async |peer| {
-                let result = run(database, peer, &FromNothing).await;
+                let result = run(database, peer, start).await;
                 if result.is_err() {
                     effects.control.cancel();
                 }
@@ -96,6 +96,10 @@ async fn run<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
         let mut checkpoints = Checkpoints::load(database, peer, direction).await?;
         if let Some(reached) = start.start(database, peer, &checkpoints).await? {
             checkpoints.advance(reached);
+            // At once: without it, whoever is closed now would be told of all documents again.
+            if !checkpoints.save(peer).await? {
+                continue;
+            }
         }
         let fetch = Fetch::new(database, peer);
         let steps = feed::steps(database, &fetch, checkpoints.done().clone())

@@ -1,6 +1,6 @@
 //! Beginning with a snapshot: a fresh database takes over what the peer has packed, documents and index, and pulls what came after.
 //!
-//! Firkin's own server has `GET /{database}/_snapshot`. **Wherever a snapshot cannot be taken the pull begins without it**: the
+//! Firkin's own server has `GET /{database}/_snapshot`, and says so of each database, so that nobody else is asked for one. **Wherever a snapshot cannot be taken the pull begins without it**: the
 //! peer has none, the database is not fresh, the format or the index is another, a block is damaged. A connection that breaks is
 //! made anew, and goes on where it broke, for as long as the peer has the same snapshot.
 
@@ -70,7 +70,8 @@ impl<B: Blocks> Start<LogStore<B>> for FromSnapshot {
     ) -> Result<Option<Sequence>, ReplicationError> {
         let options = peer.options;
         let wants_all = matches!(options.filter, Filter::Everything) && options.since.is_none();
-        if !wants_all || !checkpoints.done().is_start() {
+        let is_offered = options.snapshot && peer.has_snapshot.get();
+        if !is_offered || !wants_all || !checkpoints.done().is_start() {
             return Ok(None);
         }
         for _ in 0..BEGINNINGS_MAX {

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use firkin_core::database::{SNAPSHOT_MEMBER, SNAPSHOT_VERSION};
 use firkin_core::effects::{Clock, Method, Request, Response, ResponseBody, Transport, TransportError};
 use serde_json::{Value, json};
 
@@ -133,6 +134,10 @@ impl<'d> FakeServer<'d> {
         match (request.method, path) {
             (Method::Post, "_bulk_get") if !self.knows_bulk_get.get() => {
                 return error(405, "method_not_allowed", "Only GET,HEAD,PUT,DELETE,COPY allowed");
+            }
+            (Method::Get, "") if self.snapshot.borrow().is_some() => {
+                let told = format!(r#"{{"db_name":"fake","{SNAPSHOT_MEMBER}":{SNAPSHOT_VERSION}}}"#);
+                return (200, told.into_bytes());
             }
             (Method::Get, "_snapshot") => return self.part_of_snapshot(request),
             (Method::Put, path) if path.starts_with("_local/") => {

@@ -38,10 +38,7 @@ pub async fn replicate(engine: &Rc<Opened>, payload: &[u8]) -> Result<Vec<u8>, F
     };
     let ended = match direction.as_str() {
         "push" => replication::push(&engine.database, &effects, &options).await,
-        "pull" if payload.flag("snapshot")? => {
-            replication::pull_from_snapshot(&engine.database, &effects, &options).await
-        }
-        "pull" => replication::pull(&engine.database, &effects, &options).await,
+        "pull" => replication::pull_from_snapshot(&engine.database, &effects, &options).await,
         _ => return Err(payload::wrong("direction", "\"push\" or \"pull\"")),
     };
     Ok(members(ObjectWriter::new().boolean("ok", true), &ended?).finish())
@@ -110,6 +107,7 @@ fn options(payload: &Payload<'_>, address: &Address) -> Result<Options, Failure>
         since: payload.json("since").map(String::from),
         filter: filter(payload)?,
         keep: !payload.flag("drop")?,
+        snapshot: payload.flag_or("snapshot", true)?,
         limits,
     })
 }
