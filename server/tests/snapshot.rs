@@ -66,6 +66,17 @@ fn snapshot_tells_what_it_is_and_is_the_same_bytes_until_there_is_another() {
 }
 
 #[test]
+fn database_says_that_it_has_snapshots_and_accounts_do_not() {
+    let server = filled(1);
+    server.client.create("_users");
+    assert_eq!(
+        server.client.get("/things").expect(200)["firkin_snapshot"],
+        line(&ask(&server, &[]))["firkin_snapshot"]
+    );
+    assert!(server.client.get("/_users").expect(200)["firkin_snapshot"].is_null());
+}
+
+#[test]
 fn ranges_are_parts_of_the_whole_and_the_tag_decides() {
     let server = filled(2_000);
     let whole = ask(&server, &[]);
