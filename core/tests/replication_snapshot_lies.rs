@@ -122,7 +122,9 @@ fn what_does_not_follow_from_the_documents_is_refused_and_they_come_without_it()
                 }
                 for place in [0, value.len() / 2, value.len().saturating_sub(1)] {
                     let mut other = (*value).clone();
-                    other.get_mut(place).map(|byte| *byte ^= 1);
+                    if let Some(byte) = other.get_mut(place) {
+                        *byte ^= 1;
+                    }
                     lie(&|entries| drop(entries.insert((*key).clone(), other.clone())));
                 }
                 lie(&|entries| drop(entries.insert((*key).clone(), Vec::new())));

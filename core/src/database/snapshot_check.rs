@@ -161,7 +161,7 @@ impl Check {
         }
         let content = self.content.get_or_insert_with(|| Incoming::numbered(number));
         let place = content.length() / PART_BYTES as u64;
-        let belongs = content.length() % PART_BYTES as u64 == 0 && (1..=PART_BYTES).contains(&value.len());
+        let belongs = content.length().is_multiple_of(PART_BYTES as u64) && (1..=PART_BYTES).contains(&value.len());
         let key_there = keys::part(&number, u32::try_from(place).ok()?);
         (belongs && key == key_there).then(|| content.hash(value))
     }

@@ -35,8 +35,8 @@ pub async fn info(State(app): State<Arc<App>>, target: Target) -> Result<Respons
         "cluster": {"q": 1, "n": 1, "w": 1, "r": 1},
         "instance_start_time": INSTANCE_START_TIME,
     });
-    if !target.is_users() {
-        told[SNAPSHOT_MEMBER] = SNAPSHOT_VERSION.into();
+    if let Some(members) = told.as_object_mut().filter(|_| !target.is_users()) {
+        members.insert(SNAPSHOT_MEMBER.into(), SNAPSHOT_VERSION.into());
     }
     Ok(answer::json(StatusCode::OK, &told))
 }
