@@ -41,6 +41,20 @@ pub(super) struct Writer<B> {
 }
 
 impl<B> Writer<B> {
+    /// The writer that goes on behind a log.
+    pub(super) fn behind(first_log: u64, next_log: u64, log_bytes: usize) -> Self {
+        Self {
+            next_segment: 0,
+            first_log,
+            next_log,
+            log_bytes,
+            garbage: Garbage::default(),
+            merges: Vec::new(),
+            adopted: None,
+            unreadable: Vec::new(),
+        }
+    }
+
     /// How many blocks the log has.
     pub(super) fn log_blocks(&self) -> usize {
         usize::try_from(self.next_log - self.first_log).unwrap_or(usize::MAX)
