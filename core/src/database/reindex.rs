@@ -58,6 +58,11 @@ fn record(index: &PathIndex) -> Vec<u8> {
     out
 }
 
+/// The same, as text.
+pub(super) fn excluded(index: &PathIndex) -> String {
+    String::from_utf8(record(index)).unwrap_or_default()
+}
+
 async fn write_record<K: Kv>(kv: &K, record: &[u8]) -> Result<(), StorageError> {
     let mut batch = Batch::new();
     batch.put(keyspace::EXCLUDED, record);

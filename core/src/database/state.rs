@@ -101,6 +101,18 @@ impl State {
         Ok(Self::decode(&record, &[], None).map_or(0, |state| state.doc_count))
     }
 
+    /// What `snapshot` counts.
+    pub(super) async fn counted_in<S: Snapshot>(snapshot: &S) -> Result<Self, StorageError> {
+        let record = snapshot.get(keys::STATE).await?.unwrap_or_default();
+        Self::decode(&record, &[], None).ok_or_else(|| StorageError::Corrupt(String::from("the state of the database")))
+    }
+
+    /// Counts what another replica counted; `None` for numbers that nobody counts to, and behind which there would be no room.
+    pub(super) fn count_as(&mut self, seq: u64, doc_count: u64, doc_del_count: u64) -> Option<()> {
+        (self.seq, self.doc_count, self.doc_del_count) = (seq, doc_count, doc_del_count);
+        [seq, doc_count, doc_del_count].iter().all(|count| *count <= COUNTER_MAX / 2).then_some(())
+    }
+
     /// The number of the latest change that `snapshot` shows.
     pub(super) async fn seq_in<S: Snapshot>(snapshot: &S) -> Result<u64, StorageError> {
         let record = snapshot.get(keys::STATE).await?.unwrap_or_default();

@@ -17,6 +17,7 @@ use super::messages::Sequence;
 use super::options::{Filter, Options, SelectorFilter};
 use super::peer::Peer;
 use super::pipeline::{self, Step};
+use super::snapshot::{FromNothing, FromSnapshot, Start};
 use super::status::{Denied, Observer, Status};
 use super::{Effects, ReplicationError};
 use crate::database::{Arrivals, Database, GetOptions, WriteError};
@@ -27,6 +28,8 @@ use crate::json;
 use crate::logic::LogicError;
 use crate::sorting::sort_by;
 use crate::storage::Kv;
+use crate::storage::blocks::Blocks;
+use crate::storage::store::LogStore;
 
 /// Brings the changes of the peer's database into `database`: all leaves of every document with their ancestry. Returns
 /// when all is here or, if live, when cancelled; a replication that was cancelled is no error.
@@ -38,13 +41,35 @@ pub async fn pull<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
     effects: &Effects<'_, T, C, R, O>,
     options: &Options,
 ) -> Result<Status, ReplicationError> {
+    pull_after(database, effects, options, &FromNothing).await
+}
+
+/// As [`pull`]; a fresh database begins with the peer's snapshot, where there is one that it can take. It needs no filter, and
+/// nobody who judges writes.
+///
+/// # Errors
+/// As those of [`pull`]. What is wrong with a snapshot is told as a setback, and ends nothing.
+pub async fn pull_from_snapshot<B: Blocks, T: Transport, C: Clock, R: Random, O: Observer>(
+    database: &Database<LogStore<B>>,
+    effects: &Effects<'_, T, C, R, O>,
+    options: &Options,
+) -> Result<Status, ReplicationError> {
+    pull_after(database, effects, options, &FromSnapshot).await
+}
+
+async fn pull_after<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
+    database: &Database<K>,
+    effects: &Effects<'_, T, C, R, O>,
+    options: &Options,
+    start: &impl Start<K>,
+) -> Result<Status, ReplicationError> {
     let peer = Peer::new(effects, options, false);
     let result = match &options.filter {
         Filter::Selector(_) if !options.keep => {
             let other = Peer::new(effects, options, true);
             // Where one ends for a reason the other ends too, but finishes what it is writing.
             let [first, second] = [&peer, &other].map(async |peer| {
-                let result = run(database, peer).await;
+                let result = run(database, peer, start).await;
                 if result.is_err() {
                     effects.control.cancel();
                 }
@@ -55,7 +80,7 @@ pub async fn pull<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
                 (first, _) => first,
             }
         }
-        _ => run(database, &peer).await,
+        _ => run(database, &peer, start).await,
     };
     pipeline::conclude(&peer, result)
 }
@@ -63,11 +88,19 @@ pub async fn pull<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
 async fn run<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
     database: &Database<K>,
     peer: &Peer<'_, T, C, R, O>,
+    start: &impl Start<K>,
 ) -> Result<Status, ReplicationError> {
     loop {
         peer.verify().await?;
         let direction = if peer.drops { Direction::Drop } else { Direction::Pull };
-        let checkpoints = Checkpoints::load(database, peer, direction).await?;
+        let mut checkpoints = Checkpoints::load(database, peer, direction).await?;
+        if let Some(reached) = start.start(database, peer, &checkpoints).await? {
+            checkpoints.advance(reached);
+            // At once: without it, whoever is closed now would be told of all documents again.
+            if !checkpoints.save(peer).await? {
+                continue;
+            }
+        }
         let fetch = Fetch::new(database, peer);
         let steps = feed::steps(database, &fetch, checkpoints.done().clone())
             .map(async |step| {

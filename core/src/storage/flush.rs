@@ -34,6 +34,8 @@ pub(super) struct Writer<B> {
     pub(super) garbage: Garbage,
     /// The merges under way.
     pub(super) merges: Vec<Merging<B>>,
+    /// The number of the segment that is being taken in from elsewhere.
+    pub(super) adopted: Option<u64>,
     /// The numbers of segments that could not be read: they are merged no more.
     pub(super) unreadable: Vec<u64>,
 }
@@ -48,6 +50,7 @@ impl<B> Writer<B> {
             log_bytes,
             garbage: Garbage::default(),
             merges: Vec::new(),
+            adopted: None,
             unreadable: Vec::new(),
         }
     }
@@ -201,7 +204,7 @@ impl<B: Blocks> LogStore<B> {
         let mut retired = writer.garbage.segments();
         retired.extend(merged.iter().map(|segment| segment.number));
         // Should the engine die, what is being merged comes to nothing, and goes with those that were.
-        let unfinished = writer.merges.iter().map(|merging| merging.number);
+        let unfinished = writer.merges.iter().map(|merging| merging.number).chain(writer.adopted);
         retired.extend(unfinished.filter(|number| *number != work.segment.number()));
         let segments = segments.to_vec();
         let manifest = Manifest { next_segment: writer.next_segment, first_log, segments, retired };
@@ -216,7 +219,7 @@ impl<B: Blocks> LogStore<B> {
         Ok(())
     }
 
-    fn remember(&self, puts: &[(BlockKey, Vec<u8>)], cached: bool) {
+    pub(super) fn remember(&self, puts: &[(BlockKey, Vec<u8>)], cached: bool) {
         for (key, block) in puts.iter().filter(|_| cached) {
             self.reader.remember(*key, block);
         }

@@ -216,8 +216,8 @@ impl<B: Blocks> Kv for LogStore<B> {
 /// A view of a [`LogStore`].
 #[derive(Debug)]
 pub struct LogSnapshot<B> {
-    reader: Rc<BlockReader<B>>,
-    version: Version,
+    pub(super) reader: Rc<BlockReader<B>>,
+    pub(super) version: Version,
 }
 
 impl<B> Clone for LogSnapshot<B> {
