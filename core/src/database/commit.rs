@@ -6,6 +6,7 @@ use core::mem;
 
 use hashbrown::HashMap;
 
+use super::bases;
 use super::contents::ContentChanges;
 use super::edit::Edit;
 use super::live::{Change, Changes};
@@ -96,6 +97,7 @@ impl Edits {
                 progress.tell(Task::Write, done as u64, Some(total as u64));
             }
             state.seq += 1;
+            bases::stage(&edit, snapshot, &state, &mut batch).await?;
             let leaves = edit.stage(snapshot, revs_limit, &mut contents, &mut batch).await?;
             if leaves.iter().all(|leaf| edit.bodies.iter().any(|(rev, _)| *rev == leaf.rev)) {
                 arrived.add(state.seq, state.seq);

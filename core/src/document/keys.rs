@@ -10,6 +10,7 @@
 //! t number               -> a content whose document is not written yet has parts
 //! u hash id 0 rev        -> the revision uses the content
 //! s seq                  -> id and head: what the changes feed tells
+//! k id 0 rev             -> the peers that had the revision when a local edit replaced it (database/bases.rs)
 //! l id                   -> local document
 //! q client slot          -> what a request of a client did (database/requests.rs)
 //! m name                 -> what concerns the whole database: counters, epochs, consumers
@@ -37,6 +38,7 @@ const CONTENT: u8 = b'c';
 const PART: u8 = b'C';
 const STAGED: u8 = b't';
 const USE: u8 = b'u';
+const BASE: u8 = b'k';
 
 /// The record of counters, identity and epochs.
 pub const STATE: &[u8] = b"mstate";
@@ -45,6 +47,10 @@ pub const COMPACTED: &[u8] = b"mcompacted";
 
 /// The first bytes of keys that are walked over, and not looked up one by one: rows of the feed, uses of contents, and postings.
 pub const WALKED: &[u8] = &[CHANGE, USE, crate::index::keyspace::POSTING];
+
+/// The record of how far the peers are that have changes from here: of each 8 bytes that name it, then the number of the last
+/// change that it has, 8 bytes.
+pub const PEERS: &[u8] = b"mpeers";
 
 /// The record that says that a repair is under way: what was lost of the store, a line for each block.
 pub const REPAIR: &[u8] = b"mrepair";
@@ -235,6 +241,26 @@ pub fn use_of(hash: &ContentHash, id: &str, rev: &Rev) -> Vec<u8> {
     append_id(id, &mut key);
     rev.encode(&mut key);
     key
+}
+
+/// The key that says which peers had a revision that a local edit replaced.
+#[must_use]
+pub fn base(id: &str, rev: &Rev) -> Vec<u8> {
+    let mut key = bases_of(id);
+    rev.encode(&mut key);
+    key
+}
+
+/// What all such keys of one document start with.
+#[must_use]
+pub fn bases_of(id: &str) -> Vec<u8> {
+    of_document(BASE, id)
+}
+
+/// What all such keys start with.
+#[must_use]
+pub const fn bases() -> &'static [u8] {
+    &[BASE]
 }
 
 /// What the keys of all nodes start with.
