@@ -86,9 +86,17 @@ export class Backlog {
     return [...this.#entries.values()].map(({ call }) => call).filter(({ method }) => method === 'replicate')
   }
 
-  /** No leader will ever serve the calls that are left: whoever asked hears of it by other ways. */
-  refuseAll(error: ErrorReport): void {
-    for (const entry of [...this.#entries.values()]) this.#refuse(entry, error)
+  /** No leader will ever serve the calls that are left, but for those that are spared. */
+  refuseAll(error: ErrorReport, isSpared: (call: Call) => boolean = () => false): void {
+    for (const entry of [...this.#entries.values()]) if (!isSpared(entry.call)) this.#refuse(entry, error)
+    this.#tellIfEmpty()
+  }
+
+  /** Takes out the calls that are left. */
+  takeAll(): Call[] {
+    const calls = [...this.#entries.values()].map(({ call }) => call)
+    this.#entries.clear()
+    return calls
   }
 
   /** Waits no longer for news of what the page follows. */
@@ -148,6 +156,10 @@ export class Backlog {
     if (request !== undefined) this.#freeSlots.push(request.slot)
     if (method === 'replicate' && replication !== undefined) this.#cancelled.delete(replication)
     this.#settled(outcome)
+    this.#tellIfEmpty()
+  }
+
+  #tellIfEmpty(): void {
     if (this.#entries.size > 0) return
     for (const resolve of this.#whenEmpty.splice(0)) resolve()
   }

@@ -10,7 +10,7 @@ import type { Connection } from './connection.js'
 import { badRequest, FirkinError } from './errors.js'
 import type { Firkin } from './firkin.js'
 import { type BackupSource, linesOf, Pieces } from './pieces.js'
-import type { Abortable, AnyDocument, ChangesResult, Progress } from './types.js'
+import type { Abortable, AnyDocument, ChangesResult, Progress, Refused, Written } from './types.js'
 
 /** The version that is written, and the newest that is read. */
 const FORMAT = 1
@@ -117,36 +117,73 @@ async function importInto(
 ): Promise<Imported> {
   const imported: Imported = { ok: true, documents: 0, revisions: 0, refused: [] }
   let [number, hasEnded, last, characters] = [0, false, '', 0]
-  let step: AnyDocument[] = []
+  let step: Revision[] = []
   const write = async () => {
-    const rows = await db.bulkDocs(step as { _id: string }[], { new_edits: false, signal })
-    for (const row of rows) if ('error' in row) imported.refused.push({ rev: '', ...row })
+    const revisions = step
     ;[step, characters] = [[], 0]
-    const { documents, revisions } = imported
-    tell({ task: 'import', done: documents, documents, revisions })
+    for (const row of await writeRevisions(db, revisions, signal)) {
+      if ('error' in row) imported.refused.push({ rev: '', ...row })
+    }
+    tell({ task: 'import', done: imported.documents, documents: imported.documents, revisions: imported.revisions })
   }
-  for await (const text of lines) {
-    number += 1
-    if (text === '') continue
-    if (hasEnded) throw badRequest(`line ${number} of the backup stands behind its end`)
-    const value = parsed(text, number)
-    if (number === 1) checkHead(value)
-    else if (value.end === true) hasEnded = true
-    else {
+  try {
+    for await (const text of lines) {
+      number += 1
+      if (number === 1) {
+        checkHead(text === '' ? {} : parsed(text, number))
+        continue
+      }
+      if (text === '') continue
+      if (hasEnded) throw badRequest(`line ${number} of the backup stands behind its end`)
+      const value = parsed(text, number)
+      // A document may have a member of that name.
+      if (value._id === undefined && value.end === true) {
+        hasEnded = true
+        continue
+      }
+      step.push({ number, doc: revisionOf(value, number) })
       imported.revisions += 1
       imported.documents += value._id === last ? 0 : 1
       last = value._id
-      step.push(withBytes(value))
       characters += text.length
       if (characters >= STEP_CHARACTERS || step.length >= STEP_DOCUMENTS) await write()
     }
+  } finally {
+    // What stands before a damaged line is taken as well.
+    if (step.length > 0) await write()
   }
-  if (step.length > 0) await write()
   if (number === 0) throw badRequest('the backup is empty')
   if (!hasEnded) {
     throw badRequest(`the backup is cut off after line ${number}; what stands before was imported, and can be again`)
   }
   return imported
+}
+
+/** A revision, and the line where it stands. */
+interface Revision {
+  number: number
+  doc: AnyDocument
+}
+
+/** Writes them up to the first that is malformed, which is told with its line. The engine takes a batch whole or not at all. */
+async function writeRevisions(
+  db: Target,
+  revisions: Revision[],
+  signal: AbortSignal | undefined,
+): Promise<(Written | Refused)[]> {
+  try {
+    return await db.bulkDocs(revisions.map(({ doc }) => doc) as { _id: string }[], { new_edits: false, signal })
+  } catch (error) {
+    if (!(error instanceof FirkinError) || (error.status !== 400 && error.status !== 413)) throw error
+    const [{ number }] = revisions as [Revision]
+    const { status, name, reason } = error
+    if (revisions.length === 1) {
+      throw new FirkinError({ status, name, reason: `line ${number} of the backup is refused: ${reason}` })
+    }
+    const half = revisions.length >> 1
+    const rows = await writeRevisions(db, revisions.slice(0, half), signal)
+    return rows.concat(await writeRevisions(db, revisions.slice(half), signal))
+  }
 }
 
 function parsed(text: string, number: number): AnyDocument {
@@ -168,13 +205,24 @@ function checkHead({ firkin_backup: format }: AnyDocument): void {
   }
 }
 
-/** Contents as Blobs, so that a long one is staged bit by bit rather than written as a part of its document. */
-function withBytes(doc: AnyDocument): AnyDocument {
-  if (doc._attachments === undefined) return doc
-  const attachments = Object.entries(doc._attachments as { [name: string]: AnyDocument }).map(([name, attachment]) => {
-    if (typeof attachment.data !== 'string') return [name, attachment]
-    const data = Uint8Array.from(atob(attachment.data), (character) => character.charCodeAt(0))
-    return [name, { ...attachment, data }]
-  })
+/** The revision in a line, with its contents as bytes: a long one is staged bit by bit rather than written as a part of its document. */
+function revisionOf(doc: AnyDocument, number: number): AnyDocument {
+  if (typeof doc._id !== 'string') throw badRequest(`line ${number} of the backup is no document: it has no _id`)
+  // What else is wrong with it the engine says.
+  if (typeof doc._attachments !== 'object' || doc._attachments === null) return doc
+  const attachments = Object.entries(doc._attachments as { [name: string]: AnyDocument | null }).map(
+    ([name, attachment]) => {
+      if (typeof attachment?.data !== 'string') return [name, attachment]
+      return [name, { ...attachment, data: bytesOf(attachment.data, number) }]
+    },
+  )
   return { ...doc, _attachments: Object.fromEntries(attachments) }
+}
+
+function bytesOf(base64: string, number: number): Uint8Array {
+  try {
+    return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0))
+  } catch (cause) {
+    throw badRequest(`line ${number} of the backup has an attachment that is no base64`, cause)
+  }
 }

@@ -7,6 +7,7 @@ import type { Connection } from './connection.js'
 import { encode } from './encode.js'
 import { badRequest, FirkinError } from './errors.js'
 import type { Pieces } from './pieces.js'
+import { randomName } from './random.js'
 import type { Abortable, ChangesResult, Info } from './types.js'
 
 /** The version of the first line. */
@@ -49,7 +50,7 @@ async function* backupParts(
   db_name: string,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Bytes, void> {
-  const name = crypto.randomUUID()
+  const name = randomName()
   try {
     const { format, bytes: total } = (await connection.call('backup', { name }, { signal })) as Omit<
       BlocksHead,
@@ -107,7 +108,10 @@ function readHead(line: string): BlocksHead {
     const reason = `the backup has format ${head.firkin_blocks}; this version reads formats up to ${VERSION}`
     throw new FirkinError({ status: 500, name: 'format_too_new', reason })
   }
-  if (!Number.isSafeInteger(head.format)) throw badRequest('the first line of the backup does not tell the format')
+  const isNumber = (value: number) => Number.isInteger(value) && value > 0 && value < 2 ** 32
+  if (!isNumber(head.firkin_blocks) || !isNumber(head.format)) {
+    throw badRequest('the first line of the backup does not tell the format')
+  }
   return head
 }
 

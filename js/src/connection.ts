@@ -18,11 +18,20 @@ import {
   storageFailed,
 } from './errors.js'
 import { relayLogic, startInPlace } from './logic.js'
-import { type Call, type EngineOptions, type FromPage, type Question, sharedName, type ToPage } from './messages.js'
+import {
+  type Call,
+  type EngineOptions,
+  type FromPage,
+  type Question,
+  sharedName,
+  type ToPage,
+  UNOPENED,
+} from './messages.js'
 import { checkOptions } from './options.js'
 import { type Port, portPair, threadPort } from './port.js'
 import type { EngineProgress } from './progress.js'
 import { speakForEngine } from './pulse.js'
+import { randomName } from './random.js'
 import { handIn } from './rules.js'
 import { serve } from './serve.js'
 import type { DatabaseOptions, LogicModule, Progress } from './types.js'
@@ -61,6 +70,7 @@ interface CallOptions {
 export type Answering = (name: string, detail: { [member: string]: unknown }, body?: Blob | Uint8Array) => unknown
 
 interface Waiting {
+  method: string
   resolve(answer: Uint8Array): void
   reject(error: FirkinError | AbortError): void
 }
@@ -166,9 +176,11 @@ export class Connection extends Emitter<ConnectionEvents> {
   readonly #answering = new Map<number, Answering>()
   readonly #left = deferred<void>()
   // What this page stages is known by it.
-  readonly #uploads = `${crypto.randomUUID()}/`
+  readonly #uploads = `${randomName()}/`
   #calls = 0
   #failure: FirkinError | undefined
+  /** Nothing serves this page, nor ever will. */
+  #isAlone = false
   #fallSilent: () => void = () => {}
   #closing: Promise<void> | undefined
   #wasLeft = false
@@ -180,6 +192,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.opened = this.#opening.promise
     this.opened.catch(() => {})
     this.#port = start((error) => {
+      this.#isAlone = true
       this.#fail(error)
       this.#left.resolve()
     })
@@ -213,7 +226,7 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   /** A name for a content that is to be staged. */
   newUpload(): string {
-    return `${this.#uploads}${crypto.randomUUID()}`
+    return `${this.#uploads}${randomName()}`
   }
 
   /** As `call`, with a payload and an answer that are bytes. The payload is given away. */
@@ -234,7 +247,7 @@ export class Connection extends Emitter<ConnectionEvents> {
       this.#port.post({ type: 'cancel', id: call.id })
       reject(aborted(signal as AbortSignal))
     }
-    this.#waiting.set(call.id, { resolve, reject })
+    this.#waiting.set(call.id, { method, resolve, reject })
     signal?.addEventListener('abort', abort)
     this.#port.post(call, [bytes.buffer])
     return promise.finally(() => signal?.removeEventListener('abort', abort))
@@ -244,8 +257,8 @@ export class Connection extends Emitter<ConnectionEvents> {
     if (signal?.aborted) throw aborted(signal)
     if (this.#ended !== undefined) throw this.#ended
     if (this.#closing !== undefined) throw closed('the database is closed')
-    if (this.#failure === undefined || method === 'destroy') return
-    if (method !== 'repair' || this.#failure.code === 'outdated') throw this.#failure
+    if (this.#failure !== undefined && (this.#isAlone || !UNOPENED.includes(method))) throw this.#failure
+    if (this.#failure?.code === 'outdated' && method === 'repair') throw this.#failure
   }
 
   /** Has `answer` asked what the engine asks for the replication of this number; the function returned ends that. */
@@ -354,7 +367,12 @@ export class Connection extends Emitter<ConnectionEvents> {
   #fail(error: FirkinError): void {
     this.#failure ??= error
     this.#opening.reject(error)
-    this.#refuseAll(error)
+    const isServed = !this.#isAlone && this.#ended === undefined
+    for (const [id, { method, reject }] of this.#waiting) {
+      if (isServed && UNOPENED.includes(method)) continue
+      this.#waiting.delete(id)
+      reject(error)
+    }
   }
 
   #end(reason: string): void {
@@ -365,11 +383,6 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#port.close()
     this.#fallSilent()
     this.emit('closed', { reason })
-  }
-
-  #refuseAll(error: FirkinError): void {
-    for (const { reject } of this.#waiting.values()) reject(error)
-    this.#waiting.clear()
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { strangeKind } from './encode.js'
 import { badRequest, missingId } from './errors.js'
+import { randomName } from './random.js'
 import type { AnyDocument } from './types.js'
 
 /** The document, if it is an object with an id. */
@@ -14,7 +15,7 @@ export function identified(doc: object): AnyDocument {
 /** The document, with a random id where it has none. */
 export function named(doc: object): AnyDocument {
   const members = membersOf(doc)
-  return members._id === undefined ? { ...members, _id: crypto.randomUUID() } : members
+  return members._id === undefined ? { ...members, _id: randomName() } : members
 }
 
 /** The document with its `firkin` member set anew where an author or a message is given; else as it is. */

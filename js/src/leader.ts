@@ -5,7 +5,7 @@
 // waits for it is refused, and the leader is lost.
 
 import { decode, encode } from './encode.js'
-import { loadEngine } from './engine.js'
+import { loadEngine, loadRescue } from './engine.js'
 import { badRequest, closed, type ErrorReport, FirkinError, reportOf } from './errors.js'
 import { beginNewLog } from './log.js'
 import { Logic, type StartThread } from './logic.js'
@@ -257,7 +257,14 @@ export class Leader {
     } else if (method !== 'repair' && method !== 'restore') {
       this.#around.send(client, { type: 'refused', id, error: reportOf(gone()) })
     } else if (this.#options.storage !== 'memory') {
-      this.#around.rescue({ client, call })
+      try {
+        // Without its module the engine would be left in vain, and the database with it.
+        await loadRescue(this.#wasm)
+        if (this.#leaving) this.#around.send(client, { type: 'unserved', id })
+        else this.#around.rescue({ client, call })
+      } catch (error) {
+        this.#around.send(client, { type: 'refused', id, error: reportOf(error) })
+      }
     } else if (method === 'repair') {
       const { doc_count, doc_del_count } = decode((await this.#callSelf('info', {})) ?? encode({})) as Info
       const repaired = { ok: true, blocks: [], lost: [], documents: doc_count + doc_del_count }

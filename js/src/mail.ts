@@ -5,6 +5,7 @@
 // long as it lives, under its mailbox's name: who waits for that lock learns of its end, however it came.
 
 import type { EventMessage, Request, Response } from './messages.js'
+import { randomName } from './random.js'
 import type { Build } from './version.js'
 
 /** What is told to all members of a database. */
@@ -39,7 +40,7 @@ export async function livingMembers(): Promise<string[]> {
 }
 
 export class Mail {
-  readonly member = crypto.randomUUID()
+  readonly member = randomName()
   onNotice: (notice: Notice) => void = () => {}
   onLetter: (letter: Letter) => void = () => {}
   readonly #board: BroadcastChannel

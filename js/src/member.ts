@@ -12,7 +12,7 @@
 
 import { Backlog } from './backlog.js'
 import { encode } from './encode.js'
-import { outdated, reportOf, storageFailed } from './errors.js'
+import { type ErrorReport, outdated, reportOf, storageFailed } from './errors.js'
 import { destroyDatabase, Leader } from './leader.js'
 import { checkOrigin, type StartThread } from './logic.js'
 import { type Letter, Mail, type Notice } from './mail.js'
@@ -27,9 +27,11 @@ import {
   type Response,
   sharedName,
   type ToPage,
+  UNOPENED,
 } from './messages.js'
 import type { Port } from './port.js'
 import { Pulse } from './pulse.js'
+import { randomName } from './random.js'
 import type { Asked } from './rescue.js'
 import { alone, Turns } from './turns.js'
 import { type Build, isNewer, PROTOCOL, VERSION } from './version.js'
@@ -78,17 +80,22 @@ export class Member {
   #deposed = new AbortController()
   #pulse: Pulse | undefined
   readonly #turns: Turns
+  /** Settles when it takes turns no longer. */
+  #turn: Promise<void> | undefined
   /** The newer versions of the library that were met. */
   readonly #newer = new Set<string>()
   /** Settles once a leader that has slept knows whether it leads still. */
   #waking: Promise<unknown> | undefined
   /** What is to be done before the next engine is opened. */
   #rescue: Asked | undefined
+  /** The page's last call of that kind which was begun. */
+  #tried: number | undefined
   #opened = false
   /** The identity of the database. */
   #identity: string | undefined
   #reconnections = 0
   #failed = false
+  #failure: ErrorReport | undefined
 
   constructor(
     page: Port<ToPage, FromPage>,
@@ -138,21 +145,24 @@ export class Member {
     else if (message.type === 'event') this.#mail?.notify(message)
     else if (message.type === 'cancel') this.#cancel(message)
     else if (message.type === 'close') void this.#leave()
-    else if (message.type === 'call') {
-      if (this.#failed && message.method === 'destroy') void this.#destroyUnopened(message.id)
-      else if (this.#failed && message.method === 'repair') void this.#repairUnopened(message)
-      else this.#backlog.add(message)
-    }
+    else if (message.type === 'call') this.#asked(message)
+  }
+
+  #asked(call: Call): void {
+    if (this.#failed && call.method === 'destroy') void this.#destroyUnopened(call.id)
+    else if (this.#failed && call.method === 'repair') void this.#repairUnopened(call)
+    else this.#backlog.add(call)
   }
 
   /** Leads whenever it is this member's turn, until it ends. */
   #takeTurns(): Promise<void> {
     const goesOn = () => !this.#ending.signal.aborted && !this.#failed
-    return this.#turns.take(
+    this.#turn = this.#turns.take(
       goesOn,
       () => this.#lead(),
       () => this.#deposed.abort(),
     )
+    return this.#turn
   }
 
   /** Takes the turn of a leader that is frozen. */
@@ -170,7 +180,7 @@ export class Member {
   async #lead(): Promise<void> {
     this.#pulse?.lead()
     if (this.#ending.signal.aborted) return
-    const term = crypto.randomUUID()
+    const term = randomName()
     const deposed = new AbortController()
     this.#deposed = deposed
     const lost = (reason: string) => {
@@ -179,6 +189,7 @@ export class Member {
     const renewed = new AbortController()
     const asked = this.#rescue
     this.#rescue = undefined
+    if (asked?.client === this.#self) this.#tried = asked.call.id
     const around = {
       send: (client: string, response: Response) => this.#toClient(client, term, response),
       tell: (event: EventMessage) => {
@@ -400,9 +411,14 @@ export class Member {
   }
 
   #fail(error: unknown): void {
+    const report = reportOf(error)
+    this.#failure = report
     this.#failed = true
-    this.#page.post({ type: 'failed', error: reportOf(error) })
-    this.#backlog.refuseAll(reportOf(error))
+    this.#page.post({ type: 'failed', error: report })
+    // What can be done all the same may have been asked for before this was known.
+    const isSpared = ({ method, id }: Call) => UNOPENED.includes(method) && id !== this.#tried
+    this.#backlog.refuseAll(report, (call) => report.name !== 'outdated' && isSpared(call))
+    for (const call of this.#backlog.takeAll()) this.#asked(call)
   }
 
   /** Ends once the page's calls have their outcomes. */
@@ -441,6 +457,13 @@ export class Member {
 
   /** A database that cannot be opened can be repaired: this member does that as soon as it leads. */
   async #repairUnopened(call: Call): Promise<void> {
+    if (this.#mail === undefined) {
+      this.#page.post({ type: 'refused', id: call.id, error: this.#failure as ErrorReport })
+      return
+    }
+    this.#tried = call.id
+    await this.#turn?.catch(() => {})
+    if (!this.#failed) return this.#backlog.add(call)
     this.#failed = false
     this.#rescue = { client: this.#self, call }
     this.#backlog.add(call)
@@ -456,23 +479,30 @@ export class Member {
   async #destroyUnopened(id: number): Promise<void> {
     let outcome: Outcome = { type: 'result', id, payload: new Uint8Array() }
     try {
-      await alone(this.#shared ?? this.#name, () => destroyDatabase(this.#name, this.#options, this.#wasm))
+      const destroy = () => destroyDatabase(this.#name, this.#options, this.#wasm)
+      if (this.#shared !== undefined) checkLocks()
+      await (this.#shared === undefined ? destroy() : alone(this.#shared, destroy))
       this.#mail?.notify({ type: 'destroyed' })
     } catch (error) {
       outcome = { type: 'refused', id, error: reportOf(error) }
     }
     this.#page.post(outcome)
     if (outcome.type === 'result') this.#end()
+    else this.#backlog.refuseAll(outcome.error)
   }
 }
 
 function openMail(database: string): Mail {
+  checkLocks()
+  return new Mail(database)
+}
+
+function checkLocks(): void {
   if (globalThis.navigator?.locks === undefined) {
     throw storageFailed(
       'a database that outlives its page needs Web Locks, which browsers give to secure pages only (https, localhost)',
     )
   }
-  return new Mail(database)
 }
 
 function cancelCall(replication: number): Call {

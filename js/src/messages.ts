@@ -22,6 +22,9 @@ export function sharedName(name: string, { storage }: EngineOptions): string | u
   return storage === 'opfs' ? `\u0000opfs:${name}` : name
 }
 
+/** What can be done to a database that does not open. */
+export const UNOPENED: readonly string[] = ['destroy', 'repair']
+
 /** A method is to be run. Ids are the page's. */
 export interface Call {
   type: 'call'

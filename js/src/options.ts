@@ -1,5 +1,5 @@
 // What a database is opened with is looked at before anything is begun: an option that cannot be honoured is refused, and
-// not passed over. Sizes, and how durable writes are, are the engine's to judge.
+// not passed over.
 
 import { badRequest } from './errors.js'
 import type { DatabaseOptions } from './types.js'
@@ -8,6 +8,10 @@ import type { DatabaseOptions } from './types.js'
 const THROUGH_ARRAY = /^(?:\[\]|[12]?\d|3[01])$/
 
 const STORAGES = ['indexeddb', 'opfs', 'memory']
+const DURABILITIES = ['relaxed', 'strict']
+/** The engine counts what is in memory with 32 bits. */
+const COUNT_MAX = 2 ** 32 - 1
+const COUNTS = ['revsLimit', 'documentBytesMax', 'cacheBytes'] as const
 
 const KNOWN: { [Name in keyof Required<DatabaseOptions>]: true } = {
   storage: true,
@@ -28,10 +32,21 @@ export function checkOptions(options: DatabaseOptions): void {
     if (Object.hasOwn(KNOWN, name) || value === undefined) continue
     throw badRequest(name === 'merge' ? 'merge policies are not part of this version' : `there is no option ${name}`)
   }
-  const { storage = 'memory' } = options
+  const { storage = 'memory', durability = 'relaxed', worker = true, signal } = options
   if (!STORAGES.includes(storage)) {
     throw badRequest(`storage is "indexeddb", "opfs" or "memory", and not ${JSON.stringify(storage)}`)
   }
+  if (!DURABILITIES.includes(durability)) throw badRequest('durability is "relaxed" or "strict"')
+  for (const name of COUNTS) {
+    const { [name]: count = 0 } = options
+    if (!Number.isInteger(count) || count < 0 || count > COUNT_MAX) {
+      throw badRequest(`${name} is a whole number from 0 to ${COUNT_MAX}`)
+    }
+  }
+  if (typeof worker !== 'boolean') throw badRequest('worker is true or false')
+  // One of another window is no instance of this window's class.
+  if (signal !== undefined && typeof signal?.addEventListener !== 'function')
+    throw badRequest('signal is an AbortSignal')
   if (options.index !== undefined) checkIndex(options.index)
 }
 

@@ -64,31 +64,62 @@ export async function* linesOf(pieces: AsyncIterable<Piece>): AsyncGenerator<str
   const decoder = new TextDecoder('utf-8', { fatal: true })
   // The line that is not at its end yet, in pieces: a line with a long attachment comes in many.
   let begun: string[] = []
-  for await (const piece of pieces) {
-    const [first = '', ...others] = (typeof piece === 'string' ? piece : decoder.decode(piece, { stream: true })).split(
-      '\n',
-    )
-    begun.push(first)
-    for (const next of others) {
-      yield begun.join('')
-      begun = [next]
+  let number = 1
+  const decode = (bytes?: Uint8Array) => {
+    try {
+      return bytes === undefined ? decoder.decode() : decoder.decode(bytes, { stream: true })
+    } catch (cause) {
+      throw badRequest(`line ${number} of the backup is no UTF-8`, cause)
     }
   }
-  begun.push(decoder.decode())
+  for await (const piece of pieces) {
+    // Each is decoded by itself, so that the lines before one that is damaged are read.
+    for (const part of endingWithLines(piece)) {
+      const text = typeof part === 'string' ? part : decode(part)
+      if (!text.endsWith('\n')) {
+        begun.push(text)
+        continue
+      }
+      begun.push(text.slice(0, -1))
+      yield begun.join('')
+      begun = []
+      number += 1
+    }
+  }
+  begun.push(decode())
   const rest = begun.join('')
   if (rest !== '') yield rest
 }
 
-/** Not every browser iterates over streams. */
+/** The piece, cut behind each line feed. */
+function* endingWithLines(piece: Piece): Generator<Piece, void> {
+  let from = 0
+  while (from < piece.length) {
+    const end = typeof piece === 'string' ? piece.indexOf('\n', from) : piece.indexOf(10, from)
+    const to = end < 0 ? piece.length : end + 1
+    yield typeof piece === 'string' ? piece.slice(from, to) : piece.subarray(from, to)
+    from = to
+  }
+}
+
 async function* piecesOf(source: BackupSource): AsyncGenerator<Piece, void> {
   const stream = source instanceof Blob ? source.stream() : source
-  if (!(stream instanceof ReadableStream)) {
-    if (typeof stream?.[Symbol.asyncIterator] !== 'function') {
-      throw badRequest('import takes a ReadableStream, a Blob, or an async iterable of bytes or text')
-    }
-    yield* stream
-    return
+  const pieces = stream instanceof ReadableStream ? read(stream) : stream
+  if (typeof pieces?.[Symbol.asyncIterator] !== 'function') {
+    throw badRequest('import takes a ReadableStream, a Blob, or an async iterable of bytes or text')
   }
+  for await (const piece of pieces) {
+    // The tag of one of another window is the same.
+    if (typeof piece !== 'string' && piece?.[Symbol.toStringTag] !== 'Uint8Array') {
+      throw badRequest('a backup comes in pieces of bytes or text: each is a Uint8Array or a string')
+    }
+    yield piece
+  }
+}
+
+/** Not every browser iterates over streams. */
+async function* read(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  if (stream.locked) throw badRequest('the stream of the backup has another reader')
   const reader = stream.getReader()
   try {
     for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value

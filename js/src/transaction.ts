@@ -9,6 +9,7 @@
 import type { Connection } from './connection.js'
 import { identified, withAttribution } from './document.js'
 import { aborted, badRequest, closed, type ErrorReport, FirkinError, reportOf } from './errors.js'
+import { randomName } from './random.js'
 import type {
   Abortable,
   AnyDocument,
@@ -118,7 +119,7 @@ interface Disturbed {
 class Attempt {
   readonly #connection: Connection
   readonly #signal: AbortSignal | undefined
-  readonly #name = crypto.randomUUID()
+  readonly #name = randomName()
   readonly #underWay = new Set<Promise<unknown>>()
   #hasWritten = false
   #hasEnded = false

@@ -107,6 +107,56 @@ test('what is no backup, is newer, malformed or cut off is refused with where it
   assert.equal((await db.info()).doc_count, 1, 'what stood before the end was imported')
 })
 
+test('a document whose own members are those of the first or the last line is in a backup like any other', async (t) => {
+  const db = open(t, 'lookalikes')
+  await db.bulkDocs([
+    { _id: 'a', end: true },
+    { _id: 'b', firkin_backup: 1, end: true, documents: 0, revisions: 0 },
+    { _id: 'c', n: 1 },
+  ])
+  const other = open(t, 'lookalikes-copy')
+  const imported = await other.import(db.export())
+  assert.deepEqual(imported, { ok: true, documents: 3, revisions: 3, refused: [] })
+  assert.deepEqual(await contentOf(other), await contentOf(db))
+})
+
+test('what stands before a damaged line is taken, and the error says where the damage is', async (t) => {
+  const line = (id, more = '') => `{"_id":"${id}","_rev":"1-a","_revisions":{"start":1,"ids":["a"]}${more}}\n`
+  const before = `{"firkin_backup":1}\n${line('a')}${line('é')}`
+  const end = '{"end":true,"documents":3,"revisions":3}\n'
+  const cases = [
+    ['no JSON', '{"_id":\n', /^line 4 of the backup is no JSON/],
+    ['no object', '[1]\n', /^line 4 of the backup is no object/],
+    ['no id', line('x').replace('"_id":"x",', ''), /^line 4 of the backup is no document/],
+    [
+      'contents in no base64',
+      line('x', ',"_attachments":{"f":{"content_type":"a/b","data":"*"}}'),
+      /^line 4 .* base64/,
+    ],
+    ['attachments that are null', line('x', ',"_attachments":null'), /_attachments/],
+    ['an attachment that is null', line('x', ',"_attachments":{"f":null}'), /attachment/],
+    ['bytes that are no UTF-8', new Uint8Array([0x22, 0xff, 0x22, 10]), /^line 4 of the backup is no UTF-8/],
+  ]
+  for (const [what, damaged, reason] of cases) {
+    const db = open(t, what)
+    const backup = new Blob([before, damaged, line('later'), end])
+    await assert.rejects(db.import(backup), (error) => {
+      assert.deepEqual([error.status, error.constructor.name], [400, 'FirkinError'], `${what}: ${error.stack}`)
+      assert.match(error.reason, reason)
+      return true
+    })
+    const kept = (await db.allDocs()).rows.map(({ id }) => id)
+    if (reason.source.startsWith('^line 4')) assert.deepEqual(kept, ['a', 'é'], what)
+    assert.equal((await db.import(new Blob([before, line('later'), end]))).documents, 3, what)
+  }
+  const db = open(t, 'others')
+  await assert.rejects(db.import(new Blob(['\n', line('a'), end])), failsWith(400, 'bad_request', /no backup/))
+  const numbers = async function* () {
+    yield 5
+  }
+  await assert.rejects(db.import(numbers()), failsWith(400, 'bad_request', /bytes or text/))
+})
+
 test('revisions that the logic of the app refuses are told, and the rest is imported', async (t) => {
   const db = await filled(t, 'source')
   const text = await textOf(db.export())

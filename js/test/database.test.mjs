@@ -261,11 +261,10 @@ test('destroying is done once, whoever asks for it again, before or after', asyn
   await assert.rejects(closed.destroy(), { status: 503, name: 'closed' })
 })
 
-test('the size of the cache reaches the engine', async (t) => {
-  await open(t, 'cached', { cacheBytes: 1 << 20 }).ready
-  const refused = new Firkin('cached', { cacheBytes: 'all' })
-  await assert.rejects(refused.ready, { status: 400, name: 'bad_request' })
-  await refused.close()
+test('a database with hardly a cache answers as any other', async (t) => {
+  const db = open(t, 'cached', { cacheBytes: 0 })
+  await db.bulkDocs(Array.from({ length: 500 }, (_, n) => ({ _id: `d${n}`, n, text: 'words '.repeat(100) })))
+  assert.equal((await db.find({ selector: { n: { $lt: 400 } } })).docs.length, 400)
 })
 
 test('a signal closes the database', async () => {
@@ -299,6 +298,23 @@ test('an option that is not known, or not there yet, is refused by its name', as
     assert.throws(() => new Firkin('x', options), refused('the options of a database are an object'))
   }
   await open(t, 'x', { merge: undefined, logic: undefined, worker: false }).ready
+})
+
+test('an option of another type is refused before anything is opened', async () => {
+  const wrong = {
+    durability: ['hard', 5, null],
+    revsLimit: [-1, 1.5, '5', Number.NaN, Number.POSITIVE_INFINITY, null],
+    documentBytesMax: [-1, {}, 2 ** 32],
+    cacheBytes: ['x', 1n],
+    worker: ['no', 1, null],
+    signal: [5, {}, new AbortController()],
+  }
+  for (const [name, values] of Object.entries(wrong)) {
+    for (const value of values) {
+      const isTold = { status: 400, name: 'bad_request', reason: new RegExp(`^${name} is `) }
+      assert.throws(() => new Firkin('x', { [name]: value }), isTold, `${name}: ${String(value)}`)
+    }
+  }
 })
 
 test('an excluded path through an array is refused when the database is opened, one through objects is not', async (t) => {

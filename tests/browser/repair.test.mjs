@@ -152,6 +152,33 @@ test('a database whose manifest is damaged does not open, and is open once it is
   assert.deepEqual([outcome.rows, outcome.found, outcome.count], [2001, [0, 1999, -1], 2002])
 })
 
+test('a repair, or an end, that is asked for before it is known that the database does not open is not refused for that', async () => {
+  const page = await withDamage(await profile.open())
+  const outcome = await page.evaluate(async () => {
+    for (const name of ['repaired-at-once', 'destroyed-at-once']) {
+      const db = new Firkin(name)
+      await db.put({ _id: 'a' })
+      await db.close()
+      await damage(name, 0, 0)
+    }
+    const repaired = new Firkin('repaired-at-once')
+    const refused = repaired.get('a').then(
+      () => 'found',
+      ({ name }) => name,
+    )
+    const answers = [
+      await repaired.repair().then(({ documents }) => documents),
+      await refused,
+      (await repaired.get('a'))._id,
+    ]
+    await repaired.put({ _id: 'b' })
+    await repaired.close()
+    const destroyed = new Firkin('destroyed-at-once')
+    return [...answers, await destroyed.destroy(), (await Firkin.list()).includes('destroyed-at-once')]
+  })
+  assert.deepEqual(outcome, [1, 'storage_failed', 'a', { ok: true }, false])
+})
+
 test('a repair goes on for all tabs: what they ask meanwhile is answered after it, and live queries go on', async () => {
   const [leader, follower] = [await withDamage(await profile.open()), await profile.open()]
   await leader.evaluate(async () => {
@@ -186,4 +213,37 @@ test('a repair goes on for all tabs: what they ask meanwhile is answered after i
   await leader.close()
   const after = await follower.evaluate(async () => (await db.find({ selector: { n: 5001 } })).docs.length)
   assert.equal(after, 1)
+})
+
+test('where the module of repairs cannot be loaded, a database that is open stays so', async () => {
+  const page = await profile.open()
+  await page.route('**/firkin-rescue.wasm', (route) => route.abort())
+  const outcome = await page.evaluate(async () => {
+    const refusal = (promise) =>
+      promise.then(
+        () => 'done',
+        ({ status, name }) => `${status} ${name}`,
+      )
+    const backup = await new Response(new Firkin('of-backup').export({ format: 'blocks' })).blob()
+    const seen = []
+    for (const storage of ['indexeddb', 'opfs']) {
+      const db = new Firkin('unrepaired', { storage })
+      const other = new Firkin('unrepaired', { storage })
+      await db.put({ _id: 'a', n: 1 })
+      seen.push([await refusal(db.repair()), (await db.get('a')).n, (await other.get('a')).n])
+      const empty = new Firkin('unfilled', { storage })
+      await empty.ready
+      seen.push([await refusal(empty.import(backup)), (await empty.info()).doc_count])
+    }
+    return seen
+  })
+  const refused = '0 network_failed'
+  assert.deepEqual(outcome, [
+    [refused, 1, 1],
+    [refused, 0],
+    [refused, 1, 1],
+    [refused, 0],
+  ])
+  await page.unroute('**/firkin-rescue.wasm')
+  assert.equal(await page.evaluate(async () => (await new Firkin('unrepaired').repair()).ok), true)
 })

@@ -1,9 +1,12 @@
 // There is no storage to be had, or not now: each time the app gets a typed error, and nothing is left half made.
 
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { openPage } from '../support/browser.mjs'
+import { launchProfile, openPage } from '../support/browser.mjs'
 import { faultyWorker } from '../support/faulty-worker.mjs'
 import { serveStatic } from '../support/static-server.mjs'
 import { useProfile } from './profile.mjs'
@@ -26,7 +29,7 @@ const profile = useProfile(
     '/without/dist/worker.js': faultyWorker(hasNoStorage),
     '/impatient/dist/worker.js': faultyWorker(isImpatient),
   },
-  { folders: { '/without/': packageFolder, '/impatient/': packageFolder } },
+  { folders: { '/without/': packageFolder, '/impatient/': packageFolder, '/nobody/': packageFolder } },
 )
 
 /** Opens a database, and answers its name once it is open, or the error. */
@@ -76,6 +79,41 @@ test('a page that may not store anything gets storage_failed, with a worker and 
   await isRefused(tryToOpen(page, 'denied', { options: { worker: false } }), FAILED, /./)
   const opened = await tryToOpen(page, 'denied', { options: { worker: false, storage: 'memory' } })
   assert.deepEqual(opened, { doc_count: 1 })
+})
+
+test('on a page that is not secure a database is refused that outlives it, and one in memory works', async (context) => {
+  const folder = await mkdtemp(join(tmpdir(), 'firkin-insecure-'))
+  const browser = await launchProfile(folder, ['--host-resolver-rules=MAP insecure.test 127.0.0.1'])
+  context.after(async () => {
+    await browser.close()
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+  })
+  await profile.open()
+  const page = await openPage(browser, profile.origin.replace('127.0.0.1', 'insecure.test'))
+  assert.equal(await page.evaluate(() => isSecureContext), false)
+  for (const storage of ['indexeddb', 'opfs']) {
+    await isRefused(tryToOpen(page, 'plain', { options: { storage } }), FAILED, /secure pages/)
+  }
+  assert.deepEqual(await tryToOpen(page, 'plain', { options: { storage: 'memory' } }), { doc_count: 1 })
+})
+
+test('where the worker cannot be loaded every call fails, also of what can be done to a database that does not open', async () => {
+  const page = await profile.open()
+  await page.route('**/nobody/dist/worker.js', (route) => route.abort())
+  const outcome = await page.evaluate(async () => {
+    const { Firkin } = await import('/nobody/dist/index.js')
+    const refusal = (promise) =>
+      promise.then(
+        () => 'done',
+        ({ code }) => code,
+      )
+    const db = new Firkin('nobody')
+    const atOnce = await Promise.all([db.get('a'), db.repair(), db.destroy()].map(refusal))
+    const later = await Promise.all([db.get('a'), db.repair(), db.destroy()].map(refusal))
+    await db.close()
+    return [...atOnce, ...later]
+  })
+  assert.deepEqual(outcome, Array(6).fill('storage_failed'))
 })
 
 test('a private window has a database of its own, which is gone with the window', async () => {
