@@ -229,7 +229,7 @@ fn merge_can_be_taken_back_and_is_for_a_person_then() {
     revert(&merged).unwrap();
     let again = review(&replica);
     assert_eq!(bodies(&again), bodies(&before));
-    assert!(again.is_pinned() && !before.is_pinned());
+    assert!(again.is_pinned && !before.is_pinned);
     // It is as open as it was: nothing counts as decided.
     assert_eq!(again.proposal.clashes, []);
     assert_eq!(text(&json::Value::Object(again.proposal.members)), json!({ "a": 2, "b": 2 }));
@@ -244,7 +244,7 @@ fn base_that_is_gone_makes_a_review_of_two_sides_and_names_what_is_missing() {
         assert_eq!(replicate(&replica, &[branch]), []);
     }
     let review = review(&replica);
-    assert_eq!((review.base.is_none(), review.missing_base.as_deref()), (true, Some("1-root")));
+    assert_eq!((review.base.is_none(), review.missing_bases.clone()), (true, vec![String::from("1-root")]));
     assert_eq!((review.proposal.clashes.len(), review.proposal.is_decided), (1, false));
     let patch = json!([{ "op": "replace", "path": "/a", "value": 2 }]);
     assert_eq!(text(&review.diff("2-x").unwrap()), patch);

@@ -11,6 +11,7 @@ use super::contents::ContentChanges;
 use super::edit::Edit;
 use super::live::{Change, Changes};
 use super::requests::Record;
+use super::review::open;
 use super::state::State;
 use super::text::{document_value, read_body};
 use super::{Database, Ranges, WriteOptions};
@@ -219,6 +220,7 @@ fn stage_head(edit: &Edit, head: Option<&Head>, batch: &mut Batch) {
         }
         None => batch.delete(&keys::head(&edit.id)),
     }
+    open::stage(&edit.id, edit.stored.as_ref(), head, batch);
     if let Some(stored) = &edit.stored {
         batch.delete(&keys::change(stored.seq));
     }

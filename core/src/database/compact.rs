@@ -16,6 +16,7 @@ use super::changes::read_change;
 use super::contents::{ContentChanges, ContentRecord, delete_content, is_used};
 use super::edit::{load_tree, put_node};
 use super::read::read_head;
+use super::review::told::merged_into;
 use super::state::State;
 use crate::document::{Head, keys};
 use crate::ordered::Set;
@@ -163,6 +164,10 @@ impl<S: Snapshot> Slice<S> {
         }
         let mut tree = load_tree(&self.snapshot, id).await?;
         let mut kept = tree.bases();
+        if let Some(winner) = head.alive().filter(|_| head.leaves.len() > 1) {
+            // A merge can be taken back for as long as nobody went on from it.
+            kept.extend(merged_into(&self.snapshot, id, &tree, &winner.rev).await?);
+        }
         for (rev, peers) in bases_of(&self.snapshot, id).await? {
             let is_needed = tree.has_live_edit_of(&rev) && !self.state.know_all(&peers, head.seq);
             if is_needed {

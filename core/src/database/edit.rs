@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::attached::{self, Attachment, Attachments};
 use super::contents::ContentChanges;
+use super::review::told;
 use crate::document::{Head, Leaf, keys};
 use crate::json::Object;
 use crate::ordered::Set;
@@ -208,6 +209,7 @@ impl Edit {
             batch.delete(&keys::node(id, rev));
             batch.delete(&keys::body(id, rev));
             batch.delete(&keys::base(id, rev));
+            batch.delete(&keys::told(id, rev));
             contents.detach(snapshot, id, rev, batch).await?;
         }
         for (rev, body) in &mut self.bodies {
@@ -215,6 +217,7 @@ impl Edit {
             incoming.into_iter().for_each(|incoming| contents.add(incoming));
             if !removed.contains(rev) {
                 batch.put(&keys::body(id, rev), &body.text);
+                told::stage(id, rev, &body.members, batch);
                 contents.attach(id, rev, &body.attachments.hashes(), batch);
             }
         }

@@ -77,6 +77,10 @@ impl State {
             let mut batch = Batch::new();
             batch.put(keys::STATE, &state.encode());
             batch.delete(keys::RESTORED);
+            if stored.is_none() {
+                // There is nothing yet that could be listed.
+                batch.put(keys::OPEN_LISTED, &[]);
+            }
             kv.commit(batch, Durability::Relaxed).await?;
         }
         Ok(state)

@@ -35,8 +35,8 @@ pub struct Merged {
     pub members: Object,
     /// Where a person has to decide, in the order of the members.
     pub clashes: Vec<Clash>,
-    /// Whether the policies decide on all of it: there was a base, there is no clash, and no change of a place on which a
-    /// person decides.
+    /// Whether the policies decide on all of it: there was a base, there is no clash but those on which a function is to decide, and no
+    /// change of a place on which a person decides.
     pub is_decided: bool,
 }
 
@@ -57,7 +57,11 @@ pub fn three_way(base: Option<&Object>, ours: &Object, theirs: &Object, policies
         Some(Value::Object(members)) => members,
         _ => Object::new(),
     };
-    let is_decided = walk.is_decided && walk.clashes.is_empty();
+    let is_function = |clash: &Clash| {
+        let names: Vec<&str> = clash.path.names().iter().map(String::as_str).collect();
+        matches!(policies.at(&names), Policy::Module(_))
+    };
+    let is_decided = walk.is_decided && walk.clashes.iter().all(is_function);
     Merged { members, clashes: walk.clashes, is_decided }
 }
 

@@ -122,6 +122,7 @@ impl<B: Blocks> Database<LogStore<B>> {
         repair.state.stage_anew(&mut batch);
         reindex::note(&index, &mut batch);
         batch.delete(keys::COMPACTED);
+        batch.delete(keys::OPEN_LISTED);
         batch.delete(keys::REPAIR);
         kv.commit(batch, Durability::Strict).await?;
         Ok((kv, repair.repaired))

@@ -6,7 +6,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::lineage::merged_by;
+use super::told;
 use super::{Branch, Review, review_in};
 use crate::database::attached::read_members;
 use crate::database::edit::load_tree;
@@ -65,7 +65,7 @@ impl<K: Kv> Database<K> {
     ) -> Result<Written, WriteError> {
         let _writer = self.writer.lock().await;
         let snapshot = self.kv.snapshot()?;
-        let review = review_in(&snapshot, id, policies).await.map_err(WriteError::from_read)?;
+        let review = review_in(&snapshot, id, policies, self.logic.as_deref()).await.map_err(WriteError::from_read)?;
         let is_same =
             leaves.len() == review.branches.len() && review.branches.iter().all(|branch| leaves.contains(&branch.rev));
         if !is_same {
@@ -126,7 +126,8 @@ impl<K: Kv> Database<K> {
             let body = snapshot.get(&keys::body(id, rev)).await?.ok_or(WriteError::NotFound)?;
             Ok(read_members(id, &body)?)
         };
-        let merged = merged_by(&body(&merge).await?);
+        let told_here = told::all(&snapshot, id).await?;
+        let merged = told::merged_at(&told_here, &tree, &merge);
         let parent = tree.parent(&merge).filter(|_| !merged.is_empty()).ok_or(WriteError::NotFound)?;
         let mut members = body(parent).await?;
         let mut told = told.clone();
@@ -134,7 +135,7 @@ impl<K: Kv> Database<K> {
         told.insert("policy", "review".into());
         members.insert(FIRKIN, Value::Object(told));
         let mut documents = Vec::from([self.edit_of(id, &merge.to_string(), &members)?]);
-        for branch in &merged {
+        for branch in merged {
             let mut ends = tree.children(branch).filter(|child| tree.node(child).is_some_and(|node| node.deleted));
             let end = ends.find(|end| tree.is_leaf(end)).ok_or(WriteError::Conflict)?;
             documents.push(self.edit_of(id, &end.to_string(), &body(branch).await?)?);
@@ -187,7 +188,9 @@ fn chosen(review: &Review, choice: &Choice) -> Result<Object, WriteError> {
     let picks = match choice {
         Choice::Branch(rev) => return Ok(branch(rev)?.members.clone()),
         Choice::Document(members) => return Ok(members.clone()),
-        Choice::Proposal => return Ok(review.proposal.members.clone()),
+        Choice::Proposal => {
+            return review.failure.clone().map_or_else(|| Ok(review.proposal.members.clone()), |failure| Err(failure.into()));
+        }
         Choice::Paths(picks) => picks,
     };
     let mut merged = Value::Object(review.proposal.members.clone());
@@ -212,7 +215,7 @@ fn chosen(review: &Review, choice: &Choice) -> Result<Object, WriteError> {
 }
 
 /// Puts something at a place in objects, or takes away what is there; `None` if the place is not within objects.
-fn set(root: &mut Value, path: &Path, value: Option<Value>) -> Option<()> {
+pub(super) fn set(root: &mut Value, path: &Path, value: Option<Value>) -> Option<()> {
     let (last, parents) = path.names().split_last()?;
     let mut place = root;
     for name in parents {

@@ -7,7 +7,7 @@
 
 use alloc::vec::Vec;
 
-use super::lineage::merged_by;
+use super::told::Told;
 use super::{Branch, review_in};
 use crate::database::write::tombstone;
 use crate::database::{Database, WriteError, WriteOptions, Written};
@@ -30,7 +30,7 @@ impl<K: Kv> Database<K> {
     ) -> Result<Option<Written>, WriteError> {
         let _writer = self.writer.lock().await;
         let snapshot = self.kv.snapshot()?;
-        let review = review_in(&snapshot, id, policies).await.map_err(WriteError::from_read)?;
+        let review = review_in(&snapshot, id, policies, self.logic.as_deref()).await.map_err(WriteError::from_read)?;
         let Some((winner, losers)) = review.branches.split_first().filter(|(_, losers)| !losers.is_empty()) else {
             return Ok(None);
         };
@@ -42,7 +42,7 @@ impl<K: Kv> Database<K> {
         if !ends.is_empty() {
             return Ok(Some(self.write_whole(&snapshot, ends, write).await?));
         }
-        if !review.proposal.is_decided || review.is_pinned() {
+        if !review.proposal.is_decided || review.is_pinned {
             return Ok(None);
         }
         let mut told = Object::new();
@@ -62,7 +62,7 @@ struct Merge<'b> {
 
 impl<'b> Merge<'b> {
     fn of(branch: &'b Branch) -> Option<Self> {
-        let merged = merged_by(&branch.members);
+        let merged = Told::of(&branch.members).merged;
         let policy = branch.members.get(FIRKIN)?.as_object()?.get("policy")?.as_object()?;
         let version = policy.get("version").and_then(Value::as_number)?;
         let rev = Rev::parse(&branch.rev).ok()?;
