@@ -17,22 +17,21 @@ fn policies(text: &str) -> Policies {
 }
 
 /// A server, and a replica that edits `note` on its own after the server got a branch of the same base: `(server, first, second)`.
-async fn parted(rules: &str) -> [Database<MemoryKv>; 3] {
-    let clock = SimulatedClock::default();
+async fn parted(clock: &SimulatedClock, rules: &str) -> [Database<MemoryKv>; 3] {
     let master = database(1).await;
     let replicas = [2, 3].map(async |seed| database(seed).await.with_policies(policies(rules)));
     let [first, second] = replicas;
     let (first, second) = (first.await, second.await);
-    let server = FakeServer::new(&master, &clock, 5);
+    let server = FakeServer::new(&master, clock, 5);
     let options = options("master");
     let base = put(&master, r#"{"_id":"note","a":0,"b":0}"#).await;
     for (replica, seed) in [(&first, 6), (&second, 7)] {
-        Client::new(replica, &clock, seed).pull(&server, &options).await.unwrap();
+        Client::new(replica, clock, seed).pull(&server, &options).await.unwrap();
     }
     put(&first, &json!({ "_id": "note", "_rev": base, "a": 1, "b": 0 }).to_string()).await;
     put(&second, &json!({ "_id": "note", "_rev": base, "a": 0, "b": 2 }).to_string()).await;
     for (replica, seed) in [(&first, 8), (&second, 9)] {
-        Client::new(replica, &clock, seed).push(&server, &options).await.unwrap();
+        Client::new(replica, clock, seed).push(&server, &options).await.unwrap();
     }
     [master, first, second]
 }
@@ -41,7 +40,7 @@ async fn parted(rules: &str) -> [Database<MemoryKv>; 3] {
 fn policies_close_after_a_pull_what_they_decide_on_and_replicas_agree() {
     let clock = SimulatedClock::default();
     simulate(&clock, async {
-        let [master, first, second] = parted(r#"{"*":"three-way"}"#).await;
+        let [master, first, second] = parted(&clock, r#"{"*":"three-way"}"#).await;
         let (server, options) = (FakeServer::new(&master, &clock, 5), options("master"));
         for (replica, seed) in [(&first, 10), (&second, 11)] {
             Client::new(replica, &clock, seed).pull(&server, &options).await.unwrap();
@@ -58,7 +57,7 @@ fn policies_close_after_a_pull_what_they_decide_on_and_replicas_agree() {
 fn what_policies_leave_to_a_person_stays_open_after_a_pull() {
     let clock = SimulatedClock::default();
     simulate(&clock, async {
-        let [master, first, _] = parted(r#"{"*":"three-way","b":"review"}"#).await;
+        let [master, first, _] = parted(&clock, r#"{"*":"three-way","b":"review"}"#).await;
         let (server, options) = (FakeServer::new(&master, &clock, 5), options("master"));
         Client::new(&first, &clock, 10).pull(&server, &options).await.unwrap();
         assert_eq!(get(&first, "note").await["_conflicts"].as_array().unwrap().len(), 1);
@@ -69,7 +68,7 @@ fn what_policies_leave_to_a_person_stays_open_after_a_pull() {
 fn base_that_never_came_is_asked_from_the_peer() {
     let clock = SimulatedClock::default();
     simulate(&clock, async {
-        let [master, ..] = parted(r#"{"*":"review"}"#).await;
+        let [master, ..] = parted(&clock, r#"{"*":"review"}"#).await;
         let (server, options) = (FakeServer::new(&master, &clock, 5), options("master"));
         let fresh = database(20).await.with_policies(policies(r#"{"*":"review"}"#));
         Client::new(&fresh, &clock, 21).pull(&server, &options).await.unwrap();

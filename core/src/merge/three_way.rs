@@ -35,9 +35,11 @@ pub struct Merged {
     pub members: Object,
     /// Where a person has to decide, in the order of the members.
     pub clashes: Vec<Clash>,
-    /// Whether the policies decide on all of it: there was a base, there is no clash but those on which a function is to decide, and no
-    /// change of a place on which a person decides.
+    /// Whether the policies decide on all of it: there was a base, there is no clash, and no change of a place on which a
+    /// person decides.
     pub is_decided: bool,
+    /// Whether it is so but for clashes on which functions of the app are to decide.
+    pub is_for_functions: bool,
 }
 
 /// Puts the members of two documents together that grew from `base`; `None` where that is not known: then all on which they
@@ -61,8 +63,9 @@ pub fn three_way(base: Option<&Object>, ours: &Object, theirs: &Object, policies
         let names: Vec<&str> = clash.path.names().iter().map(String::as_str).collect();
         matches!(policies.at(&names), Policy::Module(_))
     };
-    let is_decided = walk.is_decided && walk.clashes.iter().all(is_function);
-    Merged { members, clashes: walk.clashes, is_decided }
+    let is_for_functions = walk.is_decided && walk.clashes.iter().all(is_function);
+    let is_decided = walk.is_decided && walk.clashes.is_empty();
+    Merged { members, clashes: walk.clashes, is_decided, is_for_functions }
 }
 
 /// Whether two places hold the same: the order of members says nothing.

@@ -102,12 +102,7 @@ impl<'f, 'a, K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Fetch<'f, 'a
         self.fetch_all(wanted, EXACTLY, Batch::default()).await
     }
 
-    async fn fetch_all(
-        &self,
-        wanted: Vec<Wanted>,
-        query: &str,
-        mut batch: Batch,
-    ) -> Result<Batch, ReplicationError> {
+    async fn fetch_all(&self, wanted: Vec<Wanted>, query: &str, mut batch: Batch) -> Result<Batch, ReplicationError> {
         let parts = if wanted.is_empty() { vec![] } else { vec![wanted] };
         self.fetch_parts(parts, query, &mut batch).await?;
         let small = self.take_small(&mut batch).await?;

@@ -29,7 +29,8 @@ pub(super) async fn decide(
     if contested.is_empty() {
         return Ok(());
     }
-    let logic = logic.ok_or_else(|| LogicError::Failed(String::from("a policy names a function, and there is no logic")))?;
+    let logic =
+        logic.ok_or_else(|| LogicError::Failed(String::from("a policy names a function, and there is no logic")))?;
     let count = contested.len();
     let decided = logic.merge(contested).await?;
     if decided.len() != count {

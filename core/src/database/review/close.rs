@@ -189,7 +189,10 @@ fn chosen(review: &Review, choice: &Choice) -> Result<Object, WriteError> {
         Choice::Branch(rev) => return Ok(branch(rev)?.members.clone()),
         Choice::Document(members) => return Ok(members.clone()),
         Choice::Proposal => {
-            return review.failure.clone().map_or_else(|| Ok(review.proposal.members.clone()), |failure| Err(failure.into()));
+            return review
+                .failure
+                .clone()
+                .map_or_else(|| Ok(review.proposal.members.clone()), |failure| Err(failure.into()));
         }
         Choice::Paths(picks) => picks,
     };

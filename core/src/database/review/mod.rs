@@ -130,18 +130,18 @@ async fn review_in<S: Snapshot>(
     let common = if leaves.len() > 1 { lineage.base_of_all(&leaves) } else { None };
     let base = base_at(common.as_ref()).await?;
     let mut failure = None;
-    let mut proposal = Merged { members: first_of(&branches), clashes: Vec::new(), is_decided: true };
+    let mut proposal = Merged { members: first_of(&branches), is_decided: true, ..Merged::default() };
     for (place, (leaf, branch)) in leaves.iter().zip(&branches).enumerate().skip(1) {
         let nearest = lineage.base(leaves.get(..place).unwrap_or_default(), leaf);
         let before = base_at(nearest.as_ref()).await?;
         let before = before.as_ref().map(|before| &before.members);
         let mut next = three_way(before, &proposal.members, &branch.members, policies);
         failure = failure.or(asked::decide(&mut next, policies, logic).await.err());
-        next.is_decided &= next.clashes.is_empty();
+        next.is_decided = next.is_for_functions && next.clashes.is_empty();
         let mut clashes: Vec<Clash> = core::mem::take(&mut proposal.clashes);
         clashes.append(&mut next.clashes);
         let is_decided = proposal.is_decided && next.is_decided;
-        proposal = Merged { members: next.members, clashes, is_decided };
+        proposal = Merged { members: next.members, clashes, is_decided, ..Merged::default() };
     }
     // A branch whose body is lost has a say that is not known here.
     proposal.is_decided &= head.leaves.iter().all(|leaf| !leaf.lost);
