@@ -76,6 +76,8 @@ pub struct Request {
     /// The path below the URL of the peer's database, percent-encoded, query included: `_changes?since=0`. Empty for the
     /// database itself. The transport knows the URL, the headers and the credentials; the engine never sees them.
     pub path: String,
+    /// Headers beside those of the transport; names are in lower case.
+    pub headers: Vec<(&'static str, String)>,
     /// The JSON body, if any.
     pub body: Option<Vec<u8>>,
     /// The body instead, if it is too long for memory.

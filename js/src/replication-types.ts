@@ -27,6 +27,11 @@ export interface ReplicationOptions {
   doc_ids?: string[]
   /** `false`: a pull by selector drops documents that no longer match. They are not deleted, neither here nor elsewhere. */
   keep?: boolean
+  /**
+   * Whether an empty database may begin a pull of everything with the peer's snapshot, documents and index together, which
+   * Firkin's own server has; default `true`. Where none can be taken, the pull begins without it, and nobody else is asked for one.
+   */
+  snapshot?: boolean
   /** Where to begin; default: where the last replication with this peer and these options ended. */
   since?: string | number
   /** Added to every request, such as credentials. A function is asked before the first request. */

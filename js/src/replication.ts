@@ -155,10 +155,10 @@ export class Replication
   }
 
   #request(url: string): object {
-    const { live, retry, selector, doc_ids, keep, since, credentials, batchBytes } = this.#options
+    const { live, retry, selector, doc_ids, keep, snapshot, since, credentials, batchBytes } = this.#options
     const id = this.#id
     const { direction } = this
-    const asked = { id, direction, url, live, retry, selector, doc_ids, since, credentials }
+    const asked = { id, direction, url, live, retry, selector, doc_ids, snapshot, since, credentials }
     return { ...asked, drop: keep === false, batch_bytes: batchBytes }
   }
 

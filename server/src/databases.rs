@@ -17,6 +17,7 @@ use firkin_core::storage::StorageError;
 use crate::database_name;
 use crate::mailbox::{Mailbox, Opening};
 use crate::random::random_id;
+use crate::snapshots;
 
 /// Marks the file of a database that is being made.
 const HALF_MADE_ENDING: &str = ".new";
@@ -304,8 +305,10 @@ fn remove_half_made(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let file_name = entry.file_name();
-        let finished = file_name.to_str().and_then(|file_name| file_name.strip_suffix(HALF_MADE_ENDING));
-        if finished.and_then(database_name::from_file_name).is_some() {
+        let file_name = file_name.to_str().unwrap_or_default();
+        let half_made = file_name.strip_suffix(HALF_MADE_ENDING).and_then(database_name::from_file_name);
+        let snapshot = file_name.strip_suffix(snapshots::ENDING).and_then(database_name::from_file_name);
+        if half_made.or(snapshot).is_some() {
             fs::remove_file(entry.path())?;
         }
     }

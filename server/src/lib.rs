@@ -22,6 +22,7 @@ mod random;
 pub mod redb_kv;
 pub mod replication;
 mod settings;
+mod snapshots;
 pub mod tls;
 
 use std::io;

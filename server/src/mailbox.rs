@@ -29,6 +29,7 @@ use tokio::time::sleep;
 use crate::random::SystemRandom;
 use crate::redb_kv::RedbKv;
 use crate::settings::Settings;
+use crate::snapshots::Cache;
 
 /// So many jobs may wait for one database.
 const WAITING_JOBS_MAX: usize = 64;
@@ -77,6 +78,7 @@ pub struct Mailbox {
     letters: mpsc::Sender<Letter>,
     writes: watch::Receiver<u64>,
     settings: watch::Receiver<Settings>,
+    snapshots: Cache,
 }
 
 impl Mailbox {
@@ -104,7 +106,7 @@ impl Mailbox {
             .spawn(body)
             .map_err(|error| StorageError::Failed(error.to_string()))?;
         let settings = opening_result.await.unwrap_or(Err(StorageError::Closed))?;
-        Ok(Self { letters, writes, settings })
+        Ok(Self { letters, writes, settings, snapshots: Cache::default() })
     }
 
     /// Runs `work` with the jobs that wait beside it, before those that come later.
@@ -160,6 +162,12 @@ impl Mailbox {
     #[must_use]
     pub fn writes(&self) -> watch::Receiver<u64> {
         self.writes.clone()
+    }
+
+    /// The snapshot for fresh replicas.
+    #[must_use]
+    pub fn snapshots(&self) -> &Cache {
+        &self.snapshots
     }
 
     /// Whether the thread has ended.

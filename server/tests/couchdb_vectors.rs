@@ -29,6 +29,7 @@ const OWN: &[(&str, &str, &str)] = &[
     ("welcome", "/vendor", "another vendor"),
     ("uuids", "/uuids/*", "random"),
     ("db_info", "/instance_start_time", "0, as in CouchDB 2"),
+    ("db_info", "/firkin_snapshot", "CouchDB has no snapshots"),
     ("db_info", "/sizes/*", "the size of the file only"),
     ("db_info", "/disk_format_version", "not CouchDB's format"),
     ("db_info", "/cluster/*", "one node, one shard"),

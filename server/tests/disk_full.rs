@@ -45,6 +45,26 @@ impl Drop for Small {
 }
 
 #[test]
+fn a_snapshot_for_which_there_is_no_room_is_refused_and_takes_none() {
+    let server = Small::start(16);
+    let client = &server.client;
+    client.create("things");
+    client.create("ballast");
+    let texts: Vec<_> = (0..40).map(|n| json!({"_id": format!("d{n}"), "text": "x".repeat(100_000)})).collect();
+    client.post("/things/_bulk_docs", &json!({ "docs": texts })).expect(201);
+    assert_eq!(client.get("/things/_snapshot").status, 200);
+    // Another is made, now that there is too little room.
+    client.post("/things/_purge", &json!({})).expect(201);
+    let text = "y".repeat(100_000);
+    let filled = (0..1000).take_while(|n| client.put(&format!("/ballast/{n}"), &json!({"text": text})).status == 201);
+    assert!(filled.count() > 5);
+    client.get("/things/_snapshot").expect_error(507, "quota_exceeded");
+    assert_eq!(client.get("/things").expect(200)["doc_count"], 40);
+    client.delete("/ballast").expect(200);
+    assert_eq!(client.get("/things/_snapshot").status, 200);
+}
+
+#[test]
 fn a_full_disk_is_told_and_service_goes_on_when_there_is_room() {
     let server = Small::start(10);
     let client = &server.client;

@@ -57,7 +57,7 @@ export class Measurement {
     this.about = about
     await this.#warmUp()
     await this.#tell('open', [database, { durability: 'relaxed', fresh: true }])
-    this.canPull = (await this.#can('pull')) && this.#around.server !== undefined
+    this.canPull = ((await this.#can('pull')) || (await this.#can('copy'))) && this.#around.server !== undefined
     for (let start = 0; start < bulk.end; start += bulkDocuments) {
       const part = { start, end: Math.min(bulk.end, start + bulkDocuments) }
       await this.#work('bulk', 'bulk', part, part.end - start)
@@ -160,6 +160,15 @@ export class Measurement {
     expected.add(range({ start: 0, end: pull.docs }))
     await this.#open({})
     await this.#warmUp()
+    if (await this.#can('copy')) await this.#inAnother(() => this.#work('copy', 'copy', { url: remote.url }, pull.docs))
+    if (!(await this.#can('pull'))) return
+    if (await this.#can('pullPlain')) {
+      await this.#inAnother(async () => {
+        const asked = { url: remote.url, shelf: pull.shelf }
+        const { answers } = await this.#work('pullPlain', 'pullPlain', asked, pull.docs)
+        compare('plain pull', answers, [expected.findEqual(pull.shelf)])
+      })
+    }
     await this.#tell('open', [database, { durability: 'relaxed', fresh: true }])
     const first = await this.#work('pull', 'pull', { url: remote.url, shelf: pull.shelf }, pull.docs)
     compare('first pull', first.answers, [expected.findEqual(pull.shelf)])
@@ -174,6 +183,13 @@ export class Measurement {
     const { answers } = await this.#untimed('get', { numbers })
     compare('what was pulled', answers, numbers.map(expected.get))
     await this.#tell('close', [])
+  }
+
+  /** In a database of its own, which is gone afterwards. */
+  async #inAnother(work) {
+    await this.#tell('open', ['another', { durability: 'relaxed', fresh: true }])
+    await work()
+    await this.#tell('destroy', [])
   }
 
   async #ask(name, parameters, answers, options) {

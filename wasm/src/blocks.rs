@@ -80,6 +80,10 @@ impl Blocks for PlatformBlocks {
         }
     }
 
+    fn are_left_alone(&self) -> bool {
+        !matches!(self, Self::Opfs(_))
+    }
+
     async fn commit(&self, batch: BlockBatch, durability: Durability) -> Result<(), StorageError> {
         match self {
             Self::IndexedDb(blocks) => blocks.commit(batch, durability).await,

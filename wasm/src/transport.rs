@@ -75,6 +75,9 @@ impl FetchTransport {
         if request.body.is_some() {
             set("content-type", "application/json")?;
         }
+        for (name, value) in &request.headers {
+            set(name, value)?;
+        }
         if let Some(upload) = &request.upload {
             set("content-type", &upload.content_type())?;
         }

@@ -32,7 +32,14 @@ fn transport(url: &str, host: Host) -> FetchTransport {
 }
 
 fn get(path: &str) -> Request {
-    Request { method: Method::Get, path: path.into(), body: None, upload: None, idle_timeout_ms: 10_000 }
+    Request {
+        method: Method::Get,
+        path: path.into(),
+        headers: Vec::new(),
+        body: None,
+        upload: None,
+        idle_timeout_ms: 10_000,
+    }
 }
 
 /// The origin that serves this very test.

@@ -198,6 +198,11 @@ pub(super) struct Stub {
 }
 
 impl Stub {
+    /// Whether it may tell of this content. (The digest is that of the bytes that a peer sent, which it may have compressed.)
+    pub(super) fn may_stand_for(&self, content: &ContentRecord) -> bool {
+        self.length == content.length
+    }
+
     fn standing_for(self, hash: ContentHash) -> Attachment {
         let Self { name, content_type, digest, length, revpos } = self;
         Attachment { name, content_type, digest, length, revpos, hash }

@@ -124,7 +124,7 @@ impl Staging {
         let (opening, counted) = number.split_at_mut(8);
         opening.copy_from_slice(&self.opening);
         counted.copy_from_slice(&count.to_be_bytes());
-        Incoming { number, sha: Sha256::new(), md5: Md5::new(), length: 0, parts_stored: 0, rest: Vec::new(), staged }
+        Incoming { staged, ..Incoming::numbered(number) }
     }
 
     /// A content that came with its document.
@@ -147,6 +147,16 @@ impl Staging {
 }
 
 impl Incoming {
+    /// One of which nothing has come.
+    pub(super) fn numbered(number: ContentNumber) -> Self {
+        let (sha, md5) = (Sha256::new(), Md5::new());
+        Self { number, sha, md5, length: 0, parts_stored: 0, rest: Vec::new(), staged: None }
+    }
+
+    pub(super) fn number(&self) -> ContentNumber {
+        self.number
+    }
+
     pub(super) fn content_hash(&self) -> ContentHash {
         self.sha.clone().finalize().into()
     }
@@ -162,7 +172,8 @@ impl Incoming {
         digest
     }
 
-    fn hash(&mut self, bytes: &[u8]) {
+    /// Counts and hashes the next bytes, which somebody else stores.
+    pub(super) fn hash(&mut self, bytes: &[u8]) {
         self.sha.update(bytes);
         self.md5.update(bytes);
         self.length += bytes.len() as u64;
@@ -199,9 +210,13 @@ impl Incoming {
         }
         let rest = core::mem::take(&mut self.rest);
         self.store_parts(&rest, batch);
-        let md5: [u8; 16] = self.md5.finalize().into();
-        let record = [self.number.as_slice(), &self.length.to_be_bytes(), &md5].concat();
-        batch.put(&keys::content(hash), &record);
+        batch.put(&keys::content(hash), &self.record());
+    }
+
+    /// The record of the content.
+    pub(super) fn record(&self) -> Vec<u8> {
+        let md5: [u8; 16] = self.md5.clone().finalize().into();
+        [self.number.as_slice(), &self.length.to_be_bytes(), &md5].concat()
     }
 
     /// Deletes what is stored of it.

@@ -19,6 +19,7 @@ use crate::document::{Document, GivenAttachment, keys};
 use crate::error::ErrorReport;
 use crate::json::{self, Object, Value};
 use crate::logic::{Logic, LogicError, Proposal, Verdict};
+use crate::merge::Policies;
 use crate::ordered::Map;
 use crate::revision::{Rev, Revisions};
 use crate::storage::{Kv, Snapshot, StorageError};
@@ -51,6 +52,18 @@ impl<K: Kv> Database<K> {
     pub fn with_logic(mut self, logic: Rc<dyn Logic>) -> Self {
         self.logic = Some(logic);
         self
+    }
+
+    /// The same database, in which `policies` close reviews once all that a pull brings of a document is here.
+    #[must_use]
+    pub fn with_policies(mut self, policies: Policies) -> Self {
+        self.policies = policies;
+        self
+    }
+
+    /// What becomes of documents with several branches.
+    pub fn policies(&self) -> &Policies {
+        &self.policies
     }
 
     /// The documents as they are to be written. None of them follows on another; see [`independent`].

@@ -8,6 +8,7 @@ mod all_docs;
 mod arrivals;
 mod attached;
 mod attachments;
+mod bases;
 mod changes;
 mod commit;
 mod compact;
@@ -29,7 +30,11 @@ mod reindex;
 mod repair;
 mod requests;
 mod restore;
+mod review;
 mod revs_diff;
+mod snapshot;
+mod snapshot_check;
+mod snapshot_head;
 mod state;
 mod text;
 mod transaction;
@@ -51,7 +56,12 @@ pub use purge::Purged;
 pub use read::{GetOptions, OpenRev, OpenRevs};
 pub use repair::{Loss, LostRevision, Repaired};
 pub use requests::{Done, Request};
+pub use review::{Branch, Choice, OpenReviews, Pick, Review, ReviewsNews};
 pub use revs_diff::RevsDiffRow;
+pub use snapshot::Packing;
+pub(crate) use snapshot_check::Check as SnapshotCheck;
+pub(crate) use snapshot_head::SnapshotLine;
+pub use snapshot_head::{SNAPSHOT_MEMBER, SNAPSHOT_VERSION, SnapshotHead};
 pub use transaction::{CommitOptions, Transaction, TransactionError};
 pub use write::{BulkRow, Refused, WriteOptions, Written};
 
@@ -66,6 +76,7 @@ use event_listener::{Event, EventListener};
 use crate::effects::Random;
 use crate::index::{Exclusions, PathIndex};
 use crate::logic::Logic;
+use crate::merge::Policies;
 use crate::path::Path;
 use crate::progress::Listener;
 use crate::storage::{Durability, Kv, StorageError};
@@ -130,6 +141,8 @@ pub struct Database<K> {
     staging: Staging,
     changed: Event,
     logic: Option<Rc<dyn Logic>>,
+    /// What becomes of documents with several branches.
+    policies: Policies,
     /// What pulls brought, those that are over included.
     arrivals: RefCell<Vec<Rc<Arrivals>>>,
     /// Who follows documents.
@@ -161,6 +174,7 @@ impl<K: Kv> Database<K> {
         let state = State::open(&kv, random).await?;
         let index = PathIndex::new(Exclusions::new(options.exclude.clone()));
         reindex::fit(&kv, &index, &progress).await?;
+        review::open::fit(&kv).await?;
         Ok(Self {
             kv,
             revs_limit: Cell::new(options.revs_limit),
@@ -175,6 +189,7 @@ impl<K: Kv> Database<K> {
             staging: Staging::new(random),
             changed: Event::new(),
             logic: None,
+            policies: Policies::default(),
             arrivals: RefCell::default(),
             subscribers: Subscribers::default(),
             progress,

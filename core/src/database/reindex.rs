@@ -40,7 +40,7 @@ pub(super) async fn fit<K: Kv>(kv: &K, index: &PathIndex, progress: &Listener) -
 pub(super) async fn drop_index<K: Kv>(kv: &K) -> Result<(), StorageError> {
     write_record(kv, NONE).await?;
     for prefix in [keyspace::POSTING, keyspace::CARDINALITY, keyspace::PATH, keyspace::PATH_NAME] {
-        delete_all(kv, prefix).await?;
+        delete_all(kv, &[prefix]).await?;
     }
     Ok(())
 }
@@ -58,16 +58,22 @@ fn record(index: &PathIndex) -> Vec<u8> {
     out
 }
 
+/// The same, as text.
+pub(super) fn excluded(index: &PathIndex) -> String {
+    String::from_utf8(record(index)).unwrap_or_default()
+}
+
 async fn write_record<K: Kv>(kv: &K, record: &[u8]) -> Result<(), StorageError> {
     let mut batch = Batch::new();
     batch.put(keyspace::EXCLUDED, record);
     kv.commit(batch, Durability::Relaxed).await
 }
 
-async fn delete_all<K: Kv>(kv: &K, prefix: u8) -> Result<(), StorageError> {
+/// Deletes all records whose keys start with `prefix`.
+pub(super) async fn delete_all<K: Kv>(kv: &K, prefix: &[u8]) -> Result<(), StorageError> {
     loop {
         let mut batch = Batch::new();
-        let mut cursor = kv.snapshot()?.range(KeyRange::prefix(&[prefix]), Direction::Forward)?;
+        let mut cursor = kv.snapshot()?.range(KeyRange::prefix(prefix), Direction::Forward)?;
         while batch.len() < KEYS_AT_ONCE && cursor.advance().await? {
             batch.delete(cursor.key());
         }

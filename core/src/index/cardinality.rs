@@ -65,6 +65,18 @@ impl Cardinality {
         cardinality
     }
 
+    /// Counts one more posting, of this encoded value and whatever follows it.
+    pub(crate) fn count(&mut self, value: &[u8]) {
+        if let Some(count) = type_of_encoded(value).and_then(|name| self.counts.get_mut(name as usize)) {
+            *count += 1;
+        }
+    }
+
+    /// What is stored of the counts of `path`.
+    pub(crate) fn entry(&self, path: PathId) -> (Vec<u8>, Vec<u8>) {
+        (key(path), self.encode())
+    }
+
     fn encode(&self) -> Vec<u8> {
         let mut record = Vec::with_capacity(9);
         for (place, count) in (0u8..).zip(self.counts).filter(|(_, count)| *count > 0) {

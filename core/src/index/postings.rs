@@ -116,6 +116,15 @@ impl Postings {
         }
     }
 
+    /// Shows `of` the entries of the index that these are for `document`.
+    pub(crate) fn each(&self, document: &str, of: &mut dyn FnMut(&[u8], &[u8])) {
+        let mut key = Vec::with_capacity(128);
+        for entry in self.entries.operations() {
+            full_key(entry.key, document, &mut key);
+            of(&key, entry.value.unwrap_or_default());
+        }
+    }
+
     fn post(&mut self, path: PathId, value: &Value, by_membership: bool) {
         let key = &mut self.scratch;
         key.clear();

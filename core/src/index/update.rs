@@ -79,7 +79,8 @@ impl<S: Snapshot> IndexUpdate<'_, S> {
         Ok(Updated { paths, cardinalities })
     }
 
-    async fn post(&mut self, body: Option<&Object>) -> Result<Postings, StorageError> {
+    /// The postings of a document with this body.
+    pub(crate) async fn post(&mut self, body: Option<&Object>) -> Result<Postings, StorageError> {
         match body {
             Some(body) => post_document(body, &self.index.exclusions, &mut self.interner).await,
             None => Ok(Postings::default()),

@@ -32,6 +32,8 @@ pub(super) type Read<'r> = dyn FnMut(Vec<u8>) -> Result<(), ReplicationError> + 
 
 /// Takes the body of an answer in as it arrives.
 pub(super) trait Sink {
+    /// Asks for what is still missing, before each attempt; else for the whole.
+    fn resume(&self, _request: &mut Request) {}
     /// Takes the bytes from `position` on; a body that begins at 0 again takes the place of what came before.
     fn take<'s>(&'s self, position: u64, bytes: &'s [u8]) -> LocalBoxFuture<'s, Result<(), ReplicationError>>;
     /// The body has ended after `length` bytes; [`ReplicationError::Malformed`] if it was cut short.
@@ -80,6 +82,9 @@ impl<T: Transport, C: Clock, R: Random, O: Observer> Peer<'_, T, C, R, O> {
         let bytes = request.upload.as_ref().map_or(bytes, |upload| upload.length());
         self.monitor.update(|status| status.bytes_written += bytes);
         let mut request = request.clone();
+        if let Target::Sink(sink) = &target {
+            sink.resume(&mut request);
+        }
         request.idle_timeout_ms += bytes / SLOWEST_BYTES_A_MS;
         // A long body is not sent twice because somebody came back to the page.
         let heard_ms = (bytes <= ANEW_BYTES_MAX).then(|| Cell::new(self.effects.clock.now_ms()));

@@ -49,6 +49,9 @@ pub enum ReplicationError {
         /// The greatest number of bytes that an answer may have.
         limit: usize,
     },
+    /// The peer's snapshot cannot be taken; a pull goes on without it.
+    #[error("the peer's snapshot cannot be taken: {0}")]
+    Snapshot(String),
     /// The selector of the options is none.
     #[error(transparent)]
     Selector(#[from] QueryError),
@@ -74,6 +77,7 @@ impl ReplicationError {
             Self::Forbidden(_) => (403, "forbidden"),
             Self::Refused { status, .. } => (*status, "refused"),
             Self::Malformed(_) => (502, "malformed_answer"),
+            Self::Snapshot(_) => (502, "bad_snapshot"),
             Self::AnswerTooLong { .. } => (413, "too_large"),
         };
         ErrorReport::new(status, name, format!("{self}"))

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use super::ReplicationError;
 use super::documents::{Fetched, place_in, read_head};
 use super::offer::Offered;
+use crate::database::{SNAPSHOT_MEMBER, SNAPSHOT_VERSION};
 use crate::json::{self, JsonError, Object, Reader, Value, write_string};
 use crate::revision::Rev;
 
@@ -119,23 +120,32 @@ impl ErrorAnswer {
     }
 }
 
-/// Holds the answer of `GET /{db}` against what a database answers, and returns what tells this one from another at the same
-/// place, as far as the peer says: `uuid` and `instance_start_time`.
-pub(super) fn read_info(body: &[u8]) -> Result<String, ReplicationError> {
-    let identity = json::read(body, |reader| {
-        let (mut name, mut identity) = (None, String::new());
+/// What a database tells of itself.
+#[derive(Debug, Default)]
+pub(super) struct Info {
+    /// What tells it from another at the same place, as far as the peer says: `uuid` and `instance_start_time`.
+    pub(super) identity: String,
+    /// Whether it has snapshots that can be read here.
+    pub(super) has_snapshot: bool,
+}
+
+/// Holds the answer of `GET /{db}` against what a database answers.
+pub(super) fn read_info(body: &[u8]) -> Result<Info, ReplicationError> {
+    let info = json::read(body, |reader| {
+        let (mut name, mut info) = (None, Info::default());
         reader.members(&mut |member, reader| {
             match member {
                 "db_name" => name = Some(reader.string()?),
-                "uuid" | "instance_start_time" => identity.push_str(reader.cut()?),
+                "uuid" | "instance_start_time" => info.identity.push_str(reader.cut()?),
+                SNAPSHOT_MEMBER => info.has_snapshot = reader.cut()?.parse() == Ok(SNAPSHOT_VERSION),
                 _ => reader.pass_over()?,
             }
             Ok(())
         })?;
-        name.map(|_| identity).ok_or(JsonError::Missing("db_name"))
+        name.map(|_| info).ok_or(JsonError::Missing("db_name"))
     });
-    match identity {
-        Ok(identity) => Ok(identity),
+    match info {
+        Ok(info) => Ok(info),
         // The answer may have been cut short on its way.
         Err(error @ JsonError::CutShort) => Err(error.into()),
         Err(error) => Err(ReplicationError::NoServer(error.to_string())),

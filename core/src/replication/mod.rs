@@ -31,13 +31,14 @@ mod pipeline;
 mod pull;
 mod push;
 mod refusals;
+mod snapshot;
 mod status;
 mod waiting;
 
 pub use control::Control;
 pub use error::ReplicationError;
 pub use options::{Filter, Limits, Options, SelectorFilter};
-pub use pull::pull;
+pub use pull::{pull, pull_from_snapshot};
 pub use push::push;
 pub use status::{Denied, Event, Observer, State, Status};
 

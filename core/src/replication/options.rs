@@ -25,6 +25,8 @@ pub struct Options {
     /// Whether a pull by selector keeps documents that no longer match. Else they are purged here: without a tombstone, so that
     /// no push deletes them elsewhere, and only if the peer has all that is here of them.
     pub keep: bool,
+    /// Whether a pull of everything into a fresh database may begin with the peer's snapshot, where it says that it has one.
+    pub snapshot: bool,
     /// Bounds on memory and requests.
     pub limits: Limits,
 }
@@ -32,7 +34,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let (peer, since, filter, limits) = (String::new(), None, Filter::default(), Limits::default());
-        Self { peer, live: false, retry: false, since, filter, keep: true, limits }
+        Self { peer, live: false, retry: false, since, filter, keep: true, snapshot: true, limits }
     }
 }
 

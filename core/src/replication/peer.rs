@@ -39,6 +39,8 @@ pub(super) struct Peer<'a, T, C, R, O> {
     pub(super) drops: bool,
     /// What told the peer's database from others when the replication began.
     identity: RefCell<String>,
+    /// Whether the peer's database said then that it has snapshots which can be read here.
+    pub(super) has_snapshot: Cell<bool>,
     /// A request failed since the latest look at what the peer is: it may be another now.
     pub(super) was_away: Cell<bool>,
     /// How often in a row the replication began again because the peer did not remember.
@@ -93,6 +95,7 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
             refusals: Refusals::default(),
             drops,
             identity: RefCell::default(),
+            has_snapshot: Cell::new(false),
             was_away: Cell::new(false),
             beginnings: Cell::new(0),
         }
@@ -116,7 +119,7 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
     /// A request with the usual timeout.
     pub(super) fn request(&self, method: Method, path: impl Into<String>, body: Option<Vec<u8>>) -> Request {
         let idle_timeout_ms = self.options.limits.idle_timeout_ms;
-        Request { method, path: path.into(), body, upload: None, idle_timeout_ms }
+        Request { method, path: path.into(), headers: Vec::new(), body, upload: None, idle_timeout_ms }
     }
 
     /// Holds what answers at the URL against what a database answers.
@@ -126,8 +129,9 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
             reply => reply?,
         };
         match reply {
-            Reply::Done(identity) => {
-                self.identity.replace(identity);
+            Reply::Done(info) => {
+                self.identity.replace(info.identity);
+                self.has_snapshot.set(info.has_snapshot);
                 Ok(())
             }
             Reply::Refused { status: 404, answer } if answer.error == "not_found" => Err(ReplicationError::NoDatabase),
@@ -142,7 +146,7 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
     pub(super) async fn is_same(&self, attempts_max: u32) -> Result<bool, ReplicationError> {
         let reply =
             self.call_up_to(attempts_max, &self.request(Method::Get, "", None), |body| read_info(&body)).await?;
-        Ok(reply.done(self.options.limits.answer_bytes_max)? == *self.identity.borrow())
+        Ok(reply.done(self.options.limits.answer_bytes_max)?.identity == *self.identity.borrow())
     }
 
     /// Sends `request` until there is an answer that stands, and reads the body of one of 2xx with `read`.

@@ -17,16 +17,19 @@ use super::messages::Sequence;
 use super::options::{Filter, Options, SelectorFilter};
 use super::peer::Peer;
 use super::pipeline::{self, Step};
+use super::snapshot::{FromNothing, FromSnapshot, Start};
 use super::status::{Denied, Observer, Status};
 use super::{Effects, ReplicationError};
-use crate::database::{Arrivals, Database, GetOptions, WriteError};
+use crate::database::{Arrivals, Database, GetOptions, WriteError, WriteOptions};
 use crate::effects::{Clock, Random, Transport};
 use crate::error::ErrorReport;
 use crate::hex::hex;
 use crate::json;
 use crate::logic::LogicError;
 use crate::sorting::sort_by;
-use crate::storage::Kv;
+use crate::storage::blocks::Blocks;
+use crate::storage::store::LogStore;
+use crate::storage::{Kv, StorageError};
 
 /// Brings the changes of the peer's database into `database`: all leaves of every document with their ancestry. Returns
 /// when all is here or, if live, when cancelled; a replication that was cancelled is no error.
@@ -38,13 +41,35 @@ pub async fn pull<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
     effects: &Effects<'_, T, C, R, O>,
     options: &Options,
 ) -> Result<Status, ReplicationError> {
+    pull_after(database, effects, options, &FromNothing).await
+}
+
+/// As [`pull`]; a fresh database begins with the peer's snapshot, where there is one that it can take. It needs no filter, and
+/// nobody who judges writes.
+///
+/// # Errors
+/// As those of [`pull`]. What is wrong with a snapshot is told as a setback, and ends nothing.
+pub async fn pull_from_snapshot<B: Blocks, T: Transport, C: Clock, R: Random, O: Observer>(
+    database: &Database<LogStore<B>>,
+    effects: &Effects<'_, T, C, R, O>,
+    options: &Options,
+) -> Result<Status, ReplicationError> {
+    pull_after(database, effects, options, &FromSnapshot).await
+}
+
+async fn pull_after<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
+    database: &Database<K>,
+    effects: &Effects<'_, T, C, R, O>,
+    options: &Options,
+    start: &impl Start<K>,
+) -> Result<Status, ReplicationError> {
     let peer = Peer::new(effects, options, false);
     let result = match &options.filter {
         Filter::Selector(_) if !options.keep => {
             let other = Peer::new(effects, options, true);
             // Where one ends for a reason the other ends too, but finishes what it is writing.
             let [first, second] = [&peer, &other].map(async |peer| {
-                let result = run(database, peer).await;
+                let result = run(database, peer, start).await;
                 if result.is_err() {
                     effects.control.cancel();
                 }
@@ -55,7 +80,7 @@ pub async fn pull<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
                 (first, _) => first,
             }
         }
-        _ => run(database, &peer).await,
+        _ => run(database, &peer, start).await,
     };
     pipeline::conclude(&peer, result)
 }
@@ -63,11 +88,19 @@ pub async fn pull<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
 async fn run<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
     database: &Database<K>,
     peer: &Peer<'_, T, C, R, O>,
+    start: &impl Start<K>,
 ) -> Result<Status, ReplicationError> {
     loop {
         peer.verify().await?;
         let direction = if peer.drops { Direction::Drop } else { Direction::Pull };
-        let checkpoints = Checkpoints::load(database, peer, direction).await?;
+        let mut checkpoints = Checkpoints::load(database, peer, direction).await?;
+        if let Some(reached) = start.start(database, peer, &checkpoints).await? {
+            checkpoints.advance(reached);
+            // At once: without it, whoever is closed now would be told of all documents again.
+            if !checkpoints.save(peer).await? {
+                continue;
+            }
+        }
         let fetch = Fetch::new(database, peer);
         let steps = feed::steps(database, &fetch, checkpoints.done().clone())
             .map(async |step| {
@@ -75,7 +108,7 @@ async fn run<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
                 Ok(Step { until, rows, work: fetch.fetch(work).await?, is_again })
             })
             .buffered(peer.options.limits.batches_in_flight.max(1));
-        let writer = Writer { database, peer, arrivals: checkpoints.arrivals() };
+        let writer = Writer { database, peer, fetch: &fetch, arrivals: checkpoints.arrivals() };
         let write = async |batch, until: &Sequence| writer.write(batch, until).await;
         if let Some(status) = pipeline::run(peer, checkpoints, steps, write).await? {
             return Ok(status);
@@ -91,10 +124,21 @@ struct Arrival<'b> {
     text: &'b [u8],
 }
 
+impl Batch {
+    fn arrivals(&self) -> Vec<Arrival<'_>> {
+        let arrivals = self.answers.iter().flat_map(|(body, found)| {
+            let arrival = |head| Some(Arrival { head, text: body.get(head.at.clone())? });
+            found.iter().filter_map(move |head: &Fetched| arrival(head))
+        });
+        arrivals.collect()
+    }
+}
+
 /// Writes what one peer sent.
 struct Writer<'w, 'a, K: Kv, T, C, R, O> {
     database: &'w Database<K>,
     peer: &'w Peer<'a, T, C, R, O>,
+    fetch: &'w Fetch<'w, 'a, K, T, C, R, O>,
     arrivals: Rc<Arrivals>,
 }
 
@@ -104,27 +148,58 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Writer<'_, '_, K, T,
         for failure in &batch.failures {
             self.peer.deny(failure, until);
         }
-        let arrivals = batch.answers.iter().flat_map(|(body, found)| {
-            let arrival = |head| Some(Arrival { head, text: body.get(head.at.clone())? });
-            found.iter().filter_map(move |head: &Fetched| arrival(head))
-        });
-        let mut arrivals: Vec<Arrival<'_>> = arrivals.collect();
+        let mut arrivals = batch.arrivals();
         self.peer.monitor.update(|status| status.docs_read += arrivals.len() as u64);
         if let Filter::Selector(filter) = &self.peer.options.filter {
             arrivals = admitted(self.database, filter, arrivals).await?;
         }
-        let (light, heavy): (Vec<Arrival<'_>>, Vec<Arrival<'_>>) =
-            arrivals.into_iter().partition(|arrival| arrival.head.stubs.is_empty());
-        let mut taken = self.store(&light, until).await?;
-        for arrival in heavy {
-            taken += self.store_heavy(arrival, until).await?;
-        }
+        let mut ids: Vec<&str> = arrivals.iter().map(|arrival| arrival.head.id.as_str()).collect();
+        let taken = self.store_all(arrivals, until).await?;
+        sort_by(&mut ids, |left, right| left.cmp(right));
+        ids.dedup();
+        self.review(&ids, until).await?;
         if let Filter::Selector(filter) = &self.peer.options.filter {
             for (id, revs) in &batch.listed {
                 departures::drop_if_left(self.database, filter, id, revs).await?;
             }
         }
         self.peer.monitor.update(|status| status.docs_written += taken);
+        Ok(taken)
+    }
+
+    /// Asks for what the branches of these documents grew from, where that is not here, and lets the policies close what they decide
+    /// on. What they cannot close, be it that the app's logic refuses it, waits for a person.
+    async fn review(&self, ids: &[&str], until: &Sequence) -> Result<(), ReplicationError> {
+        let local = |error: StorageError| ReplicationError::Local(error.report());
+        let policies = self.database.policies();
+        let open = self.database.open_among(ids).await.map_err(local)?;
+        let mut wanted = Vec::new();
+        for id in &open {
+            if let Ok(review) = self.database.review(id, policies).await {
+                wanted.extend(review.missing_bases.into_iter().map(|rev| (id.clone(), rev)));
+            }
+        }
+        let batch = self.fetch.fetch_as_they_are(wanted).await?;
+        self.store_all(batch.arrivals(), until).await?;
+        for id in &open {
+            loop {
+                match self.database.settle_review(id, policies, &WriteOptions::default()).await {
+                    Ok(Some(_)) => {}
+                    Err(WriteError::Storage(error)) => return Err(local(error)),
+                    Ok(None) | Err(_) => break,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn store_all(&self, arrivals: Vec<Arrival<'_>>, until: &Sequence) -> Result<u64, ReplicationError> {
+        let (light, heavy): (Vec<Arrival<'_>>, Vec<Arrival<'_>>) =
+            arrivals.into_iter().partition(|arrival| arrival.head.stubs.is_empty());
+        let mut taken = self.store(&light, until).await?;
+        for arrival in heavy {
+            taken += self.store_heavy(arrival, until).await?;
+        }
         Ok(taken)
     }
 

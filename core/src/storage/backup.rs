@@ -93,7 +93,7 @@ impl<B: Blocks> Backup<B> {
     }
 }
 
-fn append(name: BlockKey, block: &[u8], out: &mut Vec<u8>) {
+pub(super) fn append(name: BlockKey, block: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&name.as_u64().to_le_bytes());
     out.extend_from_slice(&u32::try_from(block.len()).unwrap_or(u32::MAX).to_le_bytes());
     out.extend_from_slice(block);

@@ -89,6 +89,11 @@ pub trait Blocks {
         true
     }
 
+    /// Whether an opening that found no room to take the store over has left it as it was, so that it can be read.
+    fn are_left_alone(&self) -> bool {
+        true
+    }
+
     /// Takes the whole step or none of it; once this returns `Ok` the step is durable as `durability` says.
     async fn commit(&self, batch: BlockBatch, durability: Durability) -> Result<(), StorageError>;
 }

@@ -34,11 +34,27 @@ pub(super) struct Writer<B> {
     pub(super) garbage: Garbage,
     /// The merges under way.
     pub(super) merges: Vec<Merging<B>>,
+    /// The number of the segment that is being taken in from elsewhere.
+    pub(super) adopted: Option<u64>,
     /// The numbers of segments that could not be read: they are merged no more.
     pub(super) unreadable: Vec<u64>,
 }
 
 impl<B> Writer<B> {
+    /// The writer that goes on behind a log.
+    pub(super) fn behind(first_log: u64, next_log: u64, log_bytes: usize) -> Self {
+        Self {
+            next_segment: 0,
+            first_log,
+            next_log,
+            log_bytes,
+            garbage: Garbage::default(),
+            merges: Vec::new(),
+            adopted: None,
+            unreadable: Vec::new(),
+        }
+    }
+
     /// How many blocks the log has.
     pub(super) fn log_blocks(&self) -> usize {
         usize::try_from(self.next_log - self.first_log).unwrap_or(usize::MAX)
@@ -188,7 +204,7 @@ impl<B: Blocks> LogStore<B> {
         let mut retired = writer.garbage.segments();
         retired.extend(merged.iter().map(|segment| segment.number));
         // Should the engine die, what is being merged comes to nothing, and goes with those that were.
-        let unfinished = writer.merges.iter().map(|merging| merging.number);
+        let unfinished = writer.merges.iter().map(|merging| merging.number).chain(writer.adopted);
         retired.extend(unfinished.filter(|number| *number != work.segment.number()));
         let segments = segments.to_vec();
         let manifest = Manifest { next_segment: writer.next_segment, first_log, segments, retired };
@@ -203,7 +219,7 @@ impl<B: Blocks> LogStore<B> {
         Ok(())
     }
 
-    fn remember(&self, puts: &[(BlockKey, Vec<u8>)], cached: bool) {
+    pub(super) fn remember(&self, puts: &[(BlockKey, Vec<u8>)], cached: bool) {
         for (key, block) in puts.iter().filter(|_| cached) {
             self.reader.remember(*key, block);
         }

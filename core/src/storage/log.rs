@@ -146,14 +146,15 @@ pub(super) async fn salvage<B: Blocks>(
 
 /// A record that is being put together.
 #[derive(Debug, Default)]
-struct Record {
+pub(super) struct Record {
     blocks: Vec<BlockKey>,
     parts: u64,
     bytes: Vec<u8>,
 }
 
 impl Record {
-    fn add(&mut self, key: BlockKey, block: &[u8]) -> Result<(), StorageError> {
+    /// Adds the next part.
+    pub(super) fn add(&mut self, key: BlockKey, block: &[u8]) -> Result<(), StorageError> {
         let content = frame::unseal(key, BlockKind::Log, block)?;
         let mut reader = Reader::new(content, 0);
         let (Some(part), Some(parts)) = (reader.number(), reader.number()) else {
@@ -168,11 +169,23 @@ impl Record {
         Ok(())
     }
 
-    fn is_whole(&self) -> bool {
+    /// Whether no part has come.
+    pub(super) fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    /// How many bytes of it have come.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether all parts have come.
+    pub(super) fn is_whole(&self) -> bool {
         self.blocks.len() as u64 == self.parts
     }
 
-    fn decode(&self, last: BlockKey) -> Result<Run, StorageError> {
+    /// Its entries, of which block `last` has the end.
+    pub(super) fn decode(&self, last: BlockKey) -> Result<Run, StorageError> {
         let malformed = || corrupt(last, "ends a malformed record");
         let mut run = Run::default();
         let mut key = Vec::new();

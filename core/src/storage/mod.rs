@@ -7,6 +7,7 @@
 //! Commits take effect one after the other; those that are made at once may be joined. Readers work on snapshots and are never
 //! blocked.
 
+pub mod adoption;
 pub mod backup;
 mod batch;
 mod block;
@@ -27,6 +28,7 @@ mod manifest;
 pub mod memory;
 mod merge;
 mod merging;
+pub mod pack;
 mod reader;
 mod recovery;
 pub mod restore;

@@ -20,7 +20,7 @@ const PARTS_AT_ONCE: u32 = 16;
 #[derive(Debug)]
 pub(super) struct BlockReader<B> {
     pub(super) blocks: B,
-    /// What the epoch block holds for as long as this store may write.
+    /// What the epoch block holds for as long as nobody else takes the store over.
     pub(super) epoch: Vec<u8>,
     /// The first bytes of keys that no filter is asked for.
     pub(super) unfiltered: &'static [u8],

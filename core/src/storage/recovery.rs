@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 use super::blocks::{BlockBatch, BlockKey, Blocks};
 use super::flush::Writer;
 use super::frame::{SEGMENT_BLOCKS_MAX, SEGMENTS_MAX, corrupt, segment_block, segment_of};
-use super::garbage::Garbage;
 use super::log::Recovered;
 use super::manifest::Manifest;
 use super::reader::BlockReader;
@@ -14,10 +13,21 @@ use super::version::Version;
 use super::{Durability, StorageError, log};
 
 /// The state that the blocks hold.
-pub(super) async fn recover<B: Blocks>(reader: &BlockReader<B>) -> Result<(Version, Writer<B>), StorageError> {
+pub(super) struct Found<B> {
+    pub(super) version: Version,
+    pub(super) writer: Writer<B>,
+    /// Whether the store was taken over. There may be no room for that where all can be read.
+    pub(super) is_owner: bool,
+}
+
+/// Takes the store over and reads its state. Where there is no room to take it over it is read as whoever had it has left it.
+pub(super) async fn recover<B: Blocks>(reader: &mut BlockReader<B>) -> Result<Found<B>, StorageError> {
     // A store that this build cannot read is left to who can: it is not taken over.
-    read_manifest(reader).await?;
-    take_over(reader).await?;
+    let is_new = read_manifest(reader).await?.is_none();
+    match take_over(reader, &reader.epoch, None).await {
+        Err(StorageError::QuotaExceeded) if !is_new && reader.blocks.are_left_alone() => return look_at(reader).await,
+        taken => taken?,
+    }
     let manifest = match read_manifest(reader).await? {
         Some(manifest) => manifest,
         None => create(reader).await?,
@@ -32,14 +42,36 @@ pub(super) async fn recover<B: Blocks>(reader: &BlockReader<B>) -> Result<(Versi
         }
     };
     collect_orphans(reader, &manifest, &mut writer).await?;
-    Ok((Version { memtable: recovered.memtable, segments: manifest.segments.into() }, writer))
+    let version = Version { memtable: recovered.memtable, segments: manifest.segments.into() };
+    Ok(Found { version, writer, is_owner: true })
+}
+
+/// The state as whoever had the store has left it; what is in the middle of a change is looked at again.
+async fn look_at<B: Blocks>(reader: &mut BlockReader<B>) -> Result<Found<B>, StorageError> {
+    loop {
+        let Some(manifest) = read_manifest(reader).await? else { return Err(StorageError::QuotaExceeded) };
+        reader.epoch = read_epoch(reader).await?.unwrap_or_default();
+        let recovered = log::recover(reader, manifest.first_log).await;
+        if read_manifest(reader).await? == Some(manifest.clone()) {
+            let recovered = recovered?;
+            let mut writer = Writer::behind(manifest.first_log, recovered.next, recovered.bytes);
+            // A commit that will be refused makes blocks of a segment first, and the cache has them: under numbers of their own.
+            collect_orphans(reader, &manifest, &mut writer).await?;
+            let version = Version { memtable: recovered.memtable, segments: manifest.segments.into() };
+            return Ok(Found { version, writer, is_owner: false });
+        }
+    }
 }
 
 /// Keeps whoever has had the store from writing: from here on nobody else changes anything but for one record of the log, until
-/// that is barred.
-pub(super) async fn take_over<B: Blocks>(reader: &BlockReader<B>) -> Result<(), StorageError> {
-    let epoch = (BlockKey::epoch(), reader.epoch.clone());
-    let takeover = BlockBatch { puts: Vec::from([epoch]), ..BlockBatch::default() };
+/// that is barred. Refused where another has done so `since` then.
+pub(super) async fn take_over<B: Blocks>(
+    reader: &BlockReader<B>,
+    epoch: &[u8],
+    since: Option<(BlockKey, Vec<u8>)>,
+) -> Result<(), StorageError> {
+    let epoch = (BlockKey::epoch(), epoch.to_vec());
+    let takeover = BlockBatch { puts: Vec::from([epoch]), guard: since, ..BlockBatch::default() };
     reader.blocks.commit(takeover, Durability::Relaxed).await
 }
 
@@ -60,15 +92,7 @@ pub(super) async fn begin_writing<B: Blocks>(
     if blocks > 0 {
         write(reader, BlockBatch { puts: bar, are_new: true, ..BlockBatch::default() }).await?;
     }
-    Ok(Writer {
-        next_segment: 0,
-        first_log,
-        next_log: recovered.next + blocks,
-        log_bytes: recovered.bytes + bytes,
-        garbage: Garbage::default(),
-        merges: Vec::new(),
-        unreadable: Vec::new(),
-    })
+    Ok(Writer::behind(first_log, recovered.next + blocks, recovered.bytes + bytes))
 }
 
 async fn is_there<B: Blocks>(reader: &BlockReader<B>, key: BlockKey) -> Result<bool, StorageError> {
@@ -77,8 +101,11 @@ async fn is_there<B: Blocks>(reader: &BlockReader<B>, key: BlockKey) -> Result<b
 
 /// Whether nobody else has taken the store over.
 async fn owns<B: Blocks>(reader: &BlockReader<B>) -> Result<bool, StorageError> {
-    let epoch = reader.blocks.read(&[BlockKey::epoch()]).await?.pop().flatten();
-    Ok(epoch.as_ref() == Some(&reader.epoch))
+    Ok(read_epoch(reader).await?.as_ref() == Some(&reader.epoch))
+}
+
+async fn read_epoch<B: Blocks>(reader: &BlockReader<B>) -> Result<Option<Vec<u8>>, StorageError> {
+    Ok(reader.blocks.read(&[BlockKey::epoch()]).await?.pop().flatten())
 }
 
 pub(super) async fn read_manifest<B: Blocks>(reader: &BlockReader<B>) -> Result<Option<Manifest>, StorageError> {

@@ -161,7 +161,7 @@ impl<B: Blocks> Restore<B> {
 }
 
 /// The block at `position`, if all of it is there.
-fn next_block(bytes: &[u8], position: usize) -> Result<Option<(BlockKey, &[u8])>, RestoreError> {
+pub(super) fn next_block(bytes: &[u8], position: usize) -> Result<Option<(BlockKey, &[u8])>, RestoreError> {
     let mut reader = Reader::new(bytes, position);
     let name = reader.take(8).and_then(|name| name.first_chunk());
     let (Some(name), Some(length)) = (name, reader.take(4).and_then(|length| length.first_chunk())) else {
@@ -174,11 +174,11 @@ fn next_block(bytes: &[u8], position: usize) -> Result<Option<(BlockKey, &[u8])>
     Ok(reader.take(length).map(|block| (BlockKey::from_u64(u64::from_le_bytes(*name)), block)))
 }
 
-fn malformed(what: &str) -> RestoreError {
+pub(crate) fn malformed(what: &str) -> RestoreError {
     RestoreError::Malformed(what.into())
 }
 
-fn damaged(error: StorageError) -> RestoreError {
+pub(crate) fn damaged(error: StorageError) -> RestoreError {
     match reason(error) {
         Ok(what) => RestoreError::Malformed(format!("is damaged: {what}")),
         Err(error) => error.into(),

@@ -68,7 +68,7 @@ impl<B: Blocks> LogStore<B> {
         if let Err(error) = recovery::read_manifest(&reader).await {
             reason(error)?;
         }
-        recovery::take_over(&reader).await?;
+        recovery::take_over(&reader, &reader.epoch, None).await?;
         let mut salvage = Salvage { reader, step_bytes: options.step_bytes, lost: Vec::new() };
         let (version, mut writer, log) = salvage.open().await?;
         let Salvage { reader, lost, .. } = salvage;

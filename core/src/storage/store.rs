@@ -20,6 +20,7 @@ use super::flush::Writer;
 use super::joining::Waiting;
 use super::merge::{LargeValue, Merge, Value};
 use super::reader::BlockReader;
+use super::recovery::Found;
 use super::run::Run;
 use super::version::{StoreSource, Version};
 use super::{
@@ -87,15 +88,20 @@ pub struct LogStore<B> {
     /// A commit is running, or was dropped while it ran.
     pub(super) is_unsettled: Cell<bool>,
     is_closed: Cell<bool>,
+    /// Whether it was taken over, and not only read.
+    is_owner: bool,
 }
 
 impl<B: Blocks> LogStore<B> {
     /// Opens the store in `blocks`, which may be empty, and takes it over from whoever had it open. Reads the manifest and
     /// the tail of the log.
+    ///
+    /// Where the platform has no room left to take it over, what is stored can be read all the same. Each commit tries to take it over
+    /// then: it answers [`StorageError::QuotaExceeded`], or [`StorageError::Fenced`] once there is room, and the store is to be opened anew.
     pub async fn open(blocks: B, options: StoreOptions) -> Result<Self, StorageError> {
-        let reader = BlockReader::of(blocks, &options);
-        let (version, writer) = recovery::recover(&reader).await?;
-        Ok(Self::new(reader, options, version, writer))
+        let mut reader = BlockReader::of(blocks, &options);
+        let Found { version, writer, is_owner } = recovery::recover(&mut reader).await?;
+        Ok(Self { is_owner, ..Self::new(reader, options, version, writer) })
     }
 
     pub(super) fn new(reader: BlockReader<B>, options: StoreOptions, version: Version, writer: Writer<B>) -> Self {
@@ -109,6 +115,7 @@ impl<B: Blocks> LogStore<B> {
             due: Event::new(),
             is_unsettled: Cell::new(false),
             is_closed: Cell::new(false),
+            is_owner: true,
         }
     }
 
@@ -117,11 +124,16 @@ impl<B: Blocks> LogStore<B> {
         &self.reader.blocks
     }
 
+    /// Whether it was taken over: else it can only be read, since there was no room.
+    pub fn is_owner(&self) -> bool {
+        self.is_owner
+    }
+
     /// Waits for a running commit and ends the store: it gives out no more snapshots and takes no more commits. Snapshots
     /// that are held stay readable for as long as the blocks are.
     pub async fn close(&self) {
         let mut writer = self.writer.lock().await;
-        if !self.is_closed.replace(true) && !self.is_unsettled.get() {
+        if !self.is_closed.replace(true) && !self.is_unsettled.get() && self.is_owner {
             let deletes = writer.garbage.next(DELETES_AT_CLOSE);
             if !deletes.is_empty() {
                 // What stays is found at the next open.
@@ -132,6 +144,12 @@ impl<B: Blocks> LogStore<B> {
 
     /// One step of the platform, refused if the store was taken over.
     pub(super) async fn write(&self, mut batch: BlockBatch, durability: Durability) -> Result<(), StorageError> {
+        if !self.is_owner {
+            // What was read may have been changed before this, so that whoever takes it over reads it again.
+            let since = Some((BlockKey::epoch(), self.reader.epoch.clone()));
+            recovery::take_over(&self.reader, &self.options.epoch, since).await?;
+            return Err(StorageError::Fenced);
+        }
         batch.guard = Some((BlockKey::epoch(), self.reader.epoch.clone()));
         self.reader.blocks.commit(batch, durability).await
     }
@@ -198,8 +216,8 @@ impl<B: Blocks> Kv for LogStore<B> {
 /// A view of a [`LogStore`].
 #[derive(Debug)]
 pub struct LogSnapshot<B> {
-    reader: Rc<BlockReader<B>>,
-    version: Version,
+    pub(super) reader: Rc<BlockReader<B>>,
+    pub(super) version: Version,
 }
 
 impl<B> Clone for LogSnapshot<B> {

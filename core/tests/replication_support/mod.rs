@@ -16,9 +16,13 @@ use firkin_core::database::{
     ChangesQuery, Database, GetOptions, OpenRev, OpenRevs, Options as DatabaseOptions, WriteOptions,
 };
 use firkin_core::effects::Random;
-use firkin_core::replication::{Control, Effects, Event, Options, ReplicationError, Status, pull, push};
+use firkin_core::replication::{
+    Control, Effects, Event, Options, ReplicationError, Status, pull, pull_from_snapshot, push,
+};
 use firkin_core::storage::Kv;
+use firkin_core::storage::blocks::Blocks;
 use firkin_core::storage::memory::MemoryKv;
+use firkin_core::storage::store::LogStore;
 use serde_json::Value;
 use server::FakeServer;
 use time::SimulatedClock;
@@ -118,6 +122,16 @@ pub struct Client<'a, K: Kv = MemoryKv> {
     pub told: std::cell::RefCell<Vec<Told>>,
     /// How many changes waited when something was told last.
     pub pending: Cell<Option<u64>>,
+}
+
+impl<B: Blocks + 'static> Client<'_, LogStore<B>> {
+    pub async fn pull_from_snapshot(
+        &self,
+        server: &FakeServer<'_>,
+        options: &Options,
+    ) -> Result<Status, ReplicationError> {
+        self.run(server, async |effects| Box::pin(pull_from_snapshot(self.database, effects, options)).await).await
+    }
 }
 
 impl<'a, K: Kv<Snapshot: 'static>> Client<'a, K> {

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use firkin_core::database::{SNAPSHOT_MEMBER, SNAPSHOT_VERSION};
 use firkin_core::effects::{Clock, Method, Request, Response, ResponseBody, Transport, TransportError};
 use serde_json::{Value, json};
 
@@ -50,6 +51,12 @@ pub struct FakeServer<'d> {
     pub gives_documents: Cell<bool>,
     /// A request with a longer body is answered 413.
     pub request_bytes_max: Cell<usize>,
+    /// What it has packed for fresh replicas, and its tag; without it the path is unknown.
+    pub snapshot: RefCell<Option<(String, Vec<u8>)>>,
+    /// How many bytes of it were asked for, request by request.
+    pub snapshot_bytes: RefCell<Vec<usize>>,
+    /// The connection breaks in the middle of each answer to this path.
+    pub breaks_at: Cell<Option<&'static str>>,
     pub script: RefCell<Option<Script>>,
     /// Method and path of each request.
     pub requests: RefCell<Vec<String>>,
@@ -79,6 +86,9 @@ impl<'d> FakeServer<'d> {
             takes_multipart: Cell::new(true),
             gives_documents: Cell::new(true),
             request_bytes_max: Cell::new(usize::MAX),
+            snapshot: RefCell::default(),
+            snapshot_bytes: RefCell::default(),
+            breaks_at: Cell::new(None),
             script: RefCell::default(),
             requests: RefCell::default(),
             in_flight: Cell::new(0),
@@ -125,6 +135,11 @@ impl<'d> FakeServer<'d> {
             (Method::Post, "_bulk_get") if !self.knows_bulk_get.get() => {
                 return error(405, "method_not_allowed", "Only GET,HEAD,PUT,DELETE,COPY allowed");
             }
+            (Method::Get, "") if self.snapshot.borrow().is_some() => {
+                let told = format!(r#"{{"db_name":"fake","{SNAPSHOT_MEMBER}":{SNAPSHOT_VERSION}}}"#);
+                return (200, told.into_bytes());
+            }
+            (Method::Get, "_snapshot") => return self.part_of_snapshot(request),
             (Method::Put, path) if path.starts_with("_local/") => {
                 let mut document: Value = serde_json::from_slice(request.body.as_ref().unwrap()).unwrap();
                 document["_id"] = json!(path);
@@ -137,6 +152,39 @@ impl<'d> FakeServer<'d> {
             return responder::answer(self.database.get(), self.clock, &Request { path, ..request.clone() }).await;
         }
         responder::answer(self.database.get(), self.clock, request).await
+    }
+}
+
+impl FakeServer<'_> {
+    /// Packs a snapshot of the database, which is called `tag` from now on.
+    pub async fn pack(&self, tag: &str) {
+        let mut packing = self.database.get().pack().await.unwrap();
+        let mut blocks = Vec::new();
+        loop {
+            let part = packing.next(10_000).await.unwrap();
+            if part.is_empty() {
+                break;
+            }
+            blocks.extend(part);
+        }
+        let line = packing.head.line(tag, blocks.len() as u64);
+        self.snapshot.replace(Some((tag.into(), [line, blocks].concat())));
+    }
+
+    fn part_of_snapshot(&self, request: &Request) -> Answer {
+        let header = |name: &str| request.headers.iter().find(|(given, _)| *given == name).map(|(_, value)| value);
+        let snapshot = self.snapshot.borrow();
+        let Some((tag, bytes)) = &*snapshot else { return error(404, "not_found", "missing") };
+        if header("if-match").is_some_and(|wanted| *wanted != format!("\"{tag}\"")) {
+            return error(412, "precondition_failed", "There is another snapshot by now.");
+        }
+        let range = header("range").map(|range| range.strip_prefix("bytes=").unwrap().strip_suffix('-').unwrap());
+        let start: usize = range.map_or(0, |start| start.parse().unwrap());
+        self.snapshot_bytes.borrow_mut().push(bytes.len() - start);
+        if start >= bytes.len() {
+            return error(416, "requested_range_not_satisfiable", "Requested range not satisfiable");
+        }
+        (if range.is_some() { 206 } else { 200 }, bytes[start..].to_vec())
     }
 }
 
@@ -195,8 +243,12 @@ impl Transport for FakeServer<'_> {
         if cut {
             text.truncate(usize::try_from(self.random.below(text.len() as u64)).unwrap());
         }
+        let is_broken = self.breaks_at.get() == Some(request.path.as_str());
+        if is_broken {
+            text.truncate(text.len() / 2);
+        }
         // Some connections break, others just end early.
-        let breaks = cut && self.random.below(2) == 0;
+        let breaks = is_broken || cut && self.random.below(2) == 0;
         let middle = text.len() / 2;
         let second = text.split_off(middle);
         Ok(Response { status, retry_after_ms: None, body: FakeBody { chunks: vec![second, text], cut: breaks } })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use firkin_core::database::{Compaction, WriteError, WriteOptions};
+use firkin_core::database::{Compaction, SNAPSHOT_MEMBER, SNAPSHOT_VERSION, WriteError, WriteOptions};
 use firkin_core::storage::StorageError;
 use serde_json::json;
 
@@ -22,22 +22,23 @@ const INSTANCE_START_TIME: &str = "0";
 /// `GET /{database}`
 pub async fn info(State(app): State<Arc<App>>, target: Target) -> Result<Response, Failure> {
     let info = target.mailbox.run(async |database| database.info().await).await??;
-    Ok(answer::json(
-        StatusCode::OK,
-        &json!({
-            "db_name": target.name,
-            "doc_count": info.doc_count,
-            "doc_del_count": info.doc_del_count,
-            "update_seq": info.update_seq,
-            "purge_seq": "0",
-            "sizes": {"file": app.databases.file_bytes(&target.name)?},
-            "props": {},
-            // A compaction runs on the thread that has just answered.
-            "compact_running": false,
-            "cluster": {"q": 1, "n": 1, "w": 1, "r": 1},
-            "instance_start_time": INSTANCE_START_TIME,
-        }),
-    ))
+    let mut told = json!({
+        "db_name": target.name,
+        "doc_count": info.doc_count,
+        "doc_del_count": info.doc_del_count,
+        "update_seq": info.update_seq,
+        "purge_seq": "0",
+        "sizes": {"file": app.databases.file_bytes(&target.name)?},
+        "props": {},
+        // A compaction runs on the thread that has just answered.
+        "compact_running": false,
+        "cluster": {"q": 1, "n": 1, "w": 1, "r": 1},
+        "instance_start_time": INSTANCE_START_TIME,
+    });
+    if let Some(members) = told.as_object_mut().filter(|_| !target.is_users()) {
+        members.insert(SNAPSHOT_MEMBER.into(), SNAPSHOT_VERSION.into());
+    }
+    Ok(answer::json(StatusCode::OK, &told))
 }
 
 /// `PUT /{database}`
@@ -103,6 +104,7 @@ pub async fn purge(target: Target, JsonBody(body): JsonBody) -> Result<Response,
             Ok((id.to_owned(), revs.map_err(|_| Failure::bad_request("Request body must be a JSON object"))?))
         })
         .collect::<Result<_, Failure>>()?;
+    target.mailbox.snapshots().forget().await;
     let purged = target
         .mailbox
         .run(async move |database| {

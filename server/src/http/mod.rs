@@ -25,6 +25,7 @@ mod request;
 mod root;
 mod security;
 mod session;
+mod snapshot;
 mod stream;
 mod upload;
 mod users;
@@ -165,6 +166,7 @@ fn database_routes() -> Router<Arc<App>> {
         .route("/{database}/_revs_diff", only("POST", post(bulk::revs_diff)))
         .route("/{database}/_revs_limit", only("PUT,GET", get(security::revs_limit).put(security::set_revs_limit)))
         .route("/{database}/_security", only("PUT,GET", get(security::security).put(security::set_security)))
+        .route("/{database}/_snapshot", only("GET,HEAD", get(snapshot::get)))
 }
 
 fn document_routes() -> Router<Arc<App>> {
@@ -249,6 +251,7 @@ fn cors(origins: &Origins, access: &Access) -> CorsLayer {
             header::IF_MATCH,
             header::IF_NONE_MATCH,
             header::ORIGIN,
+            header::RANGE,
             header::REFERER,
             HeaderName::from_static("last-event-id"),
             HeaderName::from_static("x-couch-full-commit"),

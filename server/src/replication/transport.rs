@@ -128,6 +128,9 @@ impl Transport for Wire {
             .method(request.method.name())
             .uri(self.url(&request.path))
             .header(header::ACCEPT, "application/json");
+        for (name, value) in &request.headers {
+            built = built.header(*name, value);
+        }
         let (chunks, body) = match (&request.upload, request.body) {
             (Some(upload), _) => {
                 built = built.header(header::CONTENT_TYPE, upload.content_type());

@@ -31,6 +31,7 @@ export async function openIn(storage, name, durability) {
     live: async (limit, heard) =>
       db.live({ selector: {}, sort: [{ score: 'asc' }], limit }).subscribe(({ docs }) => heard(docs)),
     pull: (url) => db.replicate.from(url),
+    pullPlain: (url) => db.replicate.from(url, { snapshot: false }),
     close: () => db.close(),
     destroy: () => db.destroy(),
   }

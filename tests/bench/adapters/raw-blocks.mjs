@@ -49,6 +49,12 @@ export async function open(name, { durability }) {
       })
       for (const [id, ...place] of directory) places.set(id, place)
     },
+    copy: (bytes) =>
+      transact(db, ['blocks'], durability, (store) => {
+        for (let start = 0; start < bytes.length; start += blockBytesMax) {
+          store.put(bytes.slice(start, start + blockBytesMax), start)
+        }
+      }),
     insert: append,
     update: async (id, changes) => append({ ...(await get(id)), ...changes }),
     get,

@@ -4,7 +4,19 @@
 import { documentOf, documentsOf, idOf } from '../documents.mjs'
 
 /** By name, as `(db, parameters)`, each answering a function that resolves with the answers, if there are any to compare. */
-export const workloads = { bulk, insert, update, get, findEqual, findRange, findUndeclared, live, pull }
+export const workloads = {
+  bulk,
+  insert,
+  update,
+  get,
+  findEqual,
+  findRange,
+  findUndeclared,
+  live,
+  pull,
+  pullPlain,
+  copy,
+}
 
 function bulk(db, { start, end }) {
   const docs = documentsOf(start, end)
@@ -76,4 +88,18 @@ function pull(db, { url, shelf }) {
     await db.pull(url)
     return [await db.findEqual(shelf)]
   }
+}
+
+function pullPlain(db, { url, shelf }) {
+  return async () => {
+    await db.pullPlain(url)
+    return [await db.findEqual(shelf)]
+  }
+}
+
+/** What a snapshot costs at least: its bytes are here, and are stored. */
+async function copy(db, { url }) {
+  const response = await fetch(`${url}/_snapshot`)
+  const bytes = new Uint8Array(await response.arrayBuffer())
+  return () => db.copy(bytes).then(() => undefined)
 }

@@ -25,6 +25,8 @@ export const workloads = [
   },
   { name: 'coldFind', title: () => 'cold start to first find', cpu: false, chart: 'Cold start to first find' },
   { name: 'pull', title: (docs) => `first pull of ${count(Math.min(docs, 10_000))}`, chart: 'First pull' },
+  { name: 'pullPlain', title: () => 'the same without its snapshot' },
+  { name: 'copy', title: () => 'the bytes of that snapshot, stored as blocks' },
   { name: 'catchUp', title: (_, { catchUp }) => `catch-up of ${catchUp}`, chart: 'Catch-up of 100 changes' },
 ]
 

@@ -16,7 +16,7 @@ use crate::payload::{self, Payload};
 use crate::random::CryptoRandom;
 use crate::transport::FetchTransport;
 
-/// `{ id, direction, url, live, retry, since, doc_ids, selector, drop, credentials, batch_bytes, batch_documents,
+/// `{ id, direction, url, live, retry, since, doc_ids, selector, drop, snapshot, credentials, batch_bytes, batch_documents,
 /// idle_timeout_ms }` → the status
 /// with which it ended, and `ok`. Meanwhile the page gets events named `replication`.
 pub async fn replicate(engine: &Rc<Opened>, payload: &[u8]) -> Result<Vec<u8>, Failure> {
@@ -38,7 +38,7 @@ pub async fn replicate(engine: &Rc<Opened>, payload: &[u8]) -> Result<Vec<u8>, F
     };
     let ended = match direction.as_str() {
         "push" => replication::push(&engine.database, &effects, &options).await,
-        "pull" => replication::pull(&engine.database, &effects, &options).await,
+        "pull" => replication::pull_from_snapshot(&engine.database, &effects, &options).await,
         _ => return Err(payload::wrong("direction", "\"push\" or \"pull\"")),
     };
     Ok(members(ObjectWriter::new().boolean("ok", true), &ended?).finish())
@@ -107,6 +107,7 @@ fn options(payload: &Payload<'_>, address: &Address) -> Result<Options, Failure>
         since: payload.json("since").map(String::from),
         filter: filter(payload)?,
         keep: !payload.flag("drop")?,
+        snapshot: payload.flag_or("snapshot", true)?,
         limits,
     })
 }

@@ -127,6 +127,11 @@ impl<F: File> Blocks for FileBlocks<F> {
         false
     }
 
+    /// Whoever had them is fenced off first.
+    fn are_left_alone(&self) -> bool {
+        false
+    }
+
     async fn commit(&self, batch: BlockBatch, durability: Durability) -> Result<(), StorageError> {
         if let Some((_, epoch)) = batch.puts.iter().find(|(key, _)| *key == BlockKey::epoch()) {
             let owner = self.take_over(epoch)?;
