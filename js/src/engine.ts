@@ -6,7 +6,12 @@ import initEngine, * as engine from './wasm-glue/engine.js'
 import initRescue, * as rescue from './wasm-glue/rescue.js'
 
 /** Loads the engine's module; `wasm` tells where it is, if not beside the package. */
-export const loadEngine = loader(initEngine, engine, new URL('../firkin.wasm', import.meta.url), (wasm) => new URL(wasm))
+export const loadEngine = loader(
+  initEngine,
+  engine,
+  new URL('../firkin.wasm', import.meta.url),
+  (wasm) => new URL(wasm),
+)
 
 /** Loads the module for what is seldom needed, which is found where the engine is. */
 export const loadRescue = loader(

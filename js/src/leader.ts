@@ -106,7 +106,9 @@ export class Leader {
         event: (name, json) => this.#happened(name, json),
         ask: (name, json) => {
           if (name === 'weave') return weave(json, this.#wasm)
-          return name === 'judge' && logic !== undefined ? logic.judge(json) : (this.#ask(name, json) as Promise<string>)
+          return name === 'judge' && logic !== undefined
+            ? logic.judge(json)
+            : (this.#ask(name, json) as Promise<string>)
         },
         fetch: (replication, url, init) => this.#fetch(replication, url, init),
       }
