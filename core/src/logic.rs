@@ -83,6 +83,9 @@ pub enum LogicError {
     /// It cannot be asked at all, or gave no answer that can be read.
     #[error("the logic failed: {0}")]
     Failed(String),
+    /// What merges texts and lists cannot be asked.
+    #[error("texts and lists could not be merged: {0}")]
+    Unmerged(String),
 }
 
 impl LogicError {

@@ -31,6 +31,7 @@ use crate::maintenance::{Activity, maintain};
 use crate::options::{database_options, listener, policies, store_options};
 use crate::payload::Payload;
 use crate::random::CryptoRandom;
+use crate::sequences::HostSequences;
 
 /// The one store that the engine is compiled for.
 pub type Store = Database<LogStore<PlatformBlocks>>;
@@ -187,6 +188,7 @@ impl Opened {
         if known.is_some_and(|known| known != database.identity()) {
             return Err(Failure::gone());
         }
+        database = database.with_sequences(Rc::new(HostSequences(host.clone())));
         if asked.flag("logic")? {
             database = database.with_logic(Rc::new(HostLogic(host.clone())));
         }

@@ -53,7 +53,7 @@ fn document(proposal: Proposal) -> Vec<u8> {
 }
 
 /// An answer: what stands in its list called `name`, each read by `element`, or why there is none.
-fn read<Element>(
+pub(crate) fn read<Element>(
     answer: &str,
     name: &str,
     element: fn(&str) -> Result<Element, Failure>,

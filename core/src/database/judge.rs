@@ -19,7 +19,7 @@ use crate::document::{Document, GivenAttachment, keys};
 use crate::error::ErrorReport;
 use crate::json::{self, Object, Value};
 use crate::logic::{Logic, LogicError, Proposal, Verdict};
-use crate::merge::Policies;
+use crate::merge::{Policies, Sequences};
 use crate::ordered::Map;
 use crate::revision::{Rev, Revisions};
 use crate::storage::{Kv, Snapshot, StorageError};
@@ -58,6 +58,13 @@ impl<K: Kv> Database<K> {
     #[must_use]
     pub fn with_policies(mut self, policies: Policies) -> Self {
         self.policies = policies;
+        self
+    }
+
+    /// Has `sequences` merge texts and lists where a policy asks for it.
+    #[must_use]
+    pub fn with_sequences(mut self, sequences: Rc<dyn Sequences>) -> Self {
+        self.sequences = Some(sequences);
         self
     }
 

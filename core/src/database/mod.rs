@@ -76,7 +76,7 @@ use event_listener::{Event, EventListener};
 use crate::effects::Random;
 use crate::index::{Exclusions, PathIndex};
 use crate::logic::Logic;
-use crate::merge::Policies;
+use crate::merge::{Policies, Sequences};
 use crate::path::Path;
 use crate::progress::Listener;
 use crate::storage::{Durability, Kv, StorageError};
@@ -141,6 +141,7 @@ pub struct Database<K> {
     staging: Staging,
     changed: Event,
     logic: Option<Rc<dyn Logic>>,
+    sequences: Option<Rc<dyn Sequences>>,
     /// What becomes of documents with several branches.
     policies: Policies,
     /// What pulls brought, those that are over included.
@@ -189,6 +190,7 @@ impl<K: Kv> Database<K> {
             staging: Staging::new(random),
             changed: Event::new(),
             logic: None,
+            sequences: None,
             policies: Policies::default(),
             arrivals: RefCell::default(),
             subscribers: Subscribers::default(),

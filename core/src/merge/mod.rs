@@ -10,7 +10,9 @@
 
 mod policy;
 mod rules;
+mod sequences;
 mod three_way;
 
 pub use policy::{Policies, Policy, PolicyError};
+pub use sequences::{Concurrent, Sequences, Woven};
 pub use three_way::{Clash, FIRKIN, Merged, three_way};

@@ -18,7 +18,7 @@ pub enum Policy {
     Review,
     /// Changes of one side are taken; a person decides where both changed one place.
     ThreeWay,
-    /// As three-way, where text and lists are to be merged by character and element.
+    /// As three-way, where texts merge by character and lists by element.
     Automerge,
     /// The greater value, in the order of all values.
     Max,

@@ -38,8 +38,8 @@ pub struct Merged {
     /// Whether the policies decide on all of it: there was a base, there is no clash, and no change of a place on which a
     /// person decides.
     pub is_decided: bool,
-    /// Whether it is so but for clashes on which functions of the app are to decide.
-    pub is_for_functions: bool,
+    /// Whether it is so but for clashes on which others are to decide: functions of the app, or what merges texts and lists.
+    pub is_for_others: bool,
 }
 
 /// Puts the members of two documents together that grew from `base`; `None` where that is not known: then all on which they
@@ -59,13 +59,13 @@ pub fn three_way(base: Option<&Object>, ours: &Object, theirs: &Object, policies
         Some(Value::Object(members)) => members,
         _ => Object::new(),
     };
-    let is_function = |clash: &Clash| {
+    let is_for_others = |clash: &Clash| {
         let names: Vec<&str> = clash.path.names().iter().map(String::as_str).collect();
-        matches!(policies.at(&names), Policy::Module(_))
+        matches!(policies.at(&names), Policy::Module(_) | Policy::Automerge)
     };
-    let is_for_functions = walk.is_decided && walk.clashes.iter().all(is_function);
+    let is_for_others = walk.is_decided && walk.clashes.iter().all(is_for_others);
     let is_decided = walk.is_decided && walk.clashes.is_empty();
-    Merged { members, clashes: walk.clashes, is_decided, is_for_functions }
+    Merged { members, clashes: walk.clashes, is_decided, is_for_others }
 }
 
 /// Whether two places hold the same: the order of members says nothing.

@@ -65,7 +65,7 @@ impl<K: Kv> Database<K> {
     ) -> Result<Written, WriteError> {
         let _writer = self.writer.lock().await;
         let snapshot = self.kv.snapshot()?;
-        let review = review_in(&snapshot, id, policies, self.logic.as_deref()).await.map_err(WriteError::from_read)?;
+        let review = review_in(&snapshot, id, policies, self.deciders()).await.map_err(WriteError::from_read)?;
         let is_same =
             leaves.len() == review.branches.len() && review.branches.iter().all(|branch| leaves.contains(&branch.rev));
         if !is_same {

@@ -65,7 +65,7 @@ impl OpenReviews {
             let before = self.known.get(&id).copied();
             let mut now = (seq, before.is_some_and(|(_, is_told)| is_told));
             if before.is_none_or(|(known, _)| known != seq) {
-                let review = match review_in(&snapshot, &id, &database.policies, database.logic.as_deref()).await {
+                let review = match review_in(&snapshot, &id, &database.policies, database.deciders()).await {
                     Ok(review) => review,
                     Err(ReadError::Storage(error)) => return Err(error),
                     Err(_) => continue,

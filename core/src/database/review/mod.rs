@@ -25,11 +25,12 @@ use super::text::document_text;
 use super::{Database, ReadError};
 use crate::document::keys;
 use crate::json::{Object, Value, diff};
-use crate::logic::{Logic, LogicError};
+use crate::logic::LogicError;
 use crate::merge::{Clash, FIRKIN, Merged, Policies, three_way};
 use crate::ordered::Set;
 use crate::revision::Rev;
 use crate::storage::{Kv, Snapshot, StorageError};
+use asked::Deciders;
 use lineage::Lineage;
 
 /// A document and its branches.
@@ -83,12 +84,16 @@ impl Branch {
 }
 
 impl<K: Kv> Database<K> {
+    fn deciders(&self) -> Deciders<'_> {
+        Deciders { logic: self.logic.as_deref(), sequences: self.sequences.as_deref() }
+    }
+
     /// The review of a document, with what `policies` propose. One branch alone is told too: then nothing is open.
     ///
     /// # Errors
     /// [`ReadError::Missing`] and [`ReadError::Deleted`].
     pub async fn review(&self, id: &str, policies: &Policies) -> Result<Review, ReadError> {
-        review_in(&self.kv.snapshot()?, id, policies, self.logic.as_deref()).await
+        review_in(&self.kv.snapshot()?, id, policies, self.deciders()).await
     }
 }
 
@@ -96,7 +101,7 @@ async fn review_in<S: Snapshot>(
     snapshot: &S,
     id: &str,
     policies: &Policies,
-    logic: Option<&dyn Logic>,
+    deciders: Deciders<'_>,
 ) -> Result<Review, ReadError> {
     let head = read_head(snapshot, id).await?.ok_or(ReadError::Missing)?;
     let leaves: Vec<Rev> = head.leaves.iter().filter(|leaf| leaf.is_alive()).map(|leaf| leaf.rev.clone()).collect();
@@ -136,8 +141,10 @@ async fn review_in<S: Snapshot>(
         let before = base_at(nearest.as_ref()).await?;
         let before = before.as_ref().map(|before| &before.members);
         let mut next = three_way(before, &proposal.members, &branch.members, policies);
-        failure = failure.or(asked::decide(&mut next, policies, logic).await.err());
-        next.is_decided = next.is_for_functions && next.clashes.is_empty();
+        let earlier: Vec<String> = leaves.iter().take(place).map(ToString::to_string).collect();
+        let names = [&*earlier.join("+"), &*leaf.to_string()];
+        failure = failure.or(asked::decide(&mut next, names, policies, deciders).await.err());
+        next.is_decided = next.is_for_others && next.clashes.is_empty();
         let mut clashes: Vec<Clash> = core::mem::take(&mut proposal.clashes);
         clashes.append(&mut next.clashes);
         let is_decided = proposal.is_decided && next.is_decided;

@@ -30,7 +30,7 @@ impl<K: Kv> Database<K> {
     ) -> Result<Option<Written>, WriteError> {
         let _writer = self.writer.lock().await;
         let snapshot = self.kv.snapshot()?;
-        let review = review_in(&snapshot, id, policies, self.logic.as_deref()).await.map_err(WriteError::from_read)?;
+        let review = review_in(&snapshot, id, policies, self.deciders()).await.map_err(WriteError::from_read)?;
         let Some((winner, losers)) = review.branches.split_first().filter(|(_, losers)| !losers.is_empty()) else {
             return Ok(None);
         };
