@@ -1,5 +1,6 @@
 //! Pulling: the peer's changes are brought here.
 
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -157,7 +158,8 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Writer<'_, '_, K, T,
         let taken = self.store_all(arrivals, until).await?;
         sort_by(&mut ids, |left, right| left.cmp(right));
         ids.dedup();
-        self.review(&ids, until).await?;
+        // It is large, and seldom has much to do.
+        Box::pin(self.review(&ids, until)).await?;
         if let Filter::Selector(filter) = &self.peer.options.filter {
             for (id, revs) in &batch.listed {
                 departures::drop_if_left(self.database, filter, id, revs).await?;
