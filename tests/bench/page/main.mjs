@@ -9,7 +9,7 @@ import { workloads } from './workloads.mjs'
 /** What an adapter may answer with, as its README says. */
 const known = [
   ...['bulk', 'insert', 'update', 'get', 'findEqual', 'findRange', 'findUndeclared', 'live', 'pull'],
-  ...['plain', 'close', 'destroy'],
+  ...['pullPlain', 'copy', 'plain', 'close', 'destroy'],
 ]
 
 const asked = Object.fromEntries(new URLSearchParams(location.search))
