@@ -43,6 +43,7 @@ check-rust: setup-rust
 	cargo clippy --workspace --all-targets --all-features --locked -- --deny warnings
 	cargo clippy --package firkin-wasm --all-targets --target wasm32-unknown-unknown --locked -- --deny warnings
 	cargo clippy --package firkin-rescue --target wasm32-unknown-unknown --locked -- --deny warnings
+	cargo clippy --package firkin-automerge --target wasm32-unknown-unknown --locked -- --deny warnings
 	cargo clippy --package firkin-bench --lib --target wasm32-unknown-unknown --locked -- --deny warnings
 	cargo clippy --package firkin-core --target wasm32v1-none --locked -- --deny warnings
 

@@ -24,6 +24,7 @@ mod hex;
 pub mod index;
 pub mod json;
 pub mod logic;
+pub mod merge;
 pub mod ordered;
 pub mod path;
 pub mod progress;

@@ -5,6 +5,7 @@
 //! writer's lock is held, once for each batch, so **whoever implements it bounds the time that it takes**. Local and design
 //! documents are not shown.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -12,6 +13,8 @@ use alloc::vec::Vec;
 use futures_util::future::LocalBoxFuture;
 
 use crate::error::ErrorReport;
+use crate::json::Value;
+use crate::merge::Clash;
 
 /// What an app wants to hold of every revision that is written.
 pub trait Logic {
@@ -21,6 +24,26 @@ pub trait Logic {
     /// # Errors
     /// A [`LogicError`]: then nothing of the whole write is written.
     fn judge(&self, proposals: Vec<Proposal>) -> LocalBoxFuture<'_, Result<Vec<Verdict>, LogicError>>;
+
+    /// What becomes of each of these places, in their order; `None` where a person is to decide. Whoever is asked the same answers
+    /// the same, on every replica.
+    ///
+    /// # Errors
+    /// A [`LogicError`]: then nothing of what was asked is decided.
+    fn merge(&self, clashes: Vec<Contested>) -> LocalBoxFuture<'_, Result<Vec<Option<Value>>, LogicError>> {
+        drop(clashes);
+        let none = LogicError::Failed(String::from("it has no functions that merge"));
+        Box::pin(core::future::ready(Err(none)))
+    }
+}
+
+/// A place that two branches changed, and on which a function of the app decides.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contested {
+    /// The function's name.
+    pub function: String,
+    /// The place.
+    pub clash: Clash,
 }
 
 /// A revision that is about to be written. Documents are JSON text, as a read shows them.
@@ -60,6 +83,9 @@ pub enum LogicError {
     /// It cannot be asked at all, or gave no answer that can be read.
     #[error("the logic failed: {0}")]
     Failed(String),
+    /// What merges texts and lists cannot be asked.
+    #[error("texts and lists could not be merged: {0}")]
+    Unmerged(String),
 }
 
 impl LogicError {

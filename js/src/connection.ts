@@ -100,11 +100,11 @@ const wasmMember = () => (wasmUrl === undefined ? {} : { wasm: wasmUrl })
 /** Opens the database `name`. */
 export function connect(name: string, options: DatabaseOptions): Connection {
   checkOptions(options)
-  const { durability, revsLimit, documentBytesMax, cacheBytes, index, signal } = options
+  const { durability, revsLimit, documentBytesMax, cacheBytes, index, merge, mergeVersion, signal } = options
   const storage = options.storage ?? (typeof indexedDB === 'undefined' ? 'memory' : 'indexeddb')
   const inWorker = options.worker ?? typeof Worker === 'function'
   const logic = options.logic === undefined ? undefined : logicUrl(options.logic, inWorker)
-  const asked = { storage, durability, revsLimit, documentBytesMax, cacheBytes, index, logic }
+  const asked = { storage, durability, revsLimit, documentBytesMax, cacheBytes, index, merge, mergeVersion, logic }
   const engineOptions = JSON.parse(JSON.stringify(asked)) as EngineOptions
   const connection = new Connection((fail) => start(inWorker, fail))
   connection.open(name, engineOptions)

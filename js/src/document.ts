@@ -18,11 +18,24 @@ export function named(doc: object): AnyDocument {
   return members._id === undefined ? { ...members, _id: randomName() } : members
 }
 
-/** The document with its `firkin` member set anew where an author or a message is given; else as it is. */
-export function withAttribution(doc: AnyDocument, author?: string, message?: string): AnyDocument {
-  if (author === undefined && message === undefined) return doc
-  const told = { ...(author === undefined ? {} : { author }), ...(message === undefined ? {} : { message }) }
-  return { ...doc, firkin: { ...told, time: new Date().toISOString() } }
+/** Who writes, why and when. */
+export interface Attribution {
+  author?: string
+  message?: string
+  time?: string
+}
+
+/** The document with its `firkin` member set anew where any of that is given; else as it is. */
+export function withAttribution(doc: AnyDocument, given: Attribution): AnyDocument {
+  const told = attribution(given)
+  return told === undefined ? doc : { ...doc, firkin: told }
+}
+
+/** What the `firkin` member tells of a write; nothing if nothing is given. The time is now if none is. */
+export function attribution({ author, message, time }: Attribution): Attribution | undefined {
+  const given = Object.entries({ author, message, time }).filter(([, value]) => value !== undefined)
+  for (const [name, value] of given) if (typeof value !== 'string') throw badRequest(`${name} is a string`)
+  return given.length === 0 ? undefined : { time: new Date().toISOString(), ...Object.fromEntries(given) }
 }
 
 function membersOf(doc: unknown): AnyDocument {

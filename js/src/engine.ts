@@ -1,32 +1,44 @@
 // Loads the wasm modules: each once for each thread, when it is first needed.
 
 import { networkFailed } from './errors.js'
+import initAutomerge, * as automerge from './wasm-glue/automerge.js'
 import initEngine, * as engine from './wasm-glue/engine.js'
 import initRescue, * as rescue from './wasm-glue/rescue.js'
 
-let loading: Promise<typeof engine> | undefined
-let loadingRescue: Promise<typeof rescue> | undefined
+/** Loads the engine's module; `wasm` tells where it is, if not beside the package. */
+export const loadEngine = loader(
+  initEngine,
+  engine,
+  new URL('../firkin.wasm', import.meta.url),
+  (wasm) => new URL(wasm),
+)
 
-/** The engine's module; `wasm` tells where it is, if not beside the package. */
-export function loadEngine(wasm?: string): Promise<typeof engine> {
-  const url = wasm === undefined ? new URL('../firkin.wasm', import.meta.url) : new URL(wasm)
-  loading ??= load(initEngine, url).then(() => engine)
-  // A failure is not kept: the network may be back for the next database.
-  loading.catch(() => {
-    loading = undefined
-  })
-  return loading
-}
+/** Loads the module for what is seldom needed, which is found where the engine is. */
+export const loadRescue = loader(
+  initRescue,
+  rescue,
+  new URL('../firkin-rescue.wasm', import.meta.url),
+  (wasm) => new URL('firkin-rescue.wasm', wasm),
+)
 
-/** The module for what is seldom needed, which is found where the engine is. */
-export function loadRescue(wasm?: string): Promise<typeof rescue> {
-  const file = 'firkin-rescue.wasm'
-  const url = wasm === undefined ? new URL('../firkin-rescue.wasm', import.meta.url) : new URL(file, wasm)
-  loadingRescue ??= load(initRescue, url).then(() => rescue)
-  loadingRescue.catch(() => {
-    loadingRescue = undefined
-  })
-  return loadingRescue
+/** Loads the module that merges texts and lists, which is found where the engine is. */
+export const loadAutomerge = loader(
+  initAutomerge,
+  automerge,
+  new URL('../firkin-automerge.wasm', import.meta.url),
+  (wasm) => new URL('firkin-automerge.wasm', wasm),
+)
+
+function loader<Module>(init: typeof initEngine, module: Module, own: URL, where: (wasm: string) => URL) {
+  let loading: Promise<Module> | undefined
+  return (wasm?: string): Promise<Module> => {
+    loading ??= load(init, wasm === undefined ? own : where(wasm)).then(() => module)
+    // A failure is not kept: the network may be back for the next database.
+    loading.catch(() => {
+      loading = undefined
+    })
+    return loading
+  }
 }
 
 async function load(init: typeof initEngine, url: URL): Promise<void> {

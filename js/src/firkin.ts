@@ -16,7 +16,7 @@ import { LiveQuery, type LiveQueryOptions } from './live.js'
 import type { BackupSource } from './pieces.js'
 import { Replication } from './replication.js'
 import type { Direction, FramePort, Peer, ReplicationOptions } from './replication-types.js'
-import { openReview, openReviews, type Review } from './reviews.js'
+import { Review, Reviews } from './reviews.js'
 import { estimate, persist, type StorageEstimate } from './storage.js'
 import { Sync } from './sync.js'
 import { type Transaction, type TransactionOptions, transact } from './transaction.js'
@@ -140,9 +140,9 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
 
   /** Writes a document: a new one without `_rev`, else the next revision of the one that `_rev` names. */
   async put(doc: Writable<Doc> | Tombstone, options: PutOptions = {}): Promise<Written> {
-    const { signal, author, message, new_edits, force, durability = this.#durability } = options
+    const { signal, new_edits, force, durability = this.#durability } = options
     const contents: Contents = new Map()
-    const written = this.#withoutContents(withAttribution(identified(doc), author, message), contents)
+    const written = this.#withoutContents(withAttribution(identified(doc), options), contents)
     if (new_edits !== false) {
       return this.#write('put', { doc: written, options: { durability, force } }, signal, contents)
     }
@@ -420,13 +420,19 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
   }
 
   /** The document's branches and what they share, and how to close them. 404 where there is no such document. */
-  review(id: string): Promise<Review<Doc>> {
-    return openReview(this, id)
+  async review(id: string, options: Abortable = {}): Promise<Review<Doc>> {
+    if (typeof id !== 'string') throw badRequest('the id of a document is a string')
+    const told = await this.#call<object>('review', { id }, options.signal)
+    return new Review({ connection: this.#connection, durability: this.#durability }, told)
   }
 
-  /** The documents that have more than one branch. */
-  reviews(): AsyncIterableIterator<Review<Doc>> {
-    return openReviews(this)
+  /**
+   * The open reviews, of the documents that have more than one branch: to wait for once, to iterate, or to subscribe to. A selector
+   * sees the document that wins, and `_review: { clashes, authors, times, branches }`: paths as text, who wrote the branches and when,
+   * and how many there are.
+   */
+  reviews(selector?: Selector, options: Abortable = {}): Reviews<Doc> {
+    return new Reviews({ connection: this.#connection, durability: this.#durability }, selector, options)
   }
 
   /** Ends this instance: what was begun completes, replications are cancelled, later calls fail with 503 `closed`. */

@@ -1,4 +1,4 @@
-// Following something in the engine, one piece of news after the other: what live queries and watches share.
+// Following something in the engine, one piece of news after the other: what live queries, watches and reviews share.
 //
 // The next news are asked for when the last have been taken. So a slow reader is sent nothing that it is not ready for:
 // what changes meanwhile is folded where the engine is. When another tab comes to lead, its engine knows nothing of what
@@ -20,7 +20,7 @@ export interface News {
  */
 export async function* follow(
   connection: Connection,
-  method: 'live' | 'watch',
+  method: 'live' | 'watch' | 'reviews',
   asked: object,
   signal: AbortSignal,
 ): AsyncGenerator<News, void, undefined> {

@@ -5,7 +5,7 @@
 // waits for it is refused, and the leader is lost.
 
 import { decode, encode } from './encode.js'
-import { loadEngine, loadRescue } from './engine.js'
+import { loadAutomerge, loadEngine, loadRescue } from './engine.js'
 import { badRequest, closed, type ErrorReport, FirkinError, reportOf } from './errors.js'
 import { beginNewLog } from './log.js'
 import { Logic, type StartThread } from './logic.js'
@@ -104,8 +104,12 @@ export class Leader {
       const options = JSON.stringify({ ...this.#options, ...more })
       const host: Host = {
         event: (name, json) => this.#happened(name, json),
-        ask: (name, json) =>
-          name === 'judge' && logic !== undefined ? logic.judge(json) : (this.#ask(name, json) as Promise<string>),
+        ask: (name, json) => {
+          if (name === 'weave') return weave(json, this.#wasm)
+          return name === 'judge' && logic !== undefined
+            ? logic.judge(json)
+            : (this.#ask(name, json) as Promise<string>)
+        },
         fetch: (replication, url, init) => this.#fetch(replication, url, init),
       }
       const opening = { name: this.#name, options, wasm: this.#wasm, host, openFiles: () => this.#openFiles(true) }
@@ -401,6 +405,12 @@ export class Leader {
     else if ('bytes' in answer) asked?.resolve(answer.bytes)
     else asked?.reject(new FirkinError(answer.error))
   }
+}
+
+/** Merges texts and lists as a policy asks for it. */
+async function weave(places: string, wasm: string | undefined): Promise<string> {
+  const automerge = await loadAutomerge(wasm)
+  return automerge.weave(places)
 }
 
 /** The name of a call: the client, the slot of a write, and its number. */

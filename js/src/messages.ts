@@ -9,7 +9,7 @@ import type { DatabaseOptions } from './types.js'
 /** The options that the engine is opened with. */
 export type EngineOptions = Pick<
   DatabaseOptions,
-  'storage' | 'durability' | 'revsLimit' | 'documentBytesMax' | 'cacheBytes' | 'index'
+  'storage' | 'durability' | 'revsLimit' | 'documentBytesMax' | 'cacheBytes' | 'index' | 'merge' | 'mergeVersion'
 > & {
   /** The URL of the app's logic. */
   logic?: string

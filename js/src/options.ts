@@ -11,7 +11,7 @@ const STORAGES = ['indexeddb', 'opfs', 'memory']
 const DURABILITIES = ['relaxed', 'strict']
 /** The engine counts what is in memory with 32 bits. */
 const COUNT_MAX = 2 ** 32 - 1
-const COUNTS = ['revsLimit', 'documentBytesMax', 'cacheBytes'] as const
+const COUNTS = ['revsLimit', 'documentBytesMax', 'cacheBytes', 'mergeVersion'] as const
 
 const KNOWN: { [Name in keyof Required<DatabaseOptions>]: true } = {
   storage: true,
@@ -21,6 +21,8 @@ const KNOWN: { [Name in keyof Required<DatabaseOptions>]: true } = {
   cacheBytes: true,
   index: true,
   logic: true,
+  merge: true,
+  mergeVersion: true,
   worker: true,
   signal: true,
 }
@@ -30,7 +32,7 @@ export function checkOptions(options: DatabaseOptions): void {
   if (!isRecord(options)) throw badRequest('the options of a database are an object')
   for (const [name, value] of Object.entries(options)) {
     if (Object.hasOwn(KNOWN, name) || value === undefined) continue
-    throw badRequest(name === 'merge' ? 'merge policies are not part of this version' : `there is no option ${name}`)
+    throw badRequest(`there is no option ${name}`)
   }
   const { storage = 'memory', durability = 'relaxed', worker = true, signal } = options
   if (!STORAGES.includes(storage)) {
@@ -48,6 +50,24 @@ export function checkOptions(options: DatabaseOptions): void {
   if (signal !== undefined && typeof signal?.addEventListener !== 'function')
     throw badRequest('signal is an AbortSignal')
   if (options.index !== undefined) checkIndex(options.index)
+  if (options.merge !== undefined) checkMerge(options.merge, options.logic !== undefined)
+}
+
+const POLICIES = ['review', 'three-way', 'automerge', 'max', 'min', 'union', 'counter']
+
+function checkMerge(merge: unknown, hasLogic: boolean): void {
+  if (!isRecord(merge)) throw badRequest("merge is { path: policy }, and '*' stands for all other paths")
+  for (const [path, policy] of Object.entries(merge as { [path: string]: unknown })) {
+    const [[name, argument] = [], ...others] = Object.entries(isRecord(policy) ? (policy as object) : {})
+    const hasArgument =
+      (name === 'lastWriter' || name === 'module') && typeof argument === 'string' && others.length === 0
+    if (!hasArgument && !POLICIES.includes(policy as string)) {
+      const shape = `${POLICIES.map((name) => `"${name}"`).join(', ')}, { lastWriter: path } or { module: name }`
+      throw badRequest(`merge: what stands at ${JSON.stringify(path)} is none of ${shape}`)
+    }
+    if (name === 'module' && !hasLogic)
+      throw badRequest(`merge: ${JSON.stringify(path)} names a function of the logic module, and there is no logic`)
+  }
 }
 
 function checkIndex(index: unknown): void {

@@ -1,135 +1,242 @@
 // Reviews: a document whose branches are open, what they grew from, and how they are closed.
 //
-// A merge is one revision on the winning branch and an empty tombstone on each of the others, written in one step.
+// The engine tells a review and closes it; here is what an app has in its hands. A merge is one revision on the winning branch and
+// an empty tombstone on each of the others, written in one step, and holds only what the app gives: **who merges the same
+// branches in the same way, without author, message and time, makes the same revision everywhere**.
 
-import { badRequest, conflict, FirkinError, notFound } from './errors.js'
-import type { Firkin } from './firkin.js'
-import type { Existing, OpenRev, PutOptions, Refused, Tombstone, Writable, Written } from './types.js'
+import { type Contents, withoutContents } from './attachments.js'
+import type { Connection } from './connection.js'
+import { attribution } from './document.js'
+import { strangeKind } from './encode.js'
+import { badRequest, type ErrorReport, FirkinError } from './errors.js'
+import { Followed, follow } from './follow.js'
+import type { Branch, Choice, Clash, MergeOptions, PathChoice, ReviewsUpdate } from './review-types.js'
+import type { PatchOperation } from './transaction.js'
+import type { Abortable, AnyDocument, Durability, Existing, Selector, Written } from './types.js'
 
-/** A current revision of a document that is not a tombstone. */
-export interface Branch<Doc> {
-  rev: string
-  doc: Existing<Doc>
-}
-
-/** What the merged document is: that of a branch, by its revision, or another. */
-export type Choice<Doc> = string | (Omit<Doc, '_id' | '_rev'> & { _id?: string; _rev?: string })
-
-export type MergeOptions = Pick<PutOptions, 'author' | 'message' | 'durability' | 'signal'>
-
-export interface Review<Doc> {
+/** A review as the engine tells it. */
+interface Told<Doc> {
   id: string
-  /** The newest revision that all branches grew from; `null` if it is not kept, or there is none. */
   base: Existing<Doc> | null
-  /** The winning branch comes first. */
-  branches: Branch<Doc>[]
-  /** Closes the review. 409 `conflict` if the document has changed since the review was opened: then open it again. */
-  merge(choice: Choice<Doc>, options?: MergeOptions): Promise<Written>
+  branches: { rev: string; history: string[]; doc: Existing<Doc>; diff: PatchOperation[] }[]
+  clashes: Clash[]
+  proposal: Existing<Doc>
+  is_decided: boolean
+  is_pinned: boolean
+  failure?: ErrorReport & { name: string }
 }
 
-const PAGE = 200
-
-/** The review of one document. */
-export async function openReview<Doc extends object>(db: Firkin<Doc>, id: string): Promise<Review<Doc>> {
-  const { _rev: winner } = await db.get(id)
-  const leaves = await db.get(id, { open_revs: 'all', revs: true })
-  const open = leaves.filter(isOpen).map(({ ok }) => ok)
-  open.sort((one, other) => Number(other._rev === winner) - Number(one._rev === winner))
-  const base = await baseOf(db, id, open)
-  const branches = open.map(({ _revisions, ...doc }) => ({ rev: doc._rev, doc: doc as unknown as Existing<Doc> }))
-  return { id, base, branches, merge: (choice, options) => merge(db, id, branches, choice, options) }
+/** Where reviews come from, and how writes are done there. */
+export interface Source {
+  connection: Connection
+  durability: Durability | undefined
 }
 
-/** The reviews of all documents that have more than one branch. */
-export async function* openReviews<Doc extends object>(db: Firkin<Doc>): AsyncGenerator<Review<Doc>, void, undefined> {
-  let startkey: string | undefined
-  for (;;) {
-    const from = startkey === undefined ? {} : { startkey }
-    const { rows } = await db.allDocs({ include_docs: true, conflicts: true, limit: PAGE, ...from })
-    for (const { id, doc } of rows) {
-      // The last of the page before comes first again, unless it was deleted meanwhile.
-      if (id === startkey || doc?._conflicts === undefined) continue
-      const review = await openReviewIfThere(db, id)
-      // What was listed may have been merged or deleted meanwhile.
-      if (review !== undefined && review.branches.length > 1) yield review
+/** A document's branches as they were when it was opened, and how to close them. */
+export class Review<Doc extends object> {
+  readonly id: string
+  readonly #source: Source
+  #told: Told<Doc>
+  #branches: Branch<Doc>[]
+  #merge: string | undefined
+
+  constructor(source: Source, told: object) {
+    this.#source = source
+    this.#told = told as Told<Doc>
+    this.id = this.#told.id
+    this.#branches = branchesOf(this.#told)
+  }
+
+  /** The newest revision that all branches grew from; `null` if there is none, or nobody who was asked holds its body. */
+  get base(): Existing<Doc> | null {
+    return this.#told.base
+  }
+
+  /** The branches, the winning one first. Where there is only one, nothing is open. */
+  get branches(): Branch<Doc>[] {
+    return this.#branches
+  }
+
+  /** Where branches changed one place differently and no policy decides. */
+  get clashes(): Clash[] {
+    return this.#told.clashes
+  }
+
+  /** What the policies make of the branches; at a clash what the winning branch has. */
+  get proposal(): Existing<Doc> {
+    return this.#told.proposal
+  }
+
+  /** Whether the policies decide on everything, and may do so by themselves: then the next pull closes the review. */
+  get decided(): boolean {
+    return this.#told.is_decided && !this.#told.is_pinned
+  }
+
+  /** Why a function of the logic module decided nothing: 500 `logic_failed`. What it was asked for is among the clashes. */
+  get error(): FirkinError | undefined {
+    const { failure } = this.#told
+    return failure && new FirkinError(failure)
+  }
+
+  /**
+   * What a branch, by its revision, changed since the base, as a JSON Patch; where there is no base, since the winning branch.
+   * Without one it is the branch that comes second, or the only one.
+   */
+  diff(rev?: string): PatchOperation[] {
+    const told = this.#told.branches
+    const branch = rev === undefined ? (told[1] ?? told[0]) : told.find((branch) => branch.rev === rev)
+    if (branch === undefined) throw noBranch(rev)
+    return branch.diff
+  }
+
+  /**
+   * Closes the review. 409 `conflict` if the document has other branches by now: nothing was written, and this review shows
+   * what there is.
+   */
+  async merge(choice: Choice<Doc>, options: MergeOptions = {}): Promise<Written> {
+    const contents: Contents = new Map()
+    const { connection } = this.#source
+    const asked = choiceOf(choice, this.#branches, (doc) =>
+      withoutContents(doc, contents, () => connection.newUpload()),
+    )
+    const leaves = this.#branches.map(({ rev }) => rev)
+    const written = await this.#write('mergeReview', { leaves, choice: asked }, options, contents)
+    this.#merge = written.rev
+    return written
+  }
+
+  /**
+   * Takes the merge back that this closed, or that the document is now: it becomes what the winning branch was, the others are open
+   * again, and no policy closes them. 404 where it is no merge or a branch is not held any more, 409 where the document went on.
+   */
+  async revert(options: MergeOptions = {}): Promise<Written> {
+    return this.#write('revertMerge', { rev: this.#merge ?? this.#branches[0]?.rev }, options)
+  }
+
+  async #write(method: string, asked: object, options: MergeOptions, contents?: Contents): Promise<Written> {
+    const { connection, durability } = this.#source
+    const { signal } = options
+    const writing = { durability: options.durability ?? durability }
+    const payload = { id: this.id, ...asked, told: attribution(options) ?? {}, options: writing }
+    try {
+      return (await connection.call(method, payload, { signal, write: true, contents })) as Written
+    } catch (error) {
+      if (error instanceof FirkinError && error.status === 409) await this.#refresh()
+      throw error
     }
-    if (rows.length < PAGE) return
-    startkey = rows.at(-1)?.id
+  }
+
+  /** What cannot be read, as the document is gone, stays as it was. */
+  async #refresh(): Promise<void> {
+    try {
+      this.#told = (await this.#source.connection.call('review', { id: this.id })) as Told<Doc>
+      this.#branches = branchesOf(this.#told)
+    } catch {}
   }
 }
 
-async function openReviewIfThere<Doc extends object>(db: Firkin<Doc>, id: string): Promise<Review<Doc> | undefined> {
-  try {
-    return await openReview(db, id)
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
+/** The reviews that are open: to wait for once, to iterate, or to subscribe to. */
+export class Reviews<Doc extends object> extends Followed<ReviewsUpdate<Doc>> implements PromiseLike<Review<Doc>[]> {
+  readonly #source: Source
+  readonly #selector: Selector | undefined
+
+  constructor(source: Source, selector: Selector | undefined, { signal }: Abortable) {
+    super(signal)
+    this.#source = source
+    this.#selector = selector
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: those that are open now can be awaited, as a feed can be.
+  then<Fulfilled = Review<Doc>[], Rejected = never>(
+    onFulfilled?: ((reviews: Review<Doc>[]) => Fulfilled | PromiseLike<Fulfilled>) | null,
+    onRejected?: ((error: unknown) => Rejected | PromiseLike<Rejected>) | null,
+  ): Promise<Fulfilled | Rejected> {
+    return this.#first().then(onFulfilled, onRejected)
+  }
+
+  async #first(): Promise<Review<Doc>[]> {
+    for await (const { reviews } of this) return reviews
+    return []
+  }
+
+  protected async *values(signal: AbortSignal): AsyncGenerator<ReviewsUpdate<Doc>, void, undefined> {
+    let known: Map<string, { text: string; review: Review<Doc> }> | undefined
+    const asked = { selector: this.#selector }
+    for await (const { isFirst, news } of follow(this.#source.connection, 'reviews', asked, signal)) {
+      const { open, closed } = news as { open: { id: string }[]; closed: string[] }
+      const before: NonNullable<typeof known> = known ?? new Map()
+      const after = new Map(isFirst ? [] : before)
+      for (const id of closed) after.delete(id)
+      const update: ReviewsUpdate<Doc> = { reviews: [], added: [], changed: [], removed: [] }
+      for (const told of open) {
+        const text = JSON.stringify(told)
+        const earlier = before.get(told.id)
+        const isSame = earlier?.text === text
+        const review = isSame ? earlier.review : new Review<Doc>(this.#source, told)
+        after.set(told.id, { text, review })
+        if (!isSame) update[earlier === undefined ? 'added' : 'changed'].push(review)
+      }
+      for (const [id, { review }] of before) if (!after.has(id)) update.removed.push(review)
+      const isNothingNew = update.added.length + update.changed.length + update.removed.length === 0
+      const isToTell = known === undefined || !isNothingNew
+      known = after
+      const byId = [...after].sort(([one], [other]) => (one < other ? -1 : 1))
+      update.reviews = byId.map(([, { review }]) => review)
+      if (isToTell) yield update
+    }
   }
 }
 
-function isMissing(error: unknown): boolean {
-  return error instanceof FirkinError && error.status === 404
+function branchesOf<Doc>(told: Told<Doc>): Branch<Doc>[] {
+  return told.branches.map(({ rev, history, doc }) => {
+    const { author, message, time } = ((doc as AnyDocument).firkin ?? {}) as AnyDocument
+    const texts = Object.entries({ author, message, time }).filter(([, value]) => typeof value === 'string')
+    return { rev, history, doc, ...Object.fromEntries(texts) }
+  })
 }
 
-function isOpen<Doc>(leaf: OpenRev<Doc>): leaf is { ok: Existing<Doc> } {
-  return 'ok' in leaf && leaf.ok._deleted !== true
-}
-
-async function baseOf<Doc extends object>(
-  db: Firkin<Doc>,
-  id: string,
-  leaves: Existing<Doc>[],
-): Promise<Existing<Doc> | null> {
-  const [first = [], ...others] = leaves.map(historyOf)
-  const known = others.map((history) => new Set(history))
-  const rev = first.find((candidate) => known.every((history) => history.has(candidate)))
-  if (rev === undefined) return null
-  try {
-    return (await db.get(id, { rev })) as Existing<Doc>
-  } catch (error) {
-    if (isMissing(error)) return null
-    throw error
-  }
-}
-
-/** The revisions that led to this one, newest first, itself included. */
-function historyOf(doc: Existing<object>): string[] {
-  const { start, ids } = doc._revisions ?? { start: 0, ids: [] }
-  return ids.map((hash, age) => `${start - age}-${hash}`)
-}
-
-/** Whether this is an object that JSON writes as one: no list, and no Date or Map, whose members are none. */
-function isDocument(value: unknown): boolean {
-  return Object.prototype.toString.call(value) === '[object Object]'
-}
-
-async function merge<Doc extends object>(
-  db: Firkin<Doc>,
-  id: string,
-  branches: Branch<Doc>[],
+/** The choice as the engine takes it. */
+function choiceOf<Doc>(
   choice: Choice<Doc>,
-  options: MergeOptions = {},
-): Promise<Written> {
-  if (typeof choice !== 'string' && !isDocument(choice)) {
-    throw badRequest('a merge takes the revision of a branch, or a document')
+  branches: Branch<Doc>[],
+  withoutContents: (doc: AnyDocument) => AnyDocument,
+): object {
+  if (choice === 'proposal') return {}
+  if (typeof choice === 'string') return { branch: branchOf(choice, branches) }
+  if (typeof choice !== 'object' || choice === null || Array.isArray(choice) || strangeKind(choice) !== undefined) {
+    throw badRequest("a merge takes 'ours', 'theirs', 'proposal', a revision, a choice for each path, or a document")
   }
-  const [winner, ...losers] = branches
-  if (winner === undefined) throw notFound('missing')
-  const chosen = typeof choice === 'string' ? branches.find(({ rev }) => rev === choice)?.doc : choice
-  if (chosen === undefined) throw notFound(`the review has no branch ${choice}`)
-  const { author, message, durability, signal } = options
-  const merged = losers.map(({ rev }) => rev).sort()
-  const told = author === undefined && message === undefined ? {} : { author, message, time: new Date().toISOString() }
-  const document = { ...chosen, _id: id, _rev: winner.rev, firkin: { ...told, merged } }
-  const tombstones = losers.map(({ rev }): Tombstone => ({ _id: id, _rev: rev, _deleted: true }))
-  const writing = {
-    atomic: true,
-    ...(durability === undefined ? {} : { durability }),
-    ...(signal === undefined ? {} : { signal }),
+  if (!isByPath(choice)) return { document: withoutContents(choice as AnyDocument) }
+  const picks = Object.entries(choice).map(([path, pick]) => {
+    if (typeof pick !== 'string') return [path, pick]
+    return [path, pick === 'base' ? {} : { branch: branchOf(pick, branches) }]
+  })
+  return { paths: Object.fromEntries(picks) }
+}
+
+function branchOf<Doc>(word: string, branches: Branch<Doc>[]): string {
+  const [ours, theirs, ...others] = branches
+  if (word === 'ours' && ours !== undefined) return ours.rev
+  if (word !== 'theirs') return word
+  if (theirs === undefined || others.length > 0) {
+    throw badRequest(
+      `'theirs' is the other of two branches, and there are ${branches.length}: name one by its revision`,
+    )
   }
-  const rows = await db.bulkDocs([document as unknown as Writable<Doc>, ...tombstones], writing)
-  const refused = rows.find((row): row is Refused => 'error' in row)
-  if (refused?.error === 'conflict') throw conflict('the document has changed since the review was opened')
-  if (refused !== undefined) throw new FirkinError({ ...refused, name: refused.error })
-  return rows[0] as Written
+  return theirs.rev
+}
+
+/** Whether it says of paths what stands there. A document that reads like that is told from it by its `_id`. */
+function isByPath(choice: object): choice is { [path: string]: PathChoice } {
+  const picks = Object.values(choice) as unknown[]
+  return picks.length > 0 && !('_id' in choice) && picks.every(isPick)
+}
+
+function isPick(pick: unknown): boolean {
+  if (pick === 'ours' || pick === 'theirs' || pick === 'base') return true
+  return typeof pick === 'object' && pick !== null && Object.keys(pick).join() === 'value'
+}
+
+function noBranch(rev: string | undefined): FirkinError {
+  return new FirkinError({ status: 404, name: 'not_found', reason: `the review has no branch ${rev}` })
 }

@@ -21,6 +21,8 @@ export type FromRules =
 interface Question {
   replicated: boolean
   documents: { new: Shown; old?: object }[]
+  /** Places that branches changed differently, and the functions that decide on them. */
+  merges?: { function: string; clash: { base?: unknown; ours?: unknown; theirs?: unknown } }[]
 }
 
 interface Shown {
@@ -68,12 +70,28 @@ async function load(url: string): Promise<LogicModule> {
 }
 
 async function judgeAll(module: LogicModule, database: string, question: string): Promise<string> {
-  const { replicated, documents } = JSON.parse(question) as Question
+  const { replicated, documents, merges } = JSON.parse(question) as Question
+  if (merges !== undefined) return mergeAll(module, merges)
   const verdicts: string[] = []
   for (const { new: shown, old = null } of documents) {
     verdicts.push(written(await judgeOne(module, contextOf(database, replicated, shown), shown, old)))
   }
   return `{"verdicts":[${verdicts.join()}]}`
+}
+
+async function mergeAll(module: LogicModule, merges: NonNullable<Question['merges']>): Promise<string> {
+  const merged: string[] = []
+  for (const { function: name, clash } of merges) {
+    const decide = Object.hasOwn(module.merges ?? {}, name) ? module.merges?.[name] : undefined
+    if (typeof decide !== 'function') return JSON.stringify({ failed: `it exports no function merges.${name}` })
+    try {
+      const value = await decide(clash.base, clash.ours, clash.theirs)
+      merged.push(value === undefined ? '{}' : `{"value":${jsonOf(value)}}`)
+    } catch (error) {
+      return JSON.stringify({ failed: `merges.${name}: ${reasonOf(error)}` })
+    }
+  }
+  return `{"merged":[${merged.join()}]}`
 }
 
 function contextOf(database: string, replicated: boolean, { firkin }: Shown): LogicContext {

@@ -68,10 +68,8 @@ export class Transaction<Doc extends object = AnyDocument> {
   }
 
   /** Writes a document: a new one without `_rev`, else the next revision of the one that `_rev` names. */
-  put(doc: Writable<Doc> | Tombstone, options: Pick<PutOptions, 'author' | 'message'> = {}): Promise<Written> {
-    return this.#operate('put', () => ({
-      doc: withAttribution(identified(doc), options.author, options.message),
-    })) as Promise<Written>
+  put(doc: Writable<Doc> | Tombstone, options: Pick<PutOptions, 'author' | 'message' | 'time'> = {}): Promise<Written> {
+    return this.#operate('put', () => ({ doc: withAttribution(identified(doc), options) })) as Promise<Written>
   }
 
   /** Removes the document: writes a tombstone on top of the revision. */

@@ -4,6 +4,7 @@
 // `firkin`, are added here.
 
 import type { Attachment, WritableAttachments } from './attachment-types.js'
+import type { MergePolicies } from './review-types.js'
 
 /** Who wrote a revision, when and why: the one member at the top of a document that is not the app's. */
 export interface Attribution {
@@ -95,6 +96,16 @@ export interface DatabaseOptions {
    * With `worker: false` it may be the module itself, as a service worker cannot import by URL.
    */
   logic?: URL | string | LogicModule
+  /**
+   * What becomes of documents with several branches, once all that a pull brings of them is here: what policies decide on is merged
+   * at once, the rest waits for a person. Default: all of it. The leading tab's hold for all.
+   */
+  merge?: MergePolicies
+  /**
+   * The number of these policies, from 0 on: where replicas of an older and a newer version of the app have merged the same branches
+   * differently, the merge of the greater number stands.
+   */
+  mergeVersion?: number
   /** `false` runs the engine where the instance is, for service workers and tests. */
   worker?: boolean
   /** Closes the database when it aborts. */
@@ -122,6 +133,12 @@ export interface LogicModule {
   validate?(newDoc: AnyDocument, oldDoc: AnyDocument | null, context: LogicContext): unknown
   /** Sees new edits of this device, before `validate`; returns the document to store, or nothing for it as it is. */
   onWrite?(newDoc: AnyDocument, oldDoc: AnyDocument | null, context: LogicContext): unknown
+  /**
+   * Functions that decide on places which branches changed differently, by the names that policies say: `{ module: name }`. Each
+   * returns what is to stand there, or nothing where a person is to decide. What one throws leaves the review to a person. They must
+   * answer the same on every device.
+   */
+  merges?: { [name: string]: (base: unknown, ours: unknown, theirs: unknown) => unknown }
 }
 
 /** Ends the waiting for an answer. What was sent may still take effect. */
@@ -131,10 +148,12 @@ export interface Abortable {
 
 export interface PutOptions extends Abortable {
   durability?: Durability
-  /** Written into the document's `firkin` member, with the time. */
+  /** Written into the document's `firkin` member. */
   author?: string
-  /** Written into the document's `firkin` member, with the time. */
+  /** Written into the document's `firkin` member. */
   message?: string
+  /** When it was written, in the `firkin` member; now, if there is an author or a message and no time. */
+  time?: string
   /** Writes a branch of its own where `_rev` is not a current revision, rather than refuse. */
   force?: boolean
   /** `false` stores the revision as it is, with the history that `_revisions` tells: what replicators do. */

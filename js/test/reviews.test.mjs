@@ -65,58 +65,196 @@ test('a merge after the document has changed is refused with 409, and writes not
   assert.deepEqual(await db.get('d', { open_revs: 'all' }), before)
 })
 
-test('reviews are of the documents that have more than one branch, however many there are between', async (t) => {
+test('reviews are of the documents that have more than one branch, by their ids', async (t) => {
   const db = await forked(t)
-  await db.bulkDocs(Array.from({ length: 450 }, (_, n) => ({ _id: `e${n}` })))
+  await db.bulkDocs(Array.from({ length: 50 }, (_, n) => ({ _id: `e${n}` })))
   const fork = (id) => ({ _id: id, _rev: '1-other', _revisions: { start: 1, ids: ['other'] } })
-  // Documents are read 200 at a time: one that ends a page must not come twice.
-  const { rows } = await db.allDocs({ skip: 199, limit: 1 })
-  const open = ['d', rows[0].id, 'e99']
-  await db.bulkDocs(open.slice(1).map(fork), { new_edits: false })
-  const ids = []
-  for await (const { id, branches } of db.reviews()) ids.push([id, branches.length])
+  await db.bulkDocs([fork('e9'), fork('e10')], { new_edits: false })
+  const open = await db.reviews()
   assert.deepEqual(
-    ids,
-    open.map((id) => [id, id === 'd' ? 3 : 2]),
+    open.map(({ id, branches }) => [id, branches.length]),
+    [
+      ['d', 3],
+      ['e10', 2],
+      ['e9', 2],
+    ],
   )
 })
 
-/** A database of so many documents, each with two branches. */
-async function allForked(t, count) {
-  const db = open(t, 'all forked')
-  const ids = Array.from({ length: count }, (_, n) => `d${String(n).padStart(4, '0')}`)
-  const branch = (name) => (_id) => ({ _id, _rev: `1-${name}`, _revisions: { start: 1, ids: [name] } })
-  await db.bulkDocs([...ids.map(branch('a')), ...ids.map(branch('b'))], { new_edits: false })
-  return { db, ids }
-}
+test('a list of reviews follows what opens, changes and closes, and keeps the objects of the others', async (t) => {
+  const db = await forked(t)
+  const updates = db.reviews()[Symbol.asyncIterator]()
+  const next = async () => (await updates.next()).value
+  const first = await next()
+  assert.deepEqual([first.reviews.map(({ id }) => id), first.added.length], [['d'], 1])
 
-async function removeAll(db, id) {
-  for (const { ok } of await db.get(id, { open_revs: 'all' })) await db.remove(id, ok._rev)
-}
+  await db.put({ _id: 'calm', _rev: '1-other', _revisions: { start: 1, ids: ['other'] }, n: 1 }, { new_edits: false })
+  const opened = await next()
+  assert.deepEqual([opened.reviews.map(({ id }) => id), opened.added.map(({ id }) => id)], [['calm', 'd'], ['calm']])
+  assert.equal(opened.reviews[1], first.reviews[0])
 
-test('the last document of a page may be deleted meanwhile: the first of the next is not left out', async (t) => {
-  const { db, ids } = await allForked(t, 202)
-  const seen = []
-  for await (const { id } of db.reviews()) {
-    seen.push(id)
-    if (id === ids[199]) await removeAll(db, id)
-  }
-  assert.deepEqual(seen, ids)
+  await db.put({ _id: 'd', _rev: '2-z', n: 'moved on' })
+  const changed = await next()
+  assert.deepEqual([changed.changed.map(({ id }) => id), changed.added, changed.removed], [['d'], [], []])
+  assert.equal(changed.changed[0].branches[0].doc.n, 'moved on')
+
+  await changed.changed[0].merge('ours')
+  const closed = await next()
+  assert.deepEqual([closed.reviews.map(({ id }) => id), closed.removed.map(({ id }) => id)], [['calm'], ['d']])
+  await updates.return()
 })
 
-test('what is deleted or merged after it was listed is passed over', async (t) => {
-  const { db, ids } = await allForked(t, 5)
-  const seen = []
-  for await (const { id } of db.reviews()) {
-    seen.push(id)
-    if (id !== ids[0]) continue
-    await removeAll(db, ids[1])
-    await (await db.review(ids[3])).merge('1-a')
-  }
-  assert.deepEqual(seen, [ids[0], ids[2], ids[4]])
+test('a selector sees the winning document, the clashing paths and who wrote the branches', async (t) => {
+  const db = await forked(t)
+  const { rev } = await db.put({ _id: 'o', n: 0, text: 'a' })
+  await db.put({ _id: 'o', _rev: rev, n: 0, text: 'b' }, { author: 'Alice' })
+  const firkin = { author: 'Bob' }
+  const theirs = { _id: 'o', _rev: '2-x', _revisions: { start: 2, ids: ['x', rev.slice(2)] }, n: 0, text: 'c', firkin }
+  await db.put(theirs, { new_edits: false })
+  const ids = async (selector) => (await db.reviews(selector)).map(({ id }) => id)
+  assert.deepEqual(await ids({ n: 0 }), ['o'])
+  assert.deepEqual(await ids({ '_review.clashes': { $elemMatch: { $eq: 'text' } } }), ['o'])
+  assert.deepEqual(await ids({ '_review.clashes': { $elemMatch: { $eq: 'n' } } }), ['d'])
+  assert.deepEqual(await ids({ '_review.authors': { $all: ['Alice', 'Bob'] } }), ['o'])
+  assert.deepEqual(await ids({ '_review.branches': { $gt: 2 } }), ['d'])
+  await assert.rejects(async () => await db.reviews({ n: { $no: 1 } }), { status: 400, name: 'invalid_operator' })
 })
 
-test('a merge with what is neither a branch nor a document is refused with 400, and writes nothing', async (t) => {
+/** A review of branches of `base`, of which `ours` wins. */
+async function reviewOf(t, { base, ours, theirs }, options) {
+  const db = open(t, 'reviews', options)
+  const { rev } = await db.put({ _id: 'd', ...base })
+  const branch = (name, doc) => ({
+    _id: 'd',
+    _rev: `2-${name}`,
+    _revisions: { start: 2, ids: [name, rev.slice(2)] },
+    ...doc,
+  })
+  await db.bulkDocs([branch('z', ours), branch('a', theirs)], { new_edits: false })
+  return { db, review: await db.review('d') }
+}
+
+const sides = { base: { a: 1, b: 1, c: 1 }, ours: { a: 2, b: 2, c: 1 }, theirs: { a: 3, b: 1, c: 3 } }
+
+test('a review tells clashes, differences and what the policies propose', async (t) => {
+  const { review } = await reviewOf(t, sides, { merge: { '*': 'three-way' } })
+  assert.deepEqual(review.clashes, [{ path: 'a', base: 1, ours: 2, theirs: 3 }])
+  assert.deepEqual(review.proposal, { a: 2, b: 2, c: 3, _id: 'd' })
+  assert.equal(review.decided, false)
+  const changes = (patch) => patch.map(({ op, path, value }) => [op, path, value])
+  assert.deepEqual(changes(review.diff('2-z')), [
+    ['replace', '/a', 2],
+    ['replace', '/b', 2],
+  ])
+  assert.deepEqual(changes(review.diff()), [
+    ['replace', '/a', 3],
+    ['replace', '/c', 3],
+  ])
+  assert.throws(() => review.diff('2-none'), { status: 404 })
+  assert.deepEqual(review.branches[0].history.length, 2)
+})
+
+test('a merge takes a side, the proposal, or a choice for each path', async (t) => {
+  const merged = async (choice) => {
+    const { db, review } = await reviewOf(t, sides, { merge: { '*': 'three-way' } })
+    await review.merge(choice)
+    const { a, b, c, _conflicts } = await db.get('d', { conflicts: true })
+    assert.equal(_conflicts, undefined)
+    return [a, b, c]
+  }
+  assert.deepEqual(await merged('ours'), [2, 2, 1])
+  assert.deepEqual(await merged('theirs'), [3, 1, 3])
+  assert.deepEqual(await merged('proposal'), [2, 2, 3])
+  assert.deepEqual(await merged({ a: 'theirs', c: 'base' }), [3, 2, 1])
+  assert.deepEqual(await merged({ a: { value: 9 } }), [9, 2, 3])
+  // With an id it is a document, whatever it reads like.
+  assert.deepEqual(await merged({ _id: 'd', a: 'theirs', c: 'base' }), ['theirs', undefined, 'base'])
+})
+
+test('who merges apart in the same way makes the same revision', async (t) => {
+  const revs = []
+  for (let replica = 0; replica < 5; replica += 1) {
+    const { review } = await reviewOf(t, sides, { merge: { '*': 'three-way' } })
+    revs.push((await review.merge({ a: 'theirs' })).rev)
+  }
+  assert.equal(new Set(revs).size, 1)
+})
+
+test('a merge can be taken back, also after a compaction, and is for a person then', async (t) => {
+  const { db, review } = await reviewOf(t, sides, { merge: { '*': 'max' } })
+  await review.merge('proposal')
+  await db.compact()
+  await review.revert({ author: 'Bob' })
+  const again = await db.review('d')
+  assert.deepEqual(again.branches.map(({ doc: { a, b, c } }) => [a, b, c]).sort(), [
+    [2, 2, 1],
+    [3, 1, 3],
+  ])
+  assert.equal(
+    again.branches.some(({ author }) => author === 'Bob'),
+    true,
+  )
+  assert.equal(again.decided, false)
+  await assert.rejects((await db.review('d')).revert(), { status: 404 })
+})
+
+test('an edit that carries the member of a merge along is no merge to take back', async (t) => {
+  const { db, review } = await reviewOf(t, sides, {})
+  await review.merge('ours')
+  await db.put({ ...(await db.get('d')), a: 7 })
+  await assert.rejects(review.revert(), { status: 409 })
+  await assert.rejects((await db.review('d')).revert(), { status: 404 })
+})
+
+test('a review that is refused with 409 shows what there is by then', async (t) => {
+  const { db, review } = await reviewOf(t, sides, {})
+  await db.put({ _id: 'd', _rev: '2-a', a: 'moved on' })
+  await assert.rejects(review.merge('theirs'), { status: 409, name: 'conflict' })
+  assert.equal(review.branches[0].doc.a, 'moved on')
+  await review.merge('ours')
+  assert.equal((await db.get('d')).a, 'moved on')
+})
+
+test('author, message and time of a write are told by its branch', async (t) => {
+  const db = open(t, 'reviews')
+  const told = { author: 'Bob', message: 'because', time: '2026-11-01T10:00:00.000Z' }
+  await db.put({ _id: 'd' }, told)
+  const [{ author, message, time }] = (await db.review('d')).branches
+  assert.deepEqual({ author, message, time }, told)
+  await assert.rejects(db.put({ _id: 'e' }, { author: 5 }), { status: 400, name: 'bad_request' })
+})
+
+test('a function of the logic module decides where a policy names it; what it throws leaves the review open', async (t) => {
+  const logic = {
+    merges: {
+      sum: (base, ours, theirs) => ours + theirs - base,
+      shy: () => undefined,
+      broken: () => {
+        throw new Error('no idea')
+      },
+    },
+  }
+  const by = async (name) =>
+    (await reviewOf(t, sides, { logic, merge: { '*': 'three-way', a: { module: name } } })).review
+  const decided = await by('sum')
+  assert.deepEqual([decided.clashes, decided.proposal.a, decided.decided], [[], 4, true])
+  const shy = await by('shy')
+  assert.deepEqual([shy.clashes.length, shy.error], [1, undefined])
+  for (const name of ['broken', 'absent']) {
+    const review = await by(name)
+    assert.deepEqual([review.clashes.length, review.decided, review.error.name], [1, false, 'logic_failed'])
+    await assert.rejects(review.merge('proposal'), { status: 500, name: 'logic_failed' })
+    await review.merge({ a: 'theirs' })
+  }
+})
+
+test('policies that are none are refused with 400', (t) => {
+  for (const merge of ['max', { '*': 'least' }, { a: { lastWriter: 5 } }, { a: { module: 'x' } }, { a: {} }, null]) {
+    assert.throws(() => open(t, 'reviews', { merge }), { status: 400, name: 'bad_request' }, JSON.stringify(merge))
+  }
+})
+
+test('a merge with what is no choice is refused with 400, and writes nothing', async (t) => {
   const db = await forked(t)
   const review = await db.review('d')
   const { update_seq } = await db.info()

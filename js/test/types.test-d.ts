@@ -165,13 +165,29 @@ export async function replications(db: Firkin<Note>): Promise<void> {
 }
 
 export async function reviews(db: Firkin<Note>): Promise<void> {
-  for await (const review of db.reviews()) {
+  for await (const { reviews, added } of db.reviews({ '_review.authors': { $elemMatch: { $eq: 'Bob' } } })) {
+    holds<Equal<typeof added, typeof reviews>>()
+  }
+  for (const review of await db.reviews()) {
     review.base?.title.trim()
+    review.diff(review.branches[0]?.rev).map(({ op, path }) => [op, path])
     await review.merge({ title: review.branches.map(({ doc }) => doc.title).join() }, { author: 'Bob' })
     await review.merge('2-a')
+    await review.merge({ title: 'theirs', stars: { value: 3 } })
+    await review.merge(review.proposal)
+    const { rev } = await review.revert({ author: 'Bob', time: '2026-01-01T00:00:00Z' })
+    holds<Equal<typeof rev, string>>()
     // @ts-expect-error: a merged note has a title
     await review.merge({ stars: 1 })
   }
+  const end = db.reviews().subscribe(({ reviews }) => reviews.length)
+  holds<Equal<typeof end, () => void>>()
+  new Firkin('policies', {
+    merge: { '*': 'three-way', stars: 'max', title: { lastWriter: 'edited' } },
+    mergeVersion: 2,
+  })
+  // @ts-expect-error: there is no such policy
+  new Firkin('policies', { merge: { '*': 'least' } })
 }
 
 export async function info(db: Firkin<Note>): Promise<void> {

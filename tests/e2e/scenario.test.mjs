@@ -188,7 +188,7 @@ async function holdsBothBranches({ page }, original, ofAlice, ofBob) {
   const seen = await page.evaluate(
     async (revsOf) => {
       const reviews = []
-      for await (const { id, base, branches } of window.db.reviews()) {
+      for (const { id, base, branches } of await window.db.reviews()) {
         const doc = await window.db.get(id, { conflicts: true })
         const byRev = []
         for (const rev of revsOf[id]) byRev.push((await window.db.get(id, { rev })).text)
@@ -230,9 +230,7 @@ async function agreesOn(person, merged, letter) {
       const leaves = await window.db.get(id, { open_revs: 'all' })
       found.push({ conflicts: doc._conflicts ?? [], open: leaves.filter(({ ok }) => ok._deleted !== true).length })
     }
-    let reviews = 0
-    for await (const _review of window.db.reviews()) reviews += 1
-    return { found, reviews }
+    return { found, reviews: (await window.db.reviews()).length }
   })
   assert.deepEqual(
     seen.found,
@@ -253,12 +251,7 @@ async function arrives({ page }, letter) {
 
 /** Waits until so many reviews are open. */
 async function reviewsOpen({ page }, count) {
-  const open = async (expected) => {
-    let reviews = 0
-    for await (const _review of window.db.reviews()) reviews += 1
-    return reviews === expected
-  }
-  await eventually(page, open, count)
+  await eventually(page, async (expected) => (await window.db.reviews()).length === expected, count)
 }
 
 function textOf(letter, id) {

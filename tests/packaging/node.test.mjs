@@ -28,6 +28,7 @@ test('the package holds the built library and the engine, and neither sources no
   for (const needed of [
     'package.json',
     'README.md',
+    'firkin-automerge.wasm',
     'firkin-rescue.wasm',
     'firkin.wasm',
     'dist/index.js',
@@ -38,7 +39,8 @@ test('the package holds the built library and the engine, and neither sources no
     assert.ok(files.includes(needed), `${needed} is missing`)
   assert.deepEqual(
     files.filter(
-      (path) => !/^(dist\/.+\.(js|d\.ts)|firkin(-rescue)?\.wasm|package\.json|README\.md|LICENSE)$/.test(path),
+      (path) =>
+        !/^(dist\/.+\.(js|d\.ts)|firkin(-automerge|-rescue)?\.wasm|package\.json|README\.md|LICENSE)$/.test(path),
     ),
     [],
   )

@@ -28,9 +28,10 @@ use crate::indexeddb;
 use crate::leases;
 use crate::logic::HostLogic;
 use crate::maintenance::{Activity, maintain};
-use crate::options::{database_options, listener, store_options};
+use crate::options::{database_options, listener, policies, store_options};
 use crate::payload::Payload;
 use crate::random::CryptoRandom;
+use crate::sequences::HostSequences;
 
 /// The one store that the engine is compiled for.
 pub type Store = Database<LogStore<PlatformBlocks>>;
@@ -88,7 +89,7 @@ impl Engine {
     /// Opens the database `name`, and creates it where there is none.
     ///
     /// `options` is JSON: `{ storage: 'indexeddb' | 'opfs' | 'memory', durability: 'relaxed' | 'strict', cacheBytes,
-    /// revsLimit, documentBytesMax, index: { exclude }, logic, client, living, identity }`; with `logic`, the host is asked to
+    /// revsLimit, documentBytesMax, index: { exclude }, logic, merge, mergeVersion, client, living, identity }`; with `logic`, the host is asked to
     /// `judge` whatever is to be written. `client` is who opens it, `living` are all that may be about to write, each in 16 hex
     /// digits. A database whose `identity` is given is there already: if it is gone, or another has its place, the promise is
     /// rejected with `gone`, and nothing is created. One in OPFS is opened with its `files`, as [`crate::opfs::open`] takes them.
@@ -187,8 +188,12 @@ impl Opened {
         if known.is_some_and(|known| known != database.identity()) {
             return Err(Failure::gone());
         }
+        database = database.with_sequences(Rc::new(HostSequences(host.clone())));
         if asked.flag("logic")? {
             database = database.with_logic(Rc::new(HostLogic(host.clone())));
+        }
+        if let Some(policies) = policies(asked)? {
+            database = database.with_policies(policies);
         }
         Ok(Self {
             name,
@@ -228,7 +233,7 @@ impl Opened {
 }
 
 /// The methods that only read: each can be dropped wherever it is.
-const READS: [&str; 13] = [
+const READS: [&str; 14] = [
     "get",
     "openRevs",
     "bulkGet",
@@ -242,6 +247,7 @@ const READS: [&str; 13] = [
     "paths",
     "explain",
     "getAttachment",
+    "review",
 ];
 
 /// Runs a method; one that only reads until it is cancelled.

@@ -40,6 +40,8 @@ pub mod options;
 pub mod payload;
 pub mod random;
 #[cfg(feature = "engine")]
+mod sequences;
+#[cfg(feature = "engine")]
 pub mod transport;
 
 #[cfg(feature = "engine")]

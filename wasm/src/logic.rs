@@ -3,11 +3,16 @@
 //! The question is `{ replicated, documents: [{ new, old }] }`, with `old` left out where there is none. The answer is
 //! `{ verdicts: [null | { doc } | { forbidden } | { unauthorized } | { faulty }] }` with a verdict for each document, `null`
 //! for one that is written as it is; or `{ tooSlow }` or `{ failed }`, each with a reason.
+//!
+//! Of places that branches changed it is `{ merges: [{ function, clash: { path, base, ours, theirs } }] }`, and the answer
+//! `{ merged: [{ value }] }`, without a value where a person is to decide.
 
-use firkin_core::logic::{Logic, LogicError, Proposal, Verdict};
+use firkin_core::json::Value;
+use firkin_core::logic::{Contested, Logic, LogicError, Proposal, Verdict};
 use futures_util::future::LocalBoxFuture;
 
 use crate::answer::{ObjectWriter, array};
+use crate::commands::reviews::clash;
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::payload::{self, Payload};
@@ -22,7 +27,19 @@ impl Logic for HostLogic {
         let question = ObjectWriter::new().boolean("replicated", replicated).json("documents", &documents);
         Box::pin(async move {
             let answer = self.0.ask_text("judge", question).await.map_err(LogicError::Failed)?;
-            verdicts(&answer).map_err(|failure| LogicError::Failed(failure.0.reason))?
+            read(&answer, "verdicts", verdict).map_err(|failure| LogicError::Failed(failure.0.reason))?
+        })
+    }
+
+    fn merge(&self, clashes: Vec<Contested>) -> LocalBoxFuture<'_, Result<Vec<Option<Value>>, LogicError>> {
+        let asked = |contested: &Contested| {
+            ObjectWriter::new().text("function", &contested.function).json("clash", &clash(&contested.clash)).finish()
+        };
+        let question = ObjectWriter::new().json("merges", &array(clashes.iter().map(asked)));
+        Box::pin(async move {
+            let answer = self.0.ask_text("judge", question).await.map_err(LogicError::Failed)?;
+            let decided = |text: &str| Payload::parse(text.as_bytes())?.value("value");
+            read(&answer, "merged", decided).map_err(|failure| LogicError::Failed(failure.0.reason))?
         })
     }
 }
@@ -35,7 +52,12 @@ fn document(proposal: Proposal) -> Vec<u8> {
     }
 }
 
-fn verdicts(answer: &str) -> Result<Result<Vec<Verdict>, LogicError>, Failure> {
+/// An answer: what stands in its list called `name`, each read by `element`, or why there is none.
+pub(crate) fn read<Element>(
+    answer: &str,
+    name: &str,
+    element: fn(&str) -> Result<Element, Failure>,
+) -> Result<Result<Vec<Element>, LogicError>, Failure> {
     let answer = Payload::parse(answer.as_bytes())?;
     if let Some(reason) = answer.text("tooSlow")? {
         return Ok(Err(LogicError::TooSlow(reason)));
@@ -43,7 +65,7 @@ fn verdicts(answer: &str) -> Result<Result<Vec<Verdict>, LogicError>, Failure> {
     if let Some(reason) = answer.text("failed")? {
         return Ok(Err(LogicError::Failed(reason)));
     }
-    Ok(Ok(answer.elements("verdicts")?.into_iter().map(verdict).collect::<Result<_, _>>()?))
+    Ok(Ok(answer.elements(name)?.into_iter().map(element).collect::<Result<_, _>>()?))
 }
 
 fn verdict(text: &str) -> Result<Verdict, Failure> {

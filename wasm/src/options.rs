@@ -3,6 +3,7 @@
 use firkin_core::database::Options;
 use firkin_core::document::keys;
 use firkin_core::effects::Random;
+use firkin_core::merge::Policies;
 use firkin_core::path::Path;
 use firkin_core::progress::{Listener, Progress};
 use firkin_core::storage::store::StoreOptions;
@@ -53,4 +54,12 @@ pub fn database_options(asked: &Payload<'_>) -> Result<Options, Failure> {
         options.document_bytes_max = bytes;
     }
     Ok(options)
+}
+
+/// What becomes of documents with several branches, if the page says.
+pub fn policies(asked: &Payload<'_>) -> Result<Option<Policies>, Failure> {
+    let Some(policies) = asked.value("merge")? else { return Ok(None) };
+    let policies = Policies::parse(&policies).map_err(|error| Failure(error.report()))?;
+    let version = asked.count("mergeVersion")?.and_then(|version| u32::try_from(version).ok());
+    Ok(Some(policies.with_version(version.unwrap_or_default())))
 }

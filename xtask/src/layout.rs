@@ -18,9 +18,15 @@ pub struct Module {
 }
 
 /// The modules of the npm package: the engine, and what is loaded when it is asked for only.
-pub const MODULES: [Module; 2] = [
+pub const MODULES: [Module; 3] = [
     Module { package: "firkin-wasm", file: "firkin.wasm", glue: "engine", imports: "wasm/imports.txt" },
     Module { package: "firkin-rescue", file: "firkin-rescue.wasm", glue: "rescue", imports: "wasm/rescue/imports.txt" },
+    Module {
+        package: "firkin-automerge",
+        file: "firkin-automerge.wasm",
+        glue: "automerge",
+        imports: "wasm/automerge/imports.txt",
+    },
 ];
 
 /// The folders and files of the workspace that the build touches.

@@ -6,10 +6,12 @@ use core::mem;
 
 use hashbrown::HashMap;
 
+use super::bases;
 use super::contents::ContentChanges;
 use super::edit::Edit;
 use super::live::{Change, Changes};
 use super::requests::Record;
+use super::review::open;
 use super::state::State;
 use super::text::{document_value, read_body};
 use super::{Database, Ranges, WriteOptions};
@@ -96,6 +98,7 @@ impl Edits {
                 progress.tell(Task::Write, done as u64, Some(total as u64));
             }
             state.seq += 1;
+            bases::stage(&edit, snapshot, &state, &mut batch).await?;
             let leaves = edit.stage(snapshot, revs_limit, &mut contents, &mut batch).await?;
             if leaves.iter().all(|leaf| edit.bodies.iter().any(|(rev, _)| *rev == leaf.rev)) {
                 arrived.add(state.seq, state.seq);
@@ -217,6 +220,7 @@ fn stage_head(edit: &Edit, head: Option<&Head>, batch: &mut Batch) {
         }
         None => batch.delete(&keys::head(&edit.id)),
     }
+    open::stage(&edit.id, edit.stored.as_ref(), head, batch);
     if let Some(stored) = &edit.stored {
         batch.delete(&keys::change(stored.seq));
     }

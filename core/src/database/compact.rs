@@ -11,9 +11,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Database;
+use super::bases::{bases_of, peers_in};
 use super::changes::read_change;
 use super::contents::{ContentChanges, ContentRecord, delete_content, is_used};
 use super::edit::{load_tree, put_node};
+use super::read::read_head;
+use super::review::told::merged_into;
+use super::state::State;
 use crate::document::{Head, keys};
 use crate::ordered::Set;
 use crate::revision::Rev;
@@ -56,6 +60,8 @@ enum Place {
     Start,
     /// After the change of this number; changes from the second number on are left for the next time.
     Documents(u64, u64),
+    /// Documents of which a base is taken down, from this key on.
+    Bases(Vec<u8>),
     /// From this key on.
     Contents(Vec<u8>),
     Staged,
@@ -86,10 +92,13 @@ impl<K: Kv> Database<K> {
     pub async fn compact_slice(&self, compaction: &mut Compaction) -> Result<bool, StorageError> {
         let _writer = self.writer.lock().await;
         let snapshot = self.kv.snapshot()?;
-        let mut slice = Slice { done: compaction.done.clone(), batch: Batch::new(), snapshot };
+        let state = self.state.borrow().clone();
+        let seq = state.seq;
+        let mut slice = Slice { done: compaction.done.clone(), batch: Batch::new(), snapshot, state };
         let next = match &compaction.place {
-            Place::Start => Place::Documents(slice.first().await?, self.state.borrow().seq.saturating_add(1)),
+            Place::Start => Place::Documents(slice.first().await?, seq.saturating_add(1)),
             Place::Documents(after, end) => slice.documents(*after, *end).await?,
+            Place::Bases(from) => slice.bases(from.clone()).await?,
             Place::Contents(from) => slice.contents(from.clone()).await?,
             Place::Staged => slice.staged(|number| self.staging.holds(number)).await?,
             Place::End => return Ok(false),
@@ -107,6 +116,8 @@ struct Slice<S> {
     done: Compacted,
     batch: Batch,
     snapshot: S,
+    /// What is known of peers.
+    state: State,
 }
 
 impl<S: Snapshot> Slice<S> {
@@ -141,7 +152,7 @@ impl<S: Snapshot> Slice<S> {
         if is_over || !self.batch.is_empty() {
             self.batch.put(keys::COMPACTED, &reached.to_be_bytes());
         }
-        Ok(if is_over { Place::Contents(keys::contents().to_vec()) } else { Place::Documents(reached, end) })
+        Ok(if is_over { Place::Bases(keys::bases().to_vec()) } else { Place::Documents(reached, end) })
     }
 
     /// Drops bodies of one document; whether it came to an end with it.
@@ -152,7 +163,19 @@ impl<S: Snapshot> Slice<S> {
             return Ok(true);
         }
         let mut tree = load_tree(&self.snapshot, id).await?;
-        let kept = tree.bases();
+        let mut kept = tree.bases();
+        if let Some(winner) = head.alive().filter(|_| head.leaves.len() > 1) {
+            // A merge can be taken back for as long as nobody went on from it.
+            kept.extend(merged_into(&self.snapshot, id, &tree, &winner.rev).await?);
+        }
+        for (rev, peers) in bases_of(&self.snapshot, id).await? {
+            let is_needed = tree.has_live_edit_of(&rev) && !self.state.know_all(&peers, head.seq);
+            if is_needed {
+                kept.insert(rev);
+            } else {
+                self.batch.delete(&keys::base(id, &rev));
+            }
+        }
         let dropped: Vec<Rev> = tree
             .iter()
             .filter(|(rev, node)| node.available && !tree.is_leaf(rev) && !kept.contains(rev))
@@ -170,6 +193,44 @@ impl<S: Snapshot> Slice<S> {
             }
         }
         Ok(true)
+    }
+
+    /// Looks again at documents of which a base is taken down that may not be needed any more: what was synced since is no
+    /// change.
+    async fn bases(&mut self, from: Vec<u8>) -> Result<Place, StorageError> {
+        let range = KeyRange { start: from, end: KeyRange::prefix(keys::bases()).end };
+        let mut records = self.snapshot.range(range, Direction::Forward)?;
+        let mut contents = ContentChanges::default();
+        let (mut next, mut latest) = (Place::Contents(keys::contents().to_vec()), String::new());
+        for looked in 0.. {
+            if !records.advance().await? {
+                break;
+            }
+            let damaged = || StorageError::Corrupt(String::from("the key of a base"));
+            let id = keys::revision_id(records.key()).ok_or_else(damaged)?;
+            if id == latest {
+                continue;
+            }
+            if looked >= RECORDS_PER_SLICE {
+                next = Place::Bases(records.key().to_vec());
+                break;
+            }
+            let Some(head) = read_head(&self.snapshot, &id).await? else {
+                // A repair may have left no document.
+                self.batch.delete(records.key());
+                continue;
+            };
+            if self.state.know_all(&peers_in(records.value()), head.seq) {
+                if !self.document(&id, &head, &mut contents).await? {
+                    next = Place::Bases(records.key().to_vec());
+                    break;
+                }
+                latest = id;
+            }
+        }
+        contents.settle(&self.snapshot, &mut self.batch).await?;
+        self.done.contents_dropped += contents.dropped;
+        Ok(next)
     }
 
     /// Deletes contents without a use: there are none, unless a store was damaged or written by other means.

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::attached::{self, Attachment, Attachments};
 use super::contents::ContentChanges;
+use super::review::told;
 use crate::document::{Head, Leaf, keys};
 use crate::json::Object;
 use crate::ordered::Set;
@@ -21,6 +22,8 @@ pub(super) struct Edit {
     tree: Tree,
     /// The revisions that came in this write.
     pub(super) bodies: Vec<(Rev, Body)>,
+    /// The stored leaves that a local edit of this write follows on.
+    pub(super) replaced: Vec<Rev>,
     /// The revisions that this write purges.
     purged: Vec<Rev>,
 }
@@ -49,7 +52,7 @@ impl Edit {
             Some([leaf]) => Tree::Branch { leaf: leaf.clone(), added: Vec::new() },
             Some(_) => Tree::Whole { tree: load_tree(snapshot, id).await?, changed: Vec::new() },
         };
-        Ok(Self { id: id.into(), stored, tree, bodies: Vec::new(), purged: Vec::new() })
+        Ok(Self { id: id.into(), stored, tree, bodies: Vec::new(), replaced: Vec::new(), purged: Vec::new() })
     }
 
     /// The winning leaf as it is now: its revision, and whether it is deleted.
@@ -119,6 +122,13 @@ impl Edit {
         }
         self.bodies.push((rev, body));
         Ok(None)
+    }
+
+    /// Notes that a local edit follows on `parent`.
+    pub(super) fn replace(&mut self, parent: &Rev) {
+        if self.stored.as_ref().is_some_and(|head| head.leaves.iter().any(|leaf| leaf.rev == *parent)) {
+            self.replaced.push(parent.clone());
+        }
     }
 
     /// Whether this write changes the document.
@@ -198,6 +208,8 @@ impl Edit {
         for rev in removed.iter() {
             batch.delete(&keys::node(id, rev));
             batch.delete(&keys::body(id, rev));
+            batch.delete(&keys::base(id, rev));
+            batch.delete(&keys::told(id, rev));
             contents.detach(snapshot, id, rev, batch).await?;
         }
         for (rev, body) in &mut self.bodies {
@@ -205,6 +217,7 @@ impl Edit {
             incoming.into_iter().for_each(|incoming| contents.add(incoming));
             if !removed.contains(rev) {
                 batch.put(&keys::body(id, rev), &body.text);
+                told::stage(id, rev, &body.members, batch);
                 contents.attach(id, rev, &body.attachments.hashes(), batch);
             }
         }

@@ -19,6 +19,7 @@ use crate::document::{Document, GivenAttachment, keys};
 use crate::error::ErrorReport;
 use crate::json::{self, Object, Value};
 use crate::logic::{Logic, LogicError, Proposal, Verdict};
+use crate::merge::{Policies, Sequences};
 use crate::ordered::Map;
 use crate::revision::{Rev, Revisions};
 use crate::storage::{Kv, Snapshot, StorageError};
@@ -51,6 +52,25 @@ impl<K: Kv> Database<K> {
     pub fn with_logic(mut self, logic: Rc<dyn Logic>) -> Self {
         self.logic = Some(logic);
         self
+    }
+
+    /// The same database, in which `policies` close reviews once all that a pull brings of a document is here.
+    #[must_use]
+    pub fn with_policies(mut self, policies: Policies) -> Self {
+        self.policies = policies;
+        self
+    }
+
+    /// Has `sequences` merge texts and lists where a policy asks for it.
+    #[must_use]
+    pub fn with_sequences(mut self, sequences: Rc<dyn Sequences>) -> Self {
+        self.sequences = Some(sequences);
+        self
+    }
+
+    /// What becomes of documents with several branches.
+    pub fn policies(&self) -> &Policies {
+        &self.policies
     }
 
     /// The documents as they are to be written. None of them follows on another; see [`independent`].

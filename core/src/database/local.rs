@@ -5,6 +5,7 @@
 use alloc::format;
 use alloc::vec::Vec;
 
+use super::bases::checkpoint_in;
 use super::requests::Record;
 use super::text::document_text;
 use super::{Database, ReadError, WriteError, WriteOptions, Written};
@@ -49,8 +50,14 @@ impl<K: Kv> Database<K> {
         let mut body = Vec::new();
         json::write_object(&document.body, &mut body);
         let mut batch = Batch::new();
+        let mut state = self.state.borrow().clone();
+        if let Some((peer, seq)) = checkpoint_in(&document.id, &document.body, &state) {
+            state.stage_peer(peer, seq, &mut batch);
+        }
         batch.put(&keys::local(&document.id), &[count.to_be_bytes().as_slice(), &body].concat());
-        self.commit_local(batch, Written { id: document.id, rev: format!("0-{count}") }, write).await
+        let written = self.commit_local(batch, Written { id: document.id, rev: format!("0-{count}") }, write).await?;
+        self.state.replace(state);
+        Ok(written)
     }
 
     async fn commit_local(

@@ -8,6 +8,7 @@ mod all_docs;
 mod arrivals;
 mod attached;
 mod attachments;
+mod bases;
 mod changes;
 mod commit;
 mod compact;
@@ -29,6 +30,7 @@ mod reindex;
 mod repair;
 mod requests;
 mod restore;
+mod review;
 mod revs_diff;
 mod snapshot;
 mod snapshot_check;
@@ -54,6 +56,7 @@ pub use purge::Purged;
 pub use read::{GetOptions, OpenRev, OpenRevs};
 pub use repair::{Loss, LostRevision, Repaired};
 pub use requests::{Done, Request};
+pub use review::{Branch, Choice, OpenReviews, Pick, Review, ReviewsNews};
 pub use revs_diff::RevsDiffRow;
 pub use snapshot::Packing;
 pub(crate) use snapshot_check::Check as SnapshotCheck;
@@ -73,6 +76,7 @@ use event_listener::{Event, EventListener};
 use crate::effects::Random;
 use crate::index::{Exclusions, PathIndex};
 use crate::logic::Logic;
+use crate::merge::{Policies, Sequences};
 use crate::path::Path;
 use crate::progress::Listener;
 use crate::storage::{Durability, Kv, StorageError};
@@ -137,6 +141,9 @@ pub struct Database<K> {
     staging: Staging,
     changed: Event,
     logic: Option<Rc<dyn Logic>>,
+    sequences: Option<Rc<dyn Sequences>>,
+    /// What becomes of documents with several branches.
+    policies: Policies,
     /// What pulls brought, those that are over included.
     arrivals: RefCell<Vec<Rc<Arrivals>>>,
     /// Who follows documents.
@@ -168,6 +175,7 @@ impl<K: Kv> Database<K> {
         let state = State::open(&kv, random).await?;
         let index = PathIndex::new(Exclusions::new(options.exclude.clone()));
         reindex::fit(&kv, &index, &progress).await?;
+        review::open::fit(&kv).await?;
         Ok(Self {
             kv,
             revs_limit: Cell::new(options.revs_limit),
@@ -182,6 +190,8 @@ impl<K: Kv> Database<K> {
             staging: Staging::new(random),
             changed: Event::new(),
             logic: None,
+            sequences: None,
+            policies: Policies::default(),
             arrivals: RefCell::default(),
             subscribers: Subscribers::default(),
             progress,

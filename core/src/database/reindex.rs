@@ -40,7 +40,7 @@ pub(super) async fn fit<K: Kv>(kv: &K, index: &PathIndex, progress: &Listener) -
 pub(super) async fn drop_index<K: Kv>(kv: &K) -> Result<(), StorageError> {
     write_record(kv, NONE).await?;
     for prefix in [keyspace::POSTING, keyspace::CARDINALITY, keyspace::PATH, keyspace::PATH_NAME] {
-        delete_all(kv, prefix).await?;
+        delete_all(kv, &[prefix]).await?;
     }
     Ok(())
 }
@@ -69,10 +69,11 @@ async fn write_record<K: Kv>(kv: &K, record: &[u8]) -> Result<(), StorageError> 
     kv.commit(batch, Durability::Relaxed).await
 }
 
-async fn delete_all<K: Kv>(kv: &K, prefix: u8) -> Result<(), StorageError> {
+/// Deletes all records whose keys start with `prefix`.
+pub(super) async fn delete_all<K: Kv>(kv: &K, prefix: &[u8]) -> Result<(), StorageError> {
     loop {
         let mut batch = Batch::new();
-        let mut cursor = kv.snapshot()?.range(KeyRange::prefix(&[prefix]), Direction::Forward)?;
+        let mut cursor = kv.snapshot()?.range(KeyRange::prefix(prefix), Direction::Forward)?;
         while batch.len() < KEYS_AT_ONCE && cursor.advance().await? {
             batch.delete(cursor.key());
         }

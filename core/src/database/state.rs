@@ -8,12 +8,14 @@
 //! ```text
 //! state    identity: 16 bytes · last seq: 8 · documents: 8 · deleted documents: 8
 //! epochs   each: id: 4 bytes · its first seq: 8
+//! peers    each: its name: 8 bytes · the last change that it has: 8; who told last comes last
 //! ```
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::bases::PeerKey;
 use crate::document::{Head, keys};
 use crate::effects::Random;
 use crate::hex::hex;
@@ -24,6 +26,9 @@ const EPOCHS_MAX: usize = 1000;
 
 /// No counter goes beyond what every JSON reader holds exactly.
 const COUNTER_MAX: u64 = (1 << 53) - 1;
+
+/// How many peers are remembered.
+const PEERS_MAX: usize = 64;
 
 /// The record of the epochs.
 const EPOCHS: &[u8] = b"mepochs";
@@ -37,6 +42,8 @@ pub(super) struct State {
     pub(super) doc_count: u64,
     pub(super) doc_del_count: u64,
     epochs: Vec<Epoch>,
+    /// Up to which change each peer has all; see [`bases`](super::bases).
+    peers: Vec<(PeerKey, u64)>,
     /// The epoch that begins with the next write, if none did since the open.
     next_epoch: Option<u32>,
 }
@@ -52,10 +59,10 @@ impl State {
         let mut epoch = [0; 4];
         random.fill(&mut epoch);
         let next_epoch = Some(u32::from_be_bytes(epoch));
-        let records = [keys::STATE, EPOCHS, keys::REPAIR, keys::RESTORED].map(<[u8]>::to_vec);
+        let records = [keys::STATE, EPOCHS, keys::REPAIR, keys::RESTORED, keys::PEERS].map(<[u8]>::to_vec);
         let mut records = kv.snapshot()?.get_many(&records).await?.into_iter();
         let mut next = || records.next().flatten();
-        let (stored, epochs, repair, restored) = (next(), next(), next(), next());
+        let (stored, epochs, repair, restored, peers) = (next(), next(), next(), next(), next());
         if repair.is_some() {
             return Err(StorageError::Corrupt(String::from("a repair of the database did not come to its end")));
         }
@@ -64,11 +71,16 @@ impl State {
             let damaged = || StorageError::Corrupt(String::from("the state of the database"));
             state = Self::decode(record, &epochs.unwrap_or_default(), next_epoch).ok_or_else(damaged)?;
         }
+        state.peers = peers.iter().flat_map(|record| record.as_chunks::<16>().0).filter_map(peer).collect();
         if stored.is_none() || restored.is_some() {
             random.fill(&mut state.identity);
             let mut batch = Batch::new();
             batch.put(keys::STATE, &state.encode());
             batch.delete(keys::RESTORED);
+            if stored.is_none() {
+                // There is nothing yet that could be listed.
+                batch.put(keys::OPEN_LISTED, &[]);
+            }
             kv.commit(batch, Durability::Relaxed).await?;
         }
         Ok(state)
@@ -86,7 +98,7 @@ impl State {
         random.fill(&mut epoch);
         let epochs = Vec::from([Epoch { id: u32::from_be_bytes(epoch), first_seq: 0 }]);
         let seq = known.max(latest).min(COUNTER_MAX);
-        Ok(Self { identity, seq, doc_count: 0, doc_del_count: 0, epochs, next_epoch: None })
+        Ok(Self { identity, seq, epochs, ..Self::default() })
     }
 
     /// Adds the records of such a database to `batch`. Sequences of earlier epochs are worth nothing any more.
@@ -201,7 +213,38 @@ impl State {
             doc_count: counter(doc_count)?,
             doc_del_count: counter(doc_del_count)?,
             epochs: epochs.iter().map(epoch).collect::<Option<_>>()?,
+            peers: Vec::new(),
             next_epoch,
         })
     }
+
+    /// The peers that have all changes up to `seq`.
+    pub(super) fn peers_that_know(&self, seq: u64) -> Vec<PeerKey> {
+        self.peers.iter().filter(|(_, known)| *known >= seq).map(|(peer, _)| *peer).collect()
+    }
+
+    /// Whether all of `peers` have all changes up to `seq`. Of one that is forgotten nothing is waited for.
+    pub(super) fn know_all(&self, peers: &[PeerKey], seq: u64) -> bool {
+        self.peers.iter().filter(|(peer, _)| peers.contains(peer)).all(|(_, known)| *known >= seq)
+    }
+
+    /// Notes that the peer has all changes up to `seq`, and adds the record to `batch`.
+    pub(super) fn stage_peer(&mut self, peer: PeerKey, seq: u64, batch: &mut Batch) {
+        self.peers.retain(|(known, _)| *known != peer);
+        let surplus = (self.peers.len() + 1).saturating_sub(PEERS_MAX);
+        self.peers.drain(..surplus);
+        self.peers.push((peer, seq));
+        let mut record = Vec::with_capacity(16 * self.peers.len());
+        for (peer, seq) in &self.peers {
+            record.extend_from_slice(peer);
+            record.extend_from_slice(&seq.to_be_bytes());
+        }
+        batch.put(keys::PEERS, &record);
+    }
+}
+
+/// An entry of the record of peers.
+fn peer(record: &[u8; 16]) -> Option<(PeerKey, u64)> {
+    let (peer, seq) = record.split_first_chunk()?;
+    Some((*peer, u64::from_be_bytes(seq.try_into().ok()?)))
 }

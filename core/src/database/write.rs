@@ -123,13 +123,24 @@ impl<K: Kv> Database<K> {
         let _writer = self.writer.lock().await;
         let snapshot = self.kv.snapshot()?;
         let kind = if new_edits { Kind::Edits { force: write.force } } else { Kind::Replicated };
+        self.write_in(&snapshot, documents, kind, write).await
+    }
+
+    /// As [`write_documents`](Self::write_documents), for a caller who holds the writer's lock since before `snapshot` was taken.
+    pub(super) async fn write_in(
+        &self,
+        snapshot: &K::Snapshot,
+        documents: Vec<Document>,
+        kind: Kind,
+        write: &WriteOptions,
+    ) -> Result<(Vec<BulkRow>, Ranges), WriteError> {
         let mut edits = Edits::default();
-        let rows = self.add_documents(&mut edits, &snapshot, documents, kind).await?;
+        let rows = self.add_documents(&mut edits, snapshot, documents, kind).await?;
         if write.atomic && rows.iter().any(Result::is_err) {
             return Ok((rows.into_iter().map(refuse_with_the_others).collect(), Ranges::default()));
         }
         let record = write.request.map(|request| Record::of_rows(request, &rows));
-        let arrived = self.commit_edits(&snapshot, edits, write, record.as_slice()).await?;
+        let arrived = self.commit_edits(snapshot, edits, write, record.as_slice()).await?;
         Ok((rows, arrived))
     }
 
@@ -200,6 +211,7 @@ pub(super) async fn add_new_edit<S: Snapshot>(
     let attachments = attached::of_new_edit(staging, snapshot, edit, given, parent.as_ref()).await?;
     let rev = Rev::of_edit(parent.as_ref(), document.deleted, &document.body, &attachments.to_hashed())?;
     let path = Revisions::of_edit(&rev, parent.as_ref());
+    parent.iter().for_each(|parent| edit.replace(parent));
     edit.add(snapshot, &path, document.deleted, stored_body(document.body, attachments)?).await?;
     Ok(rev)
 }

@@ -10,6 +10,9 @@
 //! t number               -> a content whose document is not written yet has parts
 //! u hash id 0 rev        -> the revision uses the content
 //! s seq                  -> id and head: what the changes feed tells
+//! k id 0 rev             -> the peers that had the revision when a local edit replaced it (database/bases.rs)
+//! g id 0 rev             -> what the revision told of a merge, as JSON; it stays when its body goes (database/review/told.rs)
+//! v id                   -> the number of the latest change of a document with an open review
 //! l id                   -> local document
 //! q client slot          -> what a request of a client did (database/requests.rs)
 //! m name                 -> what concerns the whole database: counters, epochs, consumers
@@ -37,6 +40,9 @@ const CONTENT: u8 = b'c';
 const PART: u8 = b'C';
 const STAGED: u8 = b't';
 const USE: u8 = b'u';
+const BASE: u8 = b'k';
+const TOLD: u8 = b'g';
+const OPEN: u8 = b'v';
 
 /// The record of counters, identity and epochs.
 pub const STATE: &[u8] = b"mstate";
@@ -45,6 +51,13 @@ pub const COMPACTED: &[u8] = b"mcompacted";
 
 /// The first bytes of keys that are walked over, and not looked up one by one: rows of the feed, uses of contents, and postings.
 pub const WALKED: &[u8] = &[CHANGE, USE, crate::index::keyspace::POSTING];
+
+/// The record of how far the peers are that have changes from here: of each 8 bytes that name it, then the number of the last
+/// change that it has, 8 bytes.
+pub const PEERS: &[u8] = b"mpeers";
+
+/// The record that says that all open reviews are listed: an earlier version listed none.
+pub const OPEN_LISTED: &[u8] = b"mopen";
 
 /// The record that says that a repair is under way: what was lost of the store, a line for each block.
 pub const REPAIR: &[u8] = b"mrepair";
@@ -116,6 +129,38 @@ pub const fn changes() -> &'static [u8] {
 #[must_use]
 pub fn local(id: &str) -> Vec<u8> {
     [&[LOCAL], id.as_bytes()].concat()
+}
+
+/// What the keys of all that one document's revisions told of merges start with.
+#[must_use]
+pub fn told_in(id: &str) -> Vec<u8> {
+    of_document(TOLD, id)
+}
+
+/// The key of what a revision told of a merge.
+#[must_use]
+pub fn told(id: &str, rev: &Rev) -> Vec<u8> {
+    let mut key = told_in(id);
+    rev.encode(&mut key);
+    key
+}
+
+/// The key that lists a document whose review is open.
+#[must_use]
+pub fn open_review(id: &str) -> Vec<u8> {
+    [&[OPEN], id.as_bytes()].concat()
+}
+
+/// The id in the key of an open review.
+#[must_use]
+pub fn open_review_id(key: &[u8]) -> Option<&str> {
+    core::str::from_utf8(key.strip_prefix(&[OPEN])?).ok()
+}
+
+/// What the keys of all open reviews start with.
+#[must_use]
+pub const fn open_reviews() -> &'static [u8] {
+    &[OPEN]
 }
 
 /// The key of the consumer called `name`.
@@ -235,6 +280,26 @@ pub fn use_of(hash: &ContentHash, id: &str, rev: &Rev) -> Vec<u8> {
     append_id(id, &mut key);
     rev.encode(&mut key);
     key
+}
+
+/// The key that says which peers had a revision that a local edit replaced.
+#[must_use]
+pub fn base(id: &str, rev: &Rev) -> Vec<u8> {
+    let mut key = bases_of(id);
+    rev.encode(&mut key);
+    key
+}
+
+/// What all such keys of one document start with.
+#[must_use]
+pub fn bases_of(id: &str) -> Vec<u8> {
+    of_document(BASE, id)
+}
+
+/// What all such keys start with.
+#[must_use]
+pub const fn bases() -> &'static [u8] {
+    &[BASE]
 }
 
 /// What the keys of all nodes start with.

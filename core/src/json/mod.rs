@@ -2,10 +2,11 @@
 //!
 //! [`parse`] refuses what other replicas could read otherwise: duplicate names, lone
 //! surrogates, numbers beyond a double. [`write`] gives the compact text that is stored; [`canonical`] the RFC 8785 form
-//! that revisions are hashed over; [`collate`] the one total order of values; [`Patch`] is JSON Patch.
+//! that revisions are hashed over; [`collate`] the one total order of values; [`Patch`] is JSON Patch, and [`diff`] makes one.
 
 mod canonical;
 mod collation;
+mod diff;
 mod error;
 mod number;
 mod parse;
@@ -18,6 +19,7 @@ mod write;
 
 pub use canonical::{canonical, canonical_object};
 pub use collation::collate;
+pub use diff::diff;
 pub use error::JsonError;
 pub use parse::{DEPTH_MAX, parse, read};
 pub use patch::{Patch, PatchError};

@@ -24,6 +24,11 @@ impl Pointer {
         Some(Self { tokens })
     }
 
+    /// The pointer of these names and positions.
+    pub(super) fn of_tokens(tokens: Vec<String>) -> Self {
+        Self { tokens }
+    }
+
     /// The names and positions along the way.
     #[must_use]
     pub fn tokens(&self) -> &[String] {

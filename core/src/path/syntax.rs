@@ -21,6 +21,11 @@ impl Path {
         path
     }
 
+    /// The path of these names.
+    pub fn of_names(names: impl Iterator<Item = String>) -> Self {
+        Self { names: names.collect() }
+    }
+
     /// This path, continued by what `text` says.
     #[must_use]
     pub fn join(&self, text: &str) -> Self {

@@ -31,6 +31,8 @@ const DOCUMENT_BYTES_GUESS: usize = 4 << 10;
 
 /// Asks for revisions, or what has become of them, without the data of attachments.
 const STUBS: &str = "revs=true&latest=true";
+/// Asks for these revisions and no others, without the data of attachments.
+const EXACTLY: &str = "revs=true";
 /// Asks for revisions whole.
 const WHOLE: &str = "revs=true&attachments=true";
 
@@ -92,8 +94,17 @@ impl<'f, 'a, K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Fetch<'f, 'a
         let Wants { wanted, given, page, listed } = wants;
         let mut batch = Batch { listed, ..Batch::default() };
         batch.add(page, given);
+        self.fetch_all(wanted, STUBS, batch).await
+    }
+
+    /// Fetches these revisions, be they leaves or not, as far as the peer has them still.
+    pub(super) async fn fetch_as_they_are(&self, wanted: Vec<Wanted>) -> Result<Batch, ReplicationError> {
+        self.fetch_all(wanted, EXACTLY, Batch::default()).await
+    }
+
+    async fn fetch_all(&self, wanted: Vec<Wanted>, query: &str, mut batch: Batch) -> Result<Batch, ReplicationError> {
         let parts = if wanted.is_empty() { vec![] } else { vec![wanted] };
-        self.fetch_parts(parts, STUBS, &mut batch).await?;
+        self.fetch_parts(parts, query, &mut batch).await?;
         let small = self.take_small(&mut batch).await?;
         self.fetch_parts(small, WHOLE, &mut batch).await?;
         Ok(batch)

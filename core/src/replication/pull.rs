@@ -1,5 +1,6 @@
 //! Pulling: the peer's changes are brought here.
 
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -20,16 +21,16 @@ use super::pipeline::{self, Step};
 use super::snapshot::{FromNothing, FromSnapshot, Start};
 use super::status::{Denied, Observer, Status};
 use super::{Effects, ReplicationError};
-use crate::database::{Arrivals, Database, GetOptions, WriteError};
+use crate::database::{Arrivals, Database, GetOptions, WriteError, WriteOptions};
 use crate::effects::{Clock, Random, Transport};
 use crate::error::ErrorReport;
 use crate::hex::hex;
 use crate::json;
 use crate::logic::LogicError;
 use crate::sorting::sort_by;
-use crate::storage::Kv;
 use crate::storage::blocks::Blocks;
 use crate::storage::store::LogStore;
+use crate::storage::{Kv, StorageError};
 
 /// Brings the changes of the peer's database into `database`: all leaves of every document with their ancestry. Returns
 /// when all is here or, if live, when cancelled; a replication that was cancelled is no error.
@@ -108,7 +109,7 @@ async fn run<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
                 Ok(Step { until, rows, work: fetch.fetch(work).await?, is_again })
             })
             .buffered(peer.options.limits.batches_in_flight.max(1));
-        let writer = Writer { database, peer, arrivals: checkpoints.arrivals() };
+        let writer = Writer { database, peer, fetch: &fetch, arrivals: checkpoints.arrivals() };
         let write = async |batch, until: &Sequence| writer.write(batch, until).await;
         if let Some(status) = pipeline::run(peer, checkpoints, steps, write).await? {
             return Ok(status);
@@ -124,10 +125,21 @@ struct Arrival<'b> {
     text: &'b [u8],
 }
 
+impl Batch {
+    fn arrivals(&self) -> Vec<Arrival<'_>> {
+        let arrivals = self.answers.iter().flat_map(|(body, found)| {
+            let arrival = |head| Some(Arrival { head, text: body.get(head.at.clone())? });
+            found.iter().filter_map(move |head: &Fetched| arrival(head))
+        });
+        arrivals.collect()
+    }
+}
+
 /// Writes what one peer sent.
 struct Writer<'w, 'a, K: Kv, T, C, R, O> {
     database: &'w Database<K>,
     peer: &'w Peer<'a, T, C, R, O>,
+    fetch: &'w Fetch<'w, 'a, K, T, C, R, O>,
     arrivals: Rc<Arrivals>,
 }
 
@@ -137,27 +149,59 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Writer<'_, '_, K, T,
         for failure in &batch.failures {
             self.peer.deny(failure, until);
         }
-        let arrivals = batch.answers.iter().flat_map(|(body, found)| {
-            let arrival = |head| Some(Arrival { head, text: body.get(head.at.clone())? });
-            found.iter().filter_map(move |head: &Fetched| arrival(head))
-        });
-        let mut arrivals: Vec<Arrival<'_>> = arrivals.collect();
+        let mut arrivals = batch.arrivals();
         self.peer.monitor.update(|status| status.docs_read += arrivals.len() as u64);
         if let Filter::Selector(filter) = &self.peer.options.filter {
             arrivals = admitted(self.database, filter, arrivals).await?;
         }
-        let (light, heavy): (Vec<Arrival<'_>>, Vec<Arrival<'_>>) =
-            arrivals.into_iter().partition(|arrival| arrival.head.stubs.is_empty());
-        let mut taken = self.store(&light, until).await?;
-        for arrival in heavy {
-            taken += self.store_heavy(arrival, until).await?;
-        }
+        let mut ids: Vec<&str> = arrivals.iter().map(|arrival| arrival.head.id.as_str()).collect();
+        let taken = self.store_all(arrivals, until).await?;
+        sort_by(&mut ids, |left, right| left.cmp(right));
+        ids.dedup();
+        // It is large, and seldom has much to do.
+        Box::pin(self.review(&ids, until)).await?;
         if let Filter::Selector(filter) = &self.peer.options.filter {
             for (id, revs) in &batch.listed {
                 departures::drop_if_left(self.database, filter, id, revs).await?;
             }
         }
         self.peer.monitor.update(|status| status.docs_written += taken);
+        Ok(taken)
+    }
+
+    /// Asks for what the branches of these documents grew from, where that is not here, and lets the policies close what they decide
+    /// on. What they cannot close, be it that the app's logic refuses it, waits for a person.
+    async fn review(&self, ids: &[&str], until: &Sequence) -> Result<(), ReplicationError> {
+        let local = |error: StorageError| ReplicationError::Local(error.report());
+        let policies = self.database.policies();
+        let open = self.database.open_among(ids).await.map_err(local)?;
+        let mut wanted = Vec::new();
+        for id in &open {
+            if let Ok(review) = self.database.review(id, policies).await {
+                wanted.extend(review.missing_bases.into_iter().map(|rev| (id.clone(), rev)));
+            }
+        }
+        let batch = self.fetch.fetch_as_they_are(wanted).await?;
+        self.store_all(batch.arrivals(), until).await?;
+        for id in &open {
+            loop {
+                match self.database.settle_review(id, policies, &WriteOptions::default()).await {
+                    Ok(Some(_)) => {}
+                    Err(WriteError::Storage(error)) => return Err(local(error)),
+                    Ok(None) | Err(_) => break,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn store_all(&self, arrivals: Vec<Arrival<'_>>, until: &Sequence) -> Result<u64, ReplicationError> {
+        let (light, heavy): (Vec<Arrival<'_>>, Vec<Arrival<'_>>) =
+            arrivals.into_iter().partition(|arrival| arrival.head.stubs.is_empty());
+        let mut taken = self.store(&light, until).await?;
+        for arrival in heavy {
+            taken += self.store_heavy(arrival, until).await?;
+        }
         Ok(taken)
     }
 

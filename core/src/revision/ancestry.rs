@@ -141,6 +141,12 @@ impl RevTree {
         bases
     }
 
+    /// Whether a leaf that is not deleted descends from `rev`, and is another.
+    #[must_use]
+    pub fn has_live_edit_of(&self, rev: &Rev) -> bool {
+        self.latest(core::slice::from_ref(rev)).into_iter().any(|leaf| leaf != rev && !self.is_deleted(leaf))
+    }
+
     /// The leaves that descend from, or are, any of `revs`, in winner order. The cost is that of the branches walked, once.
     #[must_use]
     pub fn latest(&self, revs: &[Rev]) -> Vec<&Rev> {

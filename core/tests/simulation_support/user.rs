@@ -2,7 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use firkin_core::database::{GetOptions, OpenRev, OpenRevs, WriteOptions, Written};
+use firkin_core::database::{Choice, GetOptions, OpenRev, OpenRevs, WriteOptions, Written};
+use firkin_core::json::{self as engine_json, Object};
+use firkin_core::merge::Policies;
 use firkin_core::storage::Durability;
 use serde_json::{Value, json};
 
@@ -86,6 +88,25 @@ fn merged(id: &str, alive: &[Value]) -> Vec<Value> {
     std::iter::once(merge).chain(tombstones).collect()
 }
 
+/// Has policies close a review, of one version or the other, or does as they propose; or takes a merge back.
+async fn review(database: &Engine, id: &str, random: &Seeded, write: &WriteOptions) -> Option<Written> {
+    let rules = [r#"{"*":"max","m":"union"}"#, r#"{"*":"three-way","n":"min"}"#];
+    let version = random.below(2);
+    let rules = engine_json::parse(rules[usize::try_from(version).unwrap()].as_bytes()).unwrap();
+    let policies = Policies::parse(&rules).unwrap().with_version(u32::try_from(version).unwrap());
+    let told = Object::new();
+    if random.below(3) > 0 {
+        return database.settle_review(id, &policies, write).await.ok()?;
+    }
+    let open: Vec<String> =
+        database.review(id, &policies).await.ok()?.branches.into_iter().map(|branch| branch.rev).collect();
+    let merged = database.merge_review(id, &open, &Choice::Proposal, &told, &policies, write).await.ok()?;
+    if random.below(2) == 0 {
+        return Some(merged);
+    }
+    database.revert_merge(id, &merged.rev, &told, write).await.ok()
+}
+
 /// What was written, and whether it survives a loss of power; nothing if the storage failed.
 pub type Acknowledged = (Vec<Written>, bool);
 
@@ -96,6 +117,9 @@ pub async fn act(database: &Engine, id: &str, random: &Seeded) -> Acknowledged {
     let write = WriteOptions { durability, ..WriteOptions::default() };
     let leaves = leaves(database, id).await;
     let alive: Vec<Value> = leaves.iter().filter(|leaf| leaf["_deleted"] != true).cloned().collect();
+    if alive.len() > 1 && random.below(3) == 0 {
+        return (review(database, id, random, &write).await.into_iter().collect(), is_strict);
+    }
     let texts: Vec<Value> = match random.below(10) {
         0..2 if !alive.is_empty() => {
             let leaf = &alive[usize::try_from(random.below(alive.len() as u64)).unwrap()];

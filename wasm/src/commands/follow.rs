@@ -1,15 +1,16 @@
-//! Live queries and watches. The page asks for one piece of news after the other, so that nothing is sent that nobody is
+//! Live queries, watches and open reviews. The page asks for one piece of news after the other, so that nothing is sent that nobody is
 //! ready to take.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use firkin_core::database::{Live, Watch};
+use firkin_core::database::{Live, OpenReviews, Watch};
 use firkin_core::error::ErrorReport;
 use firkin_core::json;
 use firkin_core::path::Path;
-use firkin_core::query::FindQuery;
+use firkin_core::query::{FindQuery, Selector};
 
+use super::reviews;
 use crate::cancellation::Cancellation;
 use crate::engine::{Opened, Store};
 use crate::failure::Failure;
@@ -25,6 +26,7 @@ pub struct Followed {
 enum Feed {
     Live(Live),
     Watch(Watch),
+    Reviews(OpenReviews),
 }
 
 /// `{ id, query: { selector, fields, sort, limit, skip } }` → the first of its news: all documents as added
@@ -42,9 +44,17 @@ pub async fn watch(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure> 
     begin(engine, number(&payload)?, Feed::Watch(watch.map_err(|error| Failure(error.report()))?)).await
 }
 
+/// `{ id, selector }` → the first of its news: all that are open
+pub async fn reviews(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure> {
+    let payload = Payload::parse(payload)?;
+    let selector = payload.value("selector")?.map(|selector| Selector::parse(&selector)).transpose()?;
+    let reviews = OpenReviews::new(selector.unwrap_or_else(Selector::everything));
+    begin(engine, number(&payload)?, Feed::Reviews(reviews)).await
+}
+
 /// `{ id }` → the next of its news, once there are any: of a live query
 /// `{ removed: [index], moved: [{ from, to }], added: [{ index, id, doc }], changed: [{ index, doc }] }`, of a watch the
-/// value, or nothing. 404 `unknown_feed` if nothing is followed here under this number: it ended, or another tab led.
+/// value, or nothing, of reviews `{ open: [review], closed: [document] }`. 404 `unknown_feed` if nothing is followed here under this number: it ended, or another tab led.
 pub async fn next(engine: &Opened, payload: &[u8]) -> Result<Vec<u8>, Failure> {
     let id = number(&Payload::parse(payload)?)?;
     let followed = engine.followed.borrow().get(&id).cloned().ok_or_else(unknown)?;
@@ -85,6 +95,7 @@ impl Feed {
     async fn next(&mut self, database: &Store) -> Result<Vec<u8>, Failure> {
         match self {
             Self::Live(live) => Ok(live.next(database).await?.to_json()),
+            Self::Reviews(followed) => Ok(reviews::news(&followed.next(database).await?)),
             Self::Watch(watch) => {
                 let mut text = Vec::new();
                 if let Some(value) = watch.next(database).await? {

@@ -12,6 +12,7 @@ mod follow;
 mod paths;
 mod replicate;
 pub mod requests;
+pub mod reviews;
 pub mod transactions;
 mod upkeep;
 
@@ -70,6 +71,10 @@ pub async fn run(engine: &Rc<Opened>, method: &str, asked: &Asked<'_>) -> Result
         "abort" => transactions::abort(engine, payload),
         "live" => follow::live(engine, payload).await,
         "watch" => follow::watch(engine, payload).await,
+        "reviews" => follow::reviews(engine, payload).await,
+        "review" => reviews::review(database, payload).await,
+        "mergeReview" => reviews::merge(database, asked).await,
+        "revertMerge" => reviews::revert(database, asked).await,
         "followNext" => follow::next(engine, payload).await,
         "followEnd" => follow::end(engine, payload),
         "stage" => attachments::stage(database, payload).await,

@@ -22,6 +22,7 @@ use super::changes::read_change;
 use super::commit::change_row;
 use super::edit::put_node;
 use super::reindex;
+use super::review::open;
 use super::state::State;
 use super::{Database, Options};
 use crate::document::{Head, Leaf, keys};
@@ -122,6 +123,7 @@ impl<B: Blocks> Database<LogStore<B>> {
         repair.state.stage_anew(&mut batch);
         reindex::note(&index, &mut batch);
         batch.delete(keys::COMPACTED);
+        batch.put(keys::OPEN_LISTED, &[]);
         batch.delete(keys::REPAIR);
         kv.commit(batch, Durability::Strict).await?;
         Ok((kv, repair.repaired))
@@ -149,13 +151,14 @@ enum Pass {
     DropUnclaimed,
 }
 
-const PASSES: [(Pass, &[u8]); 12] = [
+const PASSES: [(Pass, &[u8]); 13] = [
     (Pass::HealHeads, keys::changes()),
     (Pass::CountParts, keys::all_parts()),
     (Pass::Staged, keys::all_staged()),
     (Pass::Contents, keys::contents()),
     // The uses that still hold are noted again with their revisions.
     (Pass::Delete, keys::all_uses()),
+    (Pass::Delete, keys::open_reviews()),
     (Pass::Name, keys::all_nodes()),
     (Pass::Name, keys::all_bodies()),
     (Pass::Name, keys::all_attached()),
@@ -296,6 +299,7 @@ impl Repair {
             batch.put(&key, &record);
             batch.put(&keys::change(head.seq), &change_row(id, &record));
         }
+        open::stage(id, None, Some(&head), batch);
         if let Some(count) = self.state.count_of(&head) {
             *count += 1;
         }

@@ -1,0 +1,71 @@
+//! What branches grew from, merges counted: a merge descends from all that it merged.
+//!
+//! A merge says so (`firkin.merged`), so that an edit of a branch that was merged away is held against that branch,
+//! and what was decided stays so. A merge that was reverted (`firkin.reverted`) descends from its parent only, as if it had merged
+//! nothing.
+
+use alloc::vec::Vec;
+
+use super::told::{self, Told};
+use crate::ordered::{Map, Set};
+use crate::revision::{Rev, RevTree};
+use crate::storage::{Snapshot, StorageError};
+
+/// The tree of a document, with what its merges merged.
+pub(super) struct Lineage<'t> {
+    tree: &'t RevTree,
+    told: Map<Rev, Told>,
+    reverted: Set<Rev>,
+}
+
+impl<'t> Lineage<'t> {
+    /// Reads what merges of the document tell.
+    pub(super) async fn load<S: Snapshot>(snapshot: &S, id: &str, tree: &'t RevTree) -> Result<Self, StorageError> {
+        let told = told::all(snapshot, id).await?;
+        let mut reverted = Set::new();
+        for (rev, told) in told.iter().filter(|(rev, _)| tree.contains(rev)) {
+            // A merge may be taken back by what followed on it, and by nothing else.
+            let ancestors: Vec<&Rev> = tree.ancestry(rev).collect();
+            reverted.extend(told.reverted.iter().filter(|merge| ancestors.contains(merge)).cloned());
+        }
+        Ok(Self { tree, told, reverted })
+    }
+
+    /// The newest revision from which both `leaf` and any of `others` grew.
+    pub(super) fn base(&self, others: &[Rev], leaf: &Rev) -> Option<Rev> {
+        let (others, own) = (self.ancestors(others), self.ancestors(core::slice::from_ref(leaf)));
+        own.iter().rev().find(|rev| others.contains(*rev)).cloned()
+    }
+
+    /// The newest revision from which all grew.
+    pub(super) fn base_of_all(&self, leaves: &[Rev]) -> Option<Rev> {
+        let (first, others) = leaves.split_first()?;
+        let others: Vec<Set<Rev>> = others.iter().map(|leaf| self.ancestors(core::slice::from_ref(leaf))).collect();
+        let first = self.ancestors(core::slice::from_ref(first));
+        first.iter().rev().find(|rev| others.iter().all(|other| other.contains(*rev))).cloned()
+    }
+
+    /// Whether a person took a merge back on any of the branches since they parted from `base`.
+    pub(super) fn is_pinned(&self, leaves: &[Rev], base: Option<&Rev>) -> bool {
+        let own = |leaf: &Rev| {
+            let own: Vec<&Rev> = self.tree.ancestry(leaf).take_while(|rev| Some(*rev) != base).collect();
+            own.into_iter().any(|rev| self.told.get(rev).is_some_and(|told| told.is_pinned))
+        };
+        leaves.iter().any(own)
+    }
+
+    fn ancestors(&self, of: &[Rev]) -> Set<Rev> {
+        let mut all = Set::new();
+        let mut pending = of.to_vec();
+        while let Some(rev) = pending.pop() {
+            if !self.tree.contains(&rev) || !all.insert(rev.clone()) {
+                continue;
+            }
+            pending.extend(self.tree.parent(&rev).cloned());
+            if !self.reverted.contains(&rev) {
+                pending.extend(self.told.get(&rev).into_iter().flat_map(|told| told.merged.iter().cloned()));
+            }
+        }
+        all
+    }
+}

@@ -1,0 +1,82 @@
+//! What a policy makes of a place that both sides changed; nothing where the values are not of its kind.
+//!
+//! A rule sees values only, and takes ours and theirs alike, but for the order of what is in a set.
+
+use alloc::vec::Vec;
+
+use super::policy::Policy;
+use super::three_way::is_same;
+use crate::json::{Object, Value, collate};
+use crate::path::Found;
+
+/// A place as it is in base, ours and theirs; `None` where nothing stands.
+pub(super) type Sides<'v> = [Option<&'v Value>; 3];
+
+/// What the policy decides on; `documents` are those of ours and theirs, for fields that say who wrote last.
+pub(super) fn decide(policy: &Policy, sides: Sides<'_>, documents: [&Value; 2]) -> Option<Option<Value>> {
+    let [base, ours, theirs] = sides;
+    match policy {
+        Policy::Review | Policy::ThreeWay | Policy::Automerge | Policy::Module(_) => None,
+        Policy::Max => Some(extreme(ours, theirs, true)),
+        Policy::Min => Some(extreme(ours, theirs, false)),
+        Policy::Union => {
+            let empty: &[Value] = &[];
+            let elements =
+                |side: Option<&'_ Value>| side.map_or(Some(empty.to_vec()), |side| Some(side.as_array()?.to_vec()));
+            Some(Some(Value::Array(union(&elements(base)?, elements(ours)?, elements(theirs)?))))
+        }
+        Policy::Counter => {
+            let (ours, theirs) = (ours?.as_object()?, theirs?.as_object()?);
+            Some(Some(Value::Object(counts(base.and_then(Value::as_object), ours, theirs)?)))
+        }
+        Policy::LastWriter(path) => {
+            let [mine, other] = documents.map(|document| match path.find(document) {
+                Found::Value(value) => Some(value),
+                Found::Missing | Found::Blocked => None,
+            });
+            let is_theirs = match (mine, other) {
+                (Some(mine), Some(other)) => collate(mine, other).is_lt(),
+                (mine, other) => mine.is_none() && other.is_some(),
+            };
+            Some(if is_theirs { theirs } else { ours }.cloned())
+        }
+    }
+}
+
+/// The greater or the smaller of two; a value rather than none.
+fn extreme(ours: Option<&Value>, theirs: Option<&Value>, greater: bool) -> Option<Value> {
+    let (Some(mine), Some(other)) = (ours, theirs) else { return ours.or(theirs).cloned() };
+    let is_theirs = if greater { collate(mine, other).is_lt() } else { collate(mine, other).is_gt() };
+    Some(if is_theirs { other } else { mine }.clone())
+}
+
+/// The set that two sides made of `base`, in the order of ours, then of theirs.
+fn union(base: &[Value], ours: Vec<Value>, theirs: Vec<Value>) -> Vec<Value> {
+    let has = |set: &[Value], element: &Value| set.iter().any(|other| is_same(Some(other), Some(element)));
+    let mut all: Vec<Value> = Vec::new();
+    for element in ours.iter().chain(&theirs) {
+        let was_taken_out = has(base, element) && !(has(&ours, element) && has(&theirs, element));
+        if !was_taken_out && !has(&all, element) {
+            all.push(element.clone());
+        }
+    }
+    all
+}
+
+/// The counts of each replica: what one side changed, else the greater.
+fn counts(base: Option<&Object>, ours: &Object, theirs: &Object) -> Option<Object> {
+    let mut all = Object::new();
+    let names = ours.iter().map(|(name, _)| name);
+    let others = theirs.iter().map(|(name, _)| name).filter(|name| ours.get(name).is_none());
+    for name in names.chain(others) {
+        let sides = [base.and_then(|base| base.get(name)), ours.get(name), theirs.get(name)];
+        if sides.iter().flatten().any(|count| count.as_number().is_none()) {
+            return None;
+        }
+        // A count never goes: a replica that does not know it yet has none.
+        if let Some(count) = extreme(sides[1], sides[2], true) {
+            all.insert(name, count);
+        }
+    }
+    Some(all)
+}

@@ -1,0 +1,80 @@
+//! Reviews beside replication: bases that never came are asked for, and policies close what they decide on.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod replication_support;
+
+use firkin_core::database::Database;
+use firkin_core::json;
+use firkin_core::merge::Policies;
+use firkin_core::storage::memory::MemoryKv;
+use replication_support::server::FakeServer;
+use replication_support::time::{SimulatedClock, simulate};
+use replication_support::{Client, content, database, get, options, put};
+use serde_json::json;
+
+fn policies(text: &str) -> Policies {
+    Policies::parse(&json::parse(text.as_bytes()).unwrap()).unwrap()
+}
+
+/// A server, and a replica that edits `note` on its own after the server got a branch of the same base: `(server, first, second)`.
+async fn parted(clock: &SimulatedClock, rules: &str) -> [Database<MemoryKv>; 3] {
+    let master = database(1).await;
+    let replicas = [2, 3].map(async |seed| database(seed).await.with_policies(policies(rules)));
+    let [first, second] = replicas;
+    let (first, second) = (first.await, second.await);
+    let server = FakeServer::new(&master, clock, 5);
+    let options = options("master");
+    let base = put(&master, r#"{"_id":"note","a":0,"b":0}"#).await;
+    for (replica, seed) in [(&first, 6), (&second, 7)] {
+        Client::new(replica, clock, seed).pull(&server, &options).await.unwrap();
+    }
+    put(&first, &json!({ "_id": "note", "_rev": base, "a": 1, "b": 0 }).to_string()).await;
+    put(&second, &json!({ "_id": "note", "_rev": base, "a": 0, "b": 2 }).to_string()).await;
+    for (replica, seed) in [(&first, 8), (&second, 9)] {
+        Client::new(replica, clock, seed).push(&server, &options).await.unwrap();
+    }
+    [master, first, second]
+}
+
+#[test]
+fn policies_close_after_a_pull_what_they_decide_on_and_replicas_agree() {
+    let clock = SimulatedClock::default();
+    simulate(&clock, async {
+        let [master, first, second] = parted(&clock, r#"{"*":"three-way"}"#).await;
+        let (server, options) = (FakeServer::new(&master, &clock, 5), options("master"));
+        for (replica, seed) in [(&first, 10), (&second, 11)] {
+            Client::new(replica, &clock, seed).pull(&server, &options).await.unwrap();
+        }
+        let merged = get(&first, "note").await;
+        assert_eq!((&merged["a"], &merged["b"], &merged["_conflicts"]), (&json!(1), &json!(2), &json!(null)));
+        assert_eq!(content(&first).await, content(&second).await);
+        Client::new(&first, &clock, 12).push(&server, &options).await.unwrap();
+        assert_eq!(content(&first).await, content(&master).await);
+    });
+}
+
+#[test]
+fn what_policies_leave_to_a_person_stays_open_after_a_pull() {
+    let clock = SimulatedClock::default();
+    simulate(&clock, async {
+        let [master, first, _] = parted(&clock, r#"{"*":"three-way","b":"review"}"#).await;
+        let (server, options) = (FakeServer::new(&master, &clock, 5), options("master"));
+        Client::new(&first, &clock, 10).pull(&server, &options).await.unwrap();
+        assert_eq!(get(&first, "note").await["_conflicts"].as_array().unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn base_that_never_came_is_asked_from_the_peer() {
+    let clock = SimulatedClock::default();
+    simulate(&clock, async {
+        let [master, ..] = parted(&clock, r#"{"*":"review"}"#).await;
+        let (server, options) = (FakeServer::new(&master, &clock, 5), options("master"));
+        let fresh = database(20).await.with_policies(policies(r#"{"*":"review"}"#));
+        Client::new(&fresh, &clock, 21).pull(&server, &options).await.unwrap();
+        let review = fresh.review("note", &Policies::default()).await.unwrap();
+        let base = review.base.map(|base| serde_json::from_slice::<serde_json::Value>(&base.document).unwrap());
+        assert_eq!((base.unwrap()["a"].clone(), review.missing_bases), (json!(0), vec![]));
+        assert_eq!(content(&fresh).await, content(&master).await);
+    });
+}
