@@ -3,13 +3,15 @@
 
 mod replication_support;
 
-use firkin_core::database::Database;
+use firkin_core::database::{Database, Options};
 use firkin_core::json;
 use firkin_core::merge::Policies;
+use firkin_core::storage::blocks_memory::MemoryBlocks;
 use firkin_core::storage::memory::MemoryKv;
+use firkin_core::storage::store::{LogStore, StoreOptions};
 use replication_support::server::FakeServer;
 use replication_support::time::{SimulatedClock, simulate};
-use replication_support::{Client, content, database, get, options, put};
+use replication_support::{Client, Seeded, content, database, get, options, put};
 use serde_json::json;
 
 fn policies(text: &str) -> Policies {
@@ -75,6 +77,26 @@ fn base_that_never_came_is_asked_from_the_peer() {
         let review = fresh.review("note", &Policies::default()).await.unwrap();
         let base = review.base.map(|base| serde_json::from_slice::<serde_json::Value>(&base.document).unwrap());
         assert_eq!((base.unwrap()["a"].clone(), review.missing_bases), (json!(0), vec![]));
+        assert_eq!(content(&fresh).await, content(&master).await);
+    });
+}
+
+#[test]
+fn policies_close_what_came_with_a_snapshot() {
+    let clock = SimulatedClock::default();
+    simulate(&clock, async {
+        let [master, ..] = parted(&clock, r#"{"*":"review"}"#).await;
+        let server = FakeServer::new(&master, &clock, 5);
+        server.pack("one").await;
+        let store = LogStore::open(MemoryBlocks::new(), StoreOptions::new([7; 16])).await.unwrap();
+        let fresh = Database::open(store, &Seeded::new(20), Options::default()).await.unwrap();
+        let fresh = fresh.with_policies(policies(r#"{"*":"three-way"}"#));
+        Client::new(&fresh, &clock, 21).pull_from_snapshot(&server, &options("master")).await.unwrap();
+        assert_eq!((server.requests_of("_snapshot"), server.requests_of("since=0")), (1, 0), "{:?}", server.requests);
+        let merged = get(&fresh, "note").await;
+        assert_eq!((&merged["a"], &merged["b"], &merged["_conflicts"]), (&json!(1), &json!(2), &json!(null)));
+        // It is this replica's own, and goes to the peer.
+        Client::new(&fresh, &clock, 22).push(&server, &options("master")).await.unwrap();
         assert_eq!(content(&fresh).await, content(&master).await);
     });
 }

@@ -48,7 +48,7 @@ fn fresh_replica_takes_documents_and_index_and_nothing_that_is_the_peers_alone()
         let identity = here.identity();
         let status = Client::new(&here, &clock, 4).pull_from_snapshot(&server, &options("peer")).await.unwrap();
         assert_eq!((status.state, status.doc_write_failures), (State::Complete, 0));
-        assert_eq!(status.docs_written, DOCUMENTS as u64 + 3);
+        assert_eq!(status.docs_written, DOCUMENTS as u64 + 4);
         assert_eq!(server.snapshot_bytes.borrow().len(), 1);
         assert_eq!(server.requests_of("since=0"), 0, "{:?}", server.requests);
         assert_eq!(content(&here).await, content(&there).await);
@@ -57,6 +57,11 @@ fn fresh_replica_takes_documents_and_index_and_nothing_that_is_the_peers_alone()
         for prefix in [keys::local("_local/there"), keys::consumers().to_vec(), keys::all_staged().to_vec()] {
             assert!(!stored(&there, &prefix).is_empty());
             assert!(stored(&here, &prefix).is_empty());
+        }
+        // What follows from documents beside the index.
+        for prefix in [keys::open_reviews().to_vec(), keys::told_in("merge")] {
+            assert!(!stored(&there, &prefix).is_empty());
+            assert_eq!(stored(&here, &prefix), stored(&there, &prefix));
         }
         // Parts of contents that no document has are nobody's.
         let [ours, theirs] = [stored(&here, keys::all_parts()).len(), stored(&there, keys::all_parts()).len()];

@@ -147,7 +147,7 @@ impl<B: Blocks> Database<LogStore<B>> {
         arrivals: &Arrivals,
     ) -> Result<(), RestoreError> {
         let adopted = self.kv.adopted(adoption).await?;
-        check.documents(&adopted, &self.index.exclusions, head).await?;
+        let mut batch = check.documents(&adopted, &self.index.exclusions, head).await?;
         let _writing = self.writer.lock().await;
         if !self.is_fresh() {
             return Err(RestoreError::NotEmpty);
@@ -155,7 +155,6 @@ impl<B: Blocks> Database<LogStore<B>> {
         let mut state = self.state.borrow().clone();
         let counted = state.count_as(head.last, head.doc_count, head.doc_del_count);
         counted.ok_or_else(|| malformed("counts what cannot be"))?;
-        let mut batch = Batch::new();
         state.stage(1, &mut batch);
         reindex::note(&self.index, &mut batch);
         batch.put(keyspace::NEXT_PATH, &check.next_path());

@@ -15,6 +15,7 @@ use core::hash::{Hasher, SipHasher};
 use super::attached::stubs_in;
 use super::commit::change_row;
 use super::contents::{ContentRecord, Incoming, PART_BYTES, read_hashes};
+use super::review::{open, told};
 use super::snapshot_head::SnapshotHead;
 use super::state::State;
 use crate::document::{Head, Leaf, check_id, is_local, keys};
@@ -23,7 +24,7 @@ use crate::index::{Cardinality, Exclusions, IndexUpdate, PathId, PathIndex, keys
 use crate::json::{self, Object, Value};
 use crate::revision::{Node, Rev, RevTree};
 use crate::storage::restore::{RestoreError, damaged, malformed};
-use crate::storage::{Cursor, Direction, KeyRange, Snapshot, StorageError};
+use crate::storage::{Batch, Cursor, Direction, KeyRange, Snapshot, StorageError};
 
 /// What is known of a snapshot that is being taken in.
 pub(crate) struct Check {
@@ -177,15 +178,17 @@ impl Check {
         self.expect(&keys::content(&hash), &content.record());
     }
 
-    /// Looks at all documents, once all entries have come, of which `snapshot` has nothing else; then all must agree.
+    /// Looks at all documents, once all entries have come, of which `snapshot` has nothing else; then all must agree. Returns what a
+    /// database keeps of them beside: what merges tell, and the list of open reviews.
     pub(super) async fn documents<S: Snapshot>(
         &mut self,
         snapshot: &S,
         exclusions: &Exclusions,
-        told: &SnapshotHead,
-    ) -> Result<(), RestoreError> {
+        head_told: &SnapshotHead,
+    ) -> Result<Batch, RestoreError> {
         self.end_content();
         self.end_path();
+        let mut beside = Batch::new();
         // Of its own: should the snapshot not be taken, nothing may be known of it.
         let index = PathIndex::new(Exclusions::new(exclusions.paths().to_vec()));
         let mut index = index.update(snapshot);
@@ -204,17 +207,20 @@ impl Check {
                 if head.alive().is_some_and(|winner| winner.rev == rev) && !id.starts_with('_') {
                     self.post(&mut index, id, &members).await?;
                 }
+                told::stage(id, &rev, &members, &mut beside);
                 present.push(rev);
                 bodies.advance().await?;
             }
             if head.leaves != leaves(&tree, &present) {
                 return Err(wrong(&format!("the head of {id:?}")));
             }
+            open::stage(id, None, Some(&head), &mut beside);
         }
-        let counted = (self.state.doc_count, self.state.doc_del_count) == (told.doc_count, told.doc_del_count);
+        let counted =
+            (self.state.doc_count, self.state.doc_del_count) == (head_told.doc_count, head_told.doc_del_count);
         let all = !nodes.stands && !bodies.stands && self.attached == 0 && self.missing == 0;
-        if all && counted && self.state.seq <= told.last {
-            Ok(())
+        if all && counted && self.state.seq <= head_told.last {
+            Ok(beside)
         } else {
             Err(malformed("does not agree with itself"))
         }

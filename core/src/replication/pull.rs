@@ -96,6 +96,9 @@ async fn run<K: Kv, T: Transport, C: Clock, R: Random, O: Observer>(
         let direction = if peer.drops { Direction::Drop } else { Direction::Pull };
         let mut checkpoints = Checkpoints::load(database, peer, direction).await?;
         if let Some(reached) = start.start(database, peer, &checkpoints).await? {
+            let fetch = Fetch::new(database, peer);
+            let writer = Writer { database, peer, fetch: &fetch, arrivals: checkpoints.arrivals() };
+            Box::pin(writer.review_all(&reached)).await?;
             checkpoints.advance(reached);
             // At once: without it, whoever is closed now would be told of all documents again.
             if !checkpoints.save(peer).await? {
@@ -167,6 +170,16 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Writer<'_, '_, K, T,
         }
         self.peer.monitor.update(|status| status.docs_written += taken);
         Ok(taken)
+    }
+
+    /// As [`review`](Self::review), of all documents that came at once.
+    async fn review_all(&self, until: &Sequence) -> Result<(), ReplicationError> {
+        let open = self.database.all_open().await.map_err(|error| ReplicationError::Local(error.report()))?;
+        for ids in open.chunks(self.peer.options.limits.batch_documents.max(1)) {
+            let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+            self.review(&ids, until).await?;
+        }
+        Ok(())
     }
 
     /// Asks for what the branches of these documents grew from, where that is not here, and lets the policies close what they decide

@@ -27,6 +27,7 @@ pub async fn filled(seed: u64, documents: usize) -> Memory {
         r#"{"_id":"c","_rev":"2-bbbb","_revisions":{"start":2,"ids":["bbbb","aaaa"]},"number":1,
             "_attachments":{"h.txt":{"content_type":"text/plain","revpos":1,"digest":"md5-iMaiC8wqiFlD2NjLTemvCQ==","data":"aGVsbG8="}}}"#,
         r#"{"_id":"c","_rev":"2-CCCC","_revisions":{"start":2,"ids":["CCCC","aaaa"]},"number":2}"#,
+        r#"{"_id":"merge","_rev":"2-bbbb","_revisions":{"start":2,"ids":["bbbb","aaaa"]},"firkin":{"merged":["2-cccc"]}}"#,
         r#"{"_id":"gone","_rev":"2-b","_revisions":{"start":2,"ids":["b","a"]},"_deleted":true}"#,
     ] {
         let rows = there.bulk_docs(&[text.as_bytes()], false, &WriteOptions::default()).await.unwrap();

@@ -68,6 +68,11 @@ impl<K: Kv> Database<K> {
         Ok(listed)
     }
 
+    /// The ids of all documents with more than one branch.
+    pub(crate) async fn all_open(&self) -> Result<Vec<String>, StorageError> {
+        Ok(self.listed(&self.kv.snapshot()?).await?.into_iter().map(|(id, _)| id).collect())
+    }
+
     /// Which of these documents have more than one branch.
     pub(crate) async fn open_among(&self, ids: &[&str]) -> Result<Vec<String>, StorageError> {
         let keys: Vec<Vec<u8>> = ids.iter().map(|id| keys::open_review(id)).collect();
