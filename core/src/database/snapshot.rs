@@ -18,7 +18,7 @@ use crate::storage::blocks::Blocks;
 use crate::storage::pack::Pack;
 use crate::storage::restore::{RestoreError, malformed};
 use crate::storage::store::LogStore;
-use crate::storage::{Batch, Cursor, Direction, FORMAT_VERSION, KeyRange, Kv, Snapshot, StorageError};
+use crate::storage::{Cursor, Direction, FORMAT_VERSION, KeyRange, Kv, Snapshot, StorageError};
 
 /// What the keys start with that travel, in order.
 const TRAVELLING: [&[u8]; 12] = [
