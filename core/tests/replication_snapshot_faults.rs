@@ -11,13 +11,17 @@ mod storage_simulation;
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
 
 use firkin_core::database::{CommitOptions, Database, Options as DatabaseOptions, TransactionError, WriteOptions};
 use firkin_core::document::keys;
 use firkin_core::effects::Clock;
 use firkin_core::replication::ReplicationError;
+use firkin_core::storage::blocks::{BlockBatch, BlockKey, Blocks};
+use firkin_core::storage::blocks_memory::MemoryBlocks;
 use firkin_core::storage::store::{LogStore, StoreOptions};
+use firkin_core::storage::{Durability, StorageError};
 use futures_util::future::{Either, join, select};
 use repair_support::{check_consistent, check_writable, store_options};
 use replication_support::server::FakeServer;
@@ -29,7 +33,7 @@ use storage_simulation::{Faults, FaultyBlocks};
 const DOCUMENTS: usize = 60;
 const SEEDS: u64 = 60;
 
-async fn opened(disk: &FaultyBlocks, opening: u8) -> Database<LogStore<FaultyBlocks>> {
+async fn opened<B: Blocks + Clone>(disk: &B, opening: u8) -> Database<LogStore<B>> {
     // So small that a snapshot is many steps.
     let options = StoreOptions { step_bytes: 4_000, ..store_options(opening, true) };
     let store = LogStore::open(disk.clone(), options).await.unwrap();
@@ -91,6 +95,65 @@ fn disk_that_dies_leaves_a_fresh_database_or_all_of_the_snapshot() {
         });
     }
     assert!(fresh_again > 20 && whole > 5, "{fresh_again} fresh, {whole} whole");
+}
+
+/// A disk that takes so many steps and is dead then.
+#[derive(Clone, Debug)]
+struct Dying {
+    blocks: MemoryBlocks,
+    steps: Rc<Cell<usize>>,
+}
+
+impl Blocks for Dying {
+    async fn read(&self, keys: &[BlockKey]) -> Result<Vec<Option<Vec<u8>>>, StorageError> {
+        self.blocks.read(keys).await
+    }
+
+    async fn keys(&self, first: BlockKey, last: BlockKey) -> Result<Vec<BlockKey>, StorageError> {
+        self.blocks.keys(first, last).await
+    }
+
+    async fn commit(&self, batch: BlockBatch, durability: Durability) -> Result<(), StorageError> {
+        let left = self.steps.get().checked_sub(1).ok_or_else(|| StorageError::Failed("it is dead".into()))?;
+        self.steps.set(left);
+        self.blocks.commit(batch, durability).await
+    }
+}
+
+#[test]
+fn death_before_any_step_leaves_a_fresh_database_or_all_of_the_snapshot() {
+    let (mut fresh_again, mut whole) = (0, 0);
+    for steps in 0.. {
+        let clock = SimulatedClock::default();
+        let is_over = simulate(&clock, async {
+            let there = filled(1, 10 * DOCUMENTS).await;
+            let server = FakeServer::new(&there, &clock, 3);
+            server.pack("one").await;
+            let expected = content(&there).await;
+            let disk = Dying { blocks: MemoryBlocks::new(), steps: Rc::new(Cell::new(usize::MAX)) };
+            let here = opened(&disk, 1).await;
+            disk.steps.set(steps);
+            let pulled = Client::new(&here, &clock, 4).pull_from_snapshot(&server, &options("peer")).await;
+            drop(here);
+            disk.steps.set(usize::MAX);
+            let here = opened(&disk, 2).await;
+            let found = content(&here).await;
+            if found.is_empty() {
+                assert!(common::stored(&here, keys::heads()).is_empty(), "step {steps}: a part of it counts");
+                fresh_again += 1;
+            } else {
+                assert_eq!(found, expected, "step {steps}");
+                whole += 1;
+            }
+            Client::new(&here, &clock, 5).pull_from_snapshot(&server, &options("peer")).await.unwrap();
+            assert_eq!(content(&here).await, expected, "step {steps}");
+            pulled.is_ok()
+        });
+        if is_over {
+            break;
+        }
+    }
+    assert!(fresh_again > 5 && whole > 0, "{fresh_again} fresh, {whole} whole");
 }
 
 #[test]
