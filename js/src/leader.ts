@@ -119,7 +119,7 @@ export class Leader {
     } catch (error) {
       logic?.close()
       this.#files?.close()
-      throw error
+      throw this.#rescue?.cause(error) ?? error
     }
     this.#listen()
   }
