@@ -79,7 +79,7 @@ export interface DatabaseOptions {
   storage?: 'indexeddb' | 'opfs' | 'memory'
   /** What an acknowledged write survives: death of the browser's process (`relaxed`, the default), or loss of power. */
   durability?: Durability
-  /** How many revisions of a document's history are kept; default 1,000. The leading tab's holds for all. */
+  /** How many revisions of a document's history are kept, at least 1; default 1,000. The leading tab's holds for all. */
   revsLimit?: number
   /** The largest document that is taken, in bytes of JSON; default 8 MiB. As for `revsLimit`. */
   documentBytesMax?: number
