@@ -173,8 +173,7 @@ test('databases are listed, and one that is destroyed is gone', async () => {
 test('databases in OPFS are listed beside what other code has put into their folder', async () => {
   const names = await page.evaluate(async () => {
     const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('firkin', { create: true })
-    const foreign = ['Foreign', ...Array.from({ length: 20 }, (_, n) => `${n}%`)]
-    for (const name of foreign) await folder.getDirectoryHandle(name, { create: true })
+    for (const name of ['Foreign', '%', 'zz%']) await folder.getDirectoryHandle(name, { create: true })
     const databases = ['first', 'second', 'die dritte: ä'].map((name) => new Firkin(name, { storage: 'opfs' }))
     await Promise.all(databases.map((db) => db.ready))
     const names = await Firkin.list()
