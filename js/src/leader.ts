@@ -4,6 +4,7 @@
 // questions put to it, so that all end when the client does. An engine that has panicked or trapped is never called again: what
 // waits for it is refused, and the leader is lost.
 
+import { type Counts, countAll } from './counts.js'
 import { decode, encode } from './encode.js'
 import { loadAutomerge, loadEngine, loadRescue } from './engine.js'
 import { badRequest, closed, type ErrorReport, FirkinError, reportOf } from './errors.js'
@@ -68,6 +69,8 @@ export class Leader {
   #engine: Engine | undefined
   /** Settles once the engine that follows a backup is open, or is given up. */
   #opening: Promise<void> | undefined
+  /** How much came with a backup. */
+  #restored: Counts | undefined
   #logic: Logic | undefined
   #files: DatabaseFiles | undefined
   #leaving = false
@@ -145,12 +148,18 @@ export class Leader {
   /** A backup is in, or given up. */
   async #openAtLast(options: string, host: Host): Promise<void> {
     if (this.#leaving) return
-    this.#opening = this.#openEngine(options, host, true).catch((error) => {
+    this.#opening = this.#openCounted(options, host).catch((error) => {
       if (!this.#leaving) this.#lose(reportOf(error))
     })
     await this.#opening
     this.#waits = false
     for (const { client, call } of this.#held.splice(0)) void this.#serve(client, call)
+  }
+
+  /** What came in is counted before others can write. */
+  async #openCounted(options: string, host: Host): Promise<void> {
+    await this.#openEngine(options, host, true)
+    if (!this.#leaving) this.#restored = await countAll((method, payload) => this.#callSelf(method, payload))
   }
 
   /** Who opens the database, and who may be in the middle of a write, having led before. */
@@ -256,7 +265,10 @@ export class Leader {
   async #serveRescue(client: string, call: Call): Promise<void> {
     const { id, method } = call
     const outcome = await this.#rescue?.answer(client, call)
-    if (outcome !== undefined) {
+    if (outcome?.type === 'result' && method === 'restoreEnd') {
+      await this.#opening
+      this.#around.send(client, { type: 'result', id, payload: encode({ ok: true, ...this.#restored }) })
+    } else if (outcome !== undefined) {
       this.#around.send(client, outcome)
     } else if (method !== 'repair' && method !== 'restore') {
       this.#around.send(client, { type: 'refused', id, error: reportOf(gone()) })
@@ -270,7 +282,7 @@ export class Leader {
         this.#around.send(client, { type: 'refused', id, error: reportOf(error) })
       }
     } else if (method === 'repair') {
-      const { doc_count, doc_del_count } = decode((await this.#callSelf('info', {})) ?? encode({})) as Info
+      const { doc_count, doc_del_count } = ((await this.#callSelf('info', {})) ?? {}) as Info
       const repaired = { ok: true, blocks: [], lost: [], documents: doc_count + doc_del_count }
       this.#around.send(client, { type: 'result', id, payload: encode(repaired) })
     } else {
@@ -310,7 +322,7 @@ export class Leader {
 
   /** What clients have left that went away while nobody led. */
   async #forgetOthers(): Promise<void> {
-    const known = decode((await this.#callSelf('clients', {})) ?? encode([])) as string[]
+    const known = ((await this.#callSelf('clients', {})) ?? []) as string[]
     if (known.length === 0) return
     const living = new Set((await livingMembers()).map(recordName))
     for (const client of known) {
@@ -332,12 +344,13 @@ export class Leader {
 
   /** Calls the engine where nobody waits for the outcome. */
   async #tell(method: string, payload: object): Promise<void> {
-    await this.#callSelf(method, payload)?.catch(() => {})
+    await this.#callSelf(method, payload).catch(() => {})
   }
 
   /** A call of the leader's own. */
-  #callSelf(method: string, payload: object): Promise<Uint8Array> | undefined {
-    return this.#engine?.call(method, encode(payload), undefined, false)
+  async #callSelf(method: string, payload: object): Promise<unknown> {
+    const answer = await this.#engine?.call(method, encode(payload), undefined, false)
+    return answer === undefined ? undefined : decode(answer)
   }
 
   #listen(): void {
