@@ -72,11 +72,7 @@ async function* backupParts(
 }
 
 /** Takes in the blocks of a backup. */
-export async function importBlocks(
-  connection: Connection,
-  pieces: Pieces,
-  { signal }: Abortable,
-): Promise<Counts> {
+export async function importBlocks(connection: Connection, pieces: Pieces, { signal }: Abortable): Promise<Counts> {
   const head = readHead(await pieces.line(LINE_BYTES_MAX))
   await connection.call('restore', { format: head.format }, { signal })
   try {
