@@ -105,9 +105,8 @@ export class Leader {
         event: (name, json) => this.#happened(name, json),
         ask: async (name, json) => {
           if (name === 'weave') return (await loadAutomerge(this.#wasm)).weave(json)
-          return name === 'judge' && logic !== undefined
-            ? logic.judge(json)
-            : (this.#ask(name, json) as Promise<string>)
+          if (name === 'judge' && logic !== undefined) return logic.judge(json)
+          return this.#ask(name, json) as Promise<string>
         },
         fetch: (replication, url, init) => this.#fetch(replication, url, init),
       }

@@ -290,10 +290,22 @@ export class Member {
     if (notice.type === 'whoLeads' || notice.type === 'leads') this.#met(notice)
     if (notice.type === 'event') this.#page.post(notice)
     else if (notice.type === 'destroyed') void this.#destroyedByOther()
-    else if (this.#unopened.isFailed) return
+    else if (this.#unopened.isFailed) void this.#hearsOfOthers(notice)
     else if (notice.type === 'whoLeads' && leads) this.#announce()
     else if (notice.type === 'leads' && notice.protocol === PROTOCOL) this.#led(notice)
     else if (notice.type === 'leaves' && notice.term === this.#followed?.term) this.#follow(undefined)
+  }
+
+  /** What could not be opened here was opened by another, which may have repaired it: this member follows that one. */
+  async #hearsOfOthers(notice: Notice): Promise<void> {
+    if (notice.type !== 'leads' || notice.protocol !== PROTOCOL) return
+    await this.#turn?.catch(() => {})
+    if (this.#ending.signal.aborted || !this.#unopened.mayPass()) return
+    this.#unopened.passes()
+    this.#led(notice)
+    this.#takeTurns().catch((error) => {
+      if (!this.#ending.signal.aborted) this.#fail(error)
+    })
   }
 
   /** Tells the page of a newer build in another tab. One that understands this one no more takes its place. */
@@ -413,6 +425,7 @@ export class Member {
   }
 
   #fail(error: unknown): void {
+    this.#opened = false
     // What can be done all the same may have been asked for before this was known.
     for (const call of this.#unopened.refuseAll(reportOf(error))) this.#asked(call)
   }

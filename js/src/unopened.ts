@@ -6,6 +6,9 @@ import { type Call, type EngineOptions, type FromPage, type ToPage, UNOPENED } f
 import type { Port } from './port.js'
 import { destroyUnopened } from './stored.js'
 
+/** The failures of the storage, which another member may have mended. */
+const PASSING = ['storage_failed', 'quota_exceeded']
+
 export class Unopened {
   readonly #page: Port<ToPage, FromPage>
   readonly #backlog: Backlog
@@ -36,6 +39,11 @@ export class Unopened {
 
   fails(failure: ErrorReport): void {
     this.#failure = failure
+  }
+
+  /** Whether it may be opened yet: neither what it was opened with is refused, nor has a newer build taken its place. */
+  mayPass(): boolean {
+    return PASSING.includes(this.#failure?.name ?? '')
   }
 
   /** It is tried again to open it. */
