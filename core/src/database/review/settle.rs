@@ -57,6 +57,7 @@ struct Merge<'b> {
     branch: &'b Branch,
     rev: Rev,
     merged: Vec<Rev>,
+    policy: &'b Object,
     version: f64,
 }
 
@@ -66,14 +67,16 @@ impl<'b> Merge<'b> {
         let policy = branch.members.get(FIRKIN)?.as_object()?.get("policy")?.as_object()?;
         let version = policy.get("version").and_then(Value::as_number)?;
         let rev = Rev::parse(&branch.rev).ok()?;
-        (!merged.is_empty()).then_some(Self { branch, rev, merged, version })
+        (!merged.is_empty()).then_some(Self { branch, rev, merged, policy, version })
     }
 
-    /// Whether `other` was made of the same branches and stands rather than this.
+    /// Whether `other` was made of the same branches and stands rather than this. The same policies make one revision: where two tell
+    /// of the same, they are edits of a merge that carry its member along, and neither may end the other.
     fn yields_to(&self, other: &Self) -> bool {
         let parent = |merge: &Self| merge.branch.history.get(1).cloned();
         self.merged == other.merged
             && parent(self) == parent(other)
+            && self.policy != other.policy
             && self.version.total_cmp(&other.version).then_with(|| self.rev.cmp(&other.rev)).is_lt()
     }
 }
