@@ -14,7 +14,7 @@ PACKAGES := node_modules/.package-lock.json
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help up test build build-wasm build-js build-server check check-rust check-js check-licences bench bench-engine bench-server fuzz soak size clean setup-rust
+.PHONY: help up test build build-wasm build-js build-server check check-rust check-js check-licences bench bench-engine bench-memory bench-server fuzz soak size clean setup-rust
 
 help: ## Lists the commands
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' Makefile | expand -t 21
@@ -63,6 +63,10 @@ bench: build ## Measures Firkin beside other databases; ONLY, DOCS, ROUNDS, PUBL
 
 bench-engine: setup-rust $(PACKAGES) ## Times the engine alone, natively and in wasm; FILTER=find/ chooses cases
 	@$(XTASK) bench-engine $(FILTER)
+
+bench-memory: build-js ## Tells how much memory the engine takes at DOCS (1,000,000) small documents in a page
+	@scripts/setup.sh browser
+	@node tests/bench/memory-main.mjs
 
 bench-server: build-server ## Times the server beside express-pouchdb over LevelDB
 	@scripts/setup.sh node

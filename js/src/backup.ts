@@ -69,8 +69,10 @@ async function* backupLines(db: Source, tell: Tell, signal: AbortSignal | undefi
     const wanted = page.results.flatMap(({ id, changes }) => changes.map(({ rev }) => ({ id, rev })))
     const { results } = await db.bulkGet({ docs: wanted, revs: true, signal })
     let text = ''
-    for (const doc of results.flatMap(({ docs }) => docs.flatMap((row) => ('ok' in row ? [row.ok] : [])))) {
-      text += line(doc._attachments === undefined ? doc : await withData(db, doc, signal))
+    for (const found of results.flatMap(({ docs }) => docs.flatMap((row) => ('ok' in row ? [row.ok] : [])))) {
+      const doc = found._attachments === undefined ? found : await withData(db, found, signal)
+      if (doc === undefined) continue
+      text += line(doc)
       count.revisions += 1
     }
     count.documents += page.results.length
@@ -83,8 +85,21 @@ async function* backupLines(db: Source, tell: Tell, signal: AbortSignal | undefi
   yield line({ end: true, ...count })
 }
 
-async function withData(db: Source, { _id, _rev }: AnyDocument, signal: AbortSignal | undefined): Promise<AnyDocument> {
-  return db.get(_id, { rev: _rev, revs: true, attachments: true, signal })
+/**
+ * The revision with the contents of its attachments. None if it is gone since it was read: it was purged, or replaced and compacted,
+ * and then what has replaced it comes later.
+ */
+async function withData(
+  db: Source,
+  { _id, _rev }: AnyDocument,
+  signal: AbortSignal | undefined,
+): Promise<AnyDocument | undefined> {
+  try {
+    return await db.get(_id, { rev: _rev, revs: true, attachments: true, signal })
+  } catch (error) {
+    if (error instanceof FirkinError && error.status === 404) return undefined
+    throw error
+  }
 }
 
 const line = (value: unknown) => `${JSON.stringify(value)}\n`

@@ -4,11 +4,12 @@
 // they are read and where they are written. **A backup under way holds what it copies for a minute after each read.**
 
 import type { Connection } from './connection.js'
+import { type Counts, countAll } from './counts.js'
 import { encode } from './encode.js'
 import { badRequest, FirkinError } from './errors.js'
 import type { Pieces } from './pieces.js'
 import { randomName } from './random.js'
-import type { Abortable, ChangesResult, Info } from './types.js'
+import type { Abortable } from './types.js'
 
 /** The version of the first line. */
 const VERSION = 1
@@ -71,11 +72,7 @@ async function* backupParts(
 }
 
 /** Takes in the blocks of a backup. */
-export async function importBlocks(
-  connection: Connection,
-  pieces: Pieces,
-  { signal }: Abortable,
-): Promise<{ documents: number; revisions: number }> {
+export async function importBlocks(connection: Connection, pieces: Pieces, { signal }: Abortable): Promise<Counts> {
   const head = readHead(await pieces.line(LINE_BYTES_MAX))
   await connection.call('restore', { format: head.format }, { signal })
   try {
@@ -89,12 +86,14 @@ export async function importBlocks(
         connection.tell({ task: 'import', done, total: head.bytes })
       }
     }
-    await connection.call('restoreEnd', {}, { signal })
+    const { documents, revisions } = (await connection.call('restoreEnd', {}, { signal })) as Partial<Counts>
+    if (documents !== undefined && revisions !== undefined) return { documents, revisions }
   } catch (error) {
     await connection.call('restoreDrop', {}).catch(() => {})
     throw error
   }
-  return countAll(connection, signal)
+  // The leader went away before it had counted.
+  return countAll((method, payload) => connection.call(method, payload, { signal }))
 }
 
 function readHead(line: string): BlocksHead {
@@ -113,17 +112,4 @@ function readHead(line: string): BlocksHead {
     throw badRequest('the first line of the backup does not tell the format')
   }
   return head
-}
-
-/** What the database holds now. */
-async function countAll(connection: Connection, signal: AbortSignal | undefined) {
-  const { doc_count, doc_del_count } = (await connection.call('info', {}, { signal })) as Info
-  let [since, revisions]: [string | number, number] = [0, 0]
-  for (;;) {
-    const asked = { since, limit: 1000, style: 'all_docs' }
-    const page = (await connection.call('changes', asked, { signal })) as ChangesResult<object>
-    if (page.results.length === 0) return { documents: doc_count + doc_del_count, revisions }
-    for (const { changes } of page.results) revisions += changes.length
-    since = page.last_seq
-  }
 }

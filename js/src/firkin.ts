@@ -14,6 +14,17 @@ import { Emitter } from './emitter.js'
 import { badRequest, FirkinError } from './errors.js'
 import { LiveQuery, type LiveQueryOptions } from './live.js'
 import type { BackupSource } from './pieces.js'
+import type {
+  DistinctOptions,
+  DistinctValue,
+  Explanation,
+  FindQuery,
+  FindResult,
+  IndexDefinition,
+  IndexList,
+  KnownPath,
+  Selector,
+} from './query-types.js'
 import { Replication } from './replication.js'
 import type { Direction, FramePort, Peer, ReplicationOptions } from './replication-types.js'
 import { Review, Reviews } from './reviews.js'
@@ -34,20 +45,12 @@ import type {
   Compacted,
   ConsumerPosition,
   DatabaseOptions,
-  DistinctOptions,
-  DistinctValue,
   Durability,
   Existing,
-  Explanation,
   ExportOptions,
-  FindQuery,
-  FindResult,
   GetOptions,
-  IndexDefinition,
-  IndexList,
   Info,
   InitOptions,
-  KnownPath,
   OpenRev,
   OpenRevsOptions,
   Progress,
@@ -57,7 +60,6 @@ import type {
   RemoveOptions,
   Repaired,
   RevsDiff,
-  Selector,
   Tombstone,
   Unnamed,
   ValueOptions,

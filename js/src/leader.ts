@@ -4,16 +4,20 @@
 // questions put to it, so that all end when the client does. An engine that has panicked or trapped is never called again: what
 // waits for it is refused, and the leader is lost.
 
+import { type Counts, countAll } from './counts.js'
 import { decode, encode } from './encode.js'
 import { loadAutomerge, loadEngine, loadRescue } from './engine.js'
-import { badRequest, closed, type ErrorReport, FirkinError, reportOf } from './errors.js'
+import { badRequest, closed, type ErrorReport, reportOf } from './errors.js'
 import { beginNewLog } from './log.js'
 import { Logic, type StartThread } from './logic.js'
 import { livingMembers } from './mail.js'
-import type { Answer, Call, EngineOptions, EventMessage, Outcome, Response as Reply, Request } from './messages.js'
-import { type DatabaseFiles, deleteFiles, openFiles } from './opfs.js'
+import type { Call, EngineOptions, EventMessage, Outcome, Response as Reply, Request } from './messages.js'
+import { nameOf, recordName } from './names.js'
+import { type DatabaseFiles, openFiles } from './opfs.js'
 import { fetchThroughPage } from './page-fetch.js'
+import { Questions } from './questions.js'
 import { type Asked, gone, isRescue, Rescue } from './rescue.js'
+import { destroyDatabase } from './stored.js'
 import type { Info } from './types.js'
 import type { Engine, Host } from './wasm-glue/engine.js'
 
@@ -38,12 +42,6 @@ export interface Surroundings {
   startLogic: StartThread
 }
 
-interface Questioned {
-  client: string
-  resolve(answer: string | Uint8Array): void
-  reject(error: FirkinError): void
-}
-
 export class Leader {
   readonly #self: string
   readonly #name: string
@@ -61,13 +59,13 @@ export class Leader {
   /** What clients follow, by its number. */
   readonly #feeds = new Map<number, string>()
   readonly #uploads = new Map<string, string>()
-  readonly #asked = new Map<number, Questioned>()
+  readonly #questions: Questions
   readonly #ended = new AbortController()
-  // An answer to another leader's question must not be taken for one to ours.
-  #questions = Math.floor(Math.random() * 2 ** 48)
   #engine: Engine | undefined
   /** Settles once the engine that follows a backup is open, or is given up. */
   #opening: Promise<void> | undefined
+  /** How much came with a backup. */
+  #restored: Counts | undefined
   #logic: Logic | undefined
   #files: DatabaseFiles | undefined
   #leaving = false
@@ -86,6 +84,7 @@ export class Leader {
     this.#options = options
     this.#wasm = wasm
     this.#around = around
+    this.#questions = new Questions((client, question) => around.send(client, question))
     this.#rescue = asked === undefined ? undefined : new Rescue(asked)
   }
 
@@ -104,11 +103,10 @@ export class Leader {
       const options = JSON.stringify({ ...this.#options, ...more })
       const host: Host = {
         event: (name, json) => this.#happened(name, json),
-        ask: (name, json) => {
-          if (name === 'weave') return weave(json, this.#wasm)
-          return name === 'judge' && logic !== undefined
-            ? logic.judge(json)
-            : (this.#ask(name, json) as Promise<string>)
+        ask: async (name, json) => {
+          if (name === 'weave') return (await loadAutomerge(this.#wasm)).weave(json)
+          if (name === 'judge' && logic !== undefined) return logic.judge(json)
+          return this.#ask(name, json) as Promise<string>
         },
         fetch: (replication, url, init) => this.#fetch(replication, url, init),
       }
@@ -119,7 +117,7 @@ export class Leader {
     } catch (error) {
       logic?.close()
       this.#files?.close()
-      throw error
+      throw this.#rescue?.cause(error) ?? error
     }
     this.#listen()
   }
@@ -145,12 +143,18 @@ export class Leader {
   /** A backup is in, or given up. */
   async #openAtLast(options: string, host: Host): Promise<void> {
     if (this.#leaving) return
-    this.#opening = this.#openEngine(options, host, true).catch((error) => {
+    this.#opening = this.#openCounted(options, host).catch((error) => {
       if (!this.#leaving) this.#lose(reportOf(error))
     })
     await this.#opening
     this.#waits = false
     for (const { client, call } of this.#held.splice(0)) void this.#serve(client, call)
+  }
+
+  /** What came in is counted before others can write. */
+  async #openCounted(options: string, host: Host): Promise<void> {
+    await this.#openEngine(options, host, true)
+    if (!this.#leaving) this.#restored = await countAll((method, payload) => this.#callSelf(method, payload))
   }
 
   /** Who opens the database, and who may be in the middle of a write, having led before. */
@@ -174,7 +178,7 @@ export class Leader {
   receive(client: string, request: Request): void {
     if (request.type === 'call') void this.#serve(client, request)
     else if (request.type === 'cancel') this.#cancel(client, request.id)
-    else this.#answered(request)
+    else this.#questions.answered(request)
   }
 
   #cancel(client: string, id: number): void {
@@ -203,11 +207,7 @@ export class Leader {
     const prefix = this.#uploads.get(client)
     if (prefix !== undefined) void this.#tell('unstage', { prefix })
     this.#uploads.delete(client)
-    for (const [id, asked] of this.#asked) {
-      if (asked.client !== client) continue
-      this.#asked.delete(id)
-      asked.reject(closed('the page that was asked is gone'))
-    }
+    this.#questions.forget(client)
   }
 
   /** Completes once all calls under way have been answered; what is not served any more goes to the next leader. */
@@ -256,7 +256,10 @@ export class Leader {
   async #serveRescue(client: string, call: Call): Promise<void> {
     const { id, method } = call
     const outcome = await this.#rescue?.answer(client, call)
-    if (outcome !== undefined) {
+    if (outcome?.type === 'result' && method === 'restoreEnd') {
+      await this.#opening
+      this.#around.send(client, { type: 'result', id, payload: encode({ ok: true, ...this.#restored }) })
+    } else if (outcome !== undefined) {
       this.#around.send(client, outcome)
     } else if (method !== 'repair' && method !== 'restore') {
       this.#around.send(client, { type: 'refused', id, error: reportOf(gone()) })
@@ -270,7 +273,7 @@ export class Leader {
         this.#around.send(client, { type: 'refused', id, error: reportOf(error) })
       }
     } else if (method === 'repair') {
-      const { doc_count, doc_del_count } = decode((await this.#callSelf('info', {})) ?? encode({})) as Info
+      const { doc_count, doc_del_count } = ((await this.#callSelf('info', {})) ?? {}) as Info
       const repaired = { ok: true, blocks: [], lost: [], documents: doc_count + doc_del_count }
       this.#around.send(client, { type: 'result', id, payload: encode(repaired) })
     } else {
@@ -310,7 +313,7 @@ export class Leader {
 
   /** What clients have left that went away while nobody led. */
   async #forgetOthers(): Promise<void> {
-    const known = decode((await this.#callSelf('clients', {})) ?? encode([])) as string[]
+    const known = ((await this.#callSelf('clients', {})) ?? []) as string[]
     if (known.length === 0) return
     const living = new Set((await livingMembers()).map(recordName))
     for (const client of known) {
@@ -332,12 +335,13 @@ export class Leader {
 
   /** Calls the engine where nobody waits for the outcome. */
   async #tell(method: string, payload: object): Promise<void> {
-    await this.#callSelf(method, payload)?.catch(() => {})
+    await this.#callSelf(method, payload).catch(() => {})
   }
 
   /** A call of the leader's own. */
-  #callSelf(method: string, payload: object): Promise<Uint8Array> | undefined {
-    return this.#engine?.call(method, encode(payload), undefined, false)
+  async #callSelf(method: string, payload: object): Promise<unknown> {
+    const answer = await this.#engine?.call(method, encode(payload), undefined, false)
+    return answer === undefined ? undefined : decode(answer)
   }
 
   #listen(): void {
@@ -387,46 +391,10 @@ export class Leader {
     )
   }
 
-  #ask(name: string, json: string, body?: Blob | Uint8Array): Promise<string | Uint8Array> {
+  /** Asks the page that began the replication that this is about. */
+  async #ask(name: string, json: string, body?: Blob | Uint8Array): Promise<string | Uint8Array> {
     const client = this.#replications.get((JSON.parse(json) as { replication: number }).replication)?.client
-    if (client === undefined) return Promise.reject(closed('the replication has ended'))
-    this.#questions += 1
-    const id = this.#questions
-    return new Promise((resolve, reject) => {
-      this.#asked.set(id, { client, resolve, reject })
-      this.#around.send(client, { type: 'ask', id, name, json, ...(body === undefined ? {} : { body }) })
-    })
+    if (client === undefined) throw closed('the replication has ended')
+    return this.#questions.ask(client, { name, json, ...(body === undefined ? {} : { body }) })
   }
-
-  #answered(answer: Answer): void {
-    const asked = this.#asked.get(answer.id)
-    this.#asked.delete(answer.id)
-    if ('json' in answer) asked?.resolve(answer.json)
-    else if ('bytes' in answer) asked?.resolve(answer.bytes)
-    else asked?.reject(new FirkinError(answer.error))
-  }
-}
-
-/** Merges texts and lists as a policy asks for it. */
-async function weave(places: string, wasm: string | undefined): Promise<string> {
-  const automerge = await loadAutomerge(wasm)
-  return automerge.weave(places)
-}
-
-/** The name of a call: the client, the slot of a write, and its number. */
-function nameOf(client: string, { id, request }: Call): string {
-  return `${recordName(client)} ${request?.slot ?? 0} ${Math.abs(id) % 2 ** 32}`
-}
-
-/** The name of a client in the engine's records: it is a UUID, of which the beginning is enough. */
-function recordName(client: string): string {
-  return client.replaceAll('-', '').slice(0, 16)
-}
-
-/** Deletes what is stored of a database that is closed. */
-export async function destroyDatabase(name: string, options: EngineOptions, wasm: string | undefined): Promise<void> {
-  if (options.storage === 'memory') return
-  if (options.storage === 'opfs') return deleteFiles(name)
-  const { destroy } = await loadEngine(wasm)
-  await destroy(name)
 }

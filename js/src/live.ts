@@ -5,7 +5,8 @@
 
 import type { Connection } from './connection.js'
 import { Followed, follow } from './follow.js'
-import type { Existing, FindQuery } from './types.js'
+import type { FindQuery } from './query-types.js'
+import type { Existing } from './types.js'
 
 /** A query whose answer is followed: it has no bookmark; `skip` and `limit` say which part of the order is followed. */
 export type LiveQueryOptions = Omit<FindQuery, 'bookmark'>

@@ -12,8 +12,8 @@
 
 import { Backlog } from './backlog.js'
 import { encode } from './encode.js'
-import { type ErrorReport, outdated, reportOf, storageFailed } from './errors.js'
-import { destroyDatabase, Leader } from './leader.js'
+import { outdated, reportOf } from './errors.js'
+import { Leader } from './leader.js'
 import { checkOrigin, type StartThread } from './logic.js'
 import { type Letter, Mail, type Notice } from './mail.js'
 import {
@@ -22,18 +22,18 @@ import {
   type EngineOptions,
   type EventMessage,
   type FromPage,
-  type Outcome,
   type Request,
   type Response,
   sharedName,
   type ToPage,
-  UNOPENED,
 } from './messages.js'
 import type { Port } from './port.js'
 import { Pulse } from './pulse.js'
 import { randomName } from './random.js'
 import type { Asked } from './rescue.js'
-import { alone, Turns } from './turns.js'
+import { checkLocks, destroyDatabase } from './stored.js'
+import { Turns } from './turns.js'
+import { Unopened } from './unopened.js'
 import { type Build, isNewer, PROTOCOL, VERSION } from './version.js'
 
 /** The name by which a member of a database in memory is its own client. */
@@ -88,14 +88,12 @@ export class Member {
   #waking: Promise<unknown> | undefined
   /** What is to be done before the next engine is opened. */
   #rescue: Asked | undefined
-  /** The page's last call of that kind which was begun. */
-  #tried: number | undefined
   #opened = false
   /** The identity of the database. */
   #identity: string | undefined
   #reconnections = 0
-  #failed = false
-  #failure: ErrorReport | undefined
+  /** Why the database is not open for this member, and what can be done to it all the same. */
+  readonly #unopened: Unopened
 
   constructor(
     page: Port<ToPage, FromPage>,
@@ -115,6 +113,7 @@ export class Member {
       (call) => this.#toLeader(call),
       (outcome) => this.#page.post(outcome),
     )
+    this.#unopened = new Unopened(page, this.#backlog, name, options, wasm)
   }
 
   /** Joins the others, as their leader if there is none. */
@@ -122,7 +121,8 @@ export class Member {
     try {
       if (this.#options.logic !== undefined) checkOrigin(this.#options.logic)
       if (this.#shared === undefined) return await this.#lead()
-      this.#mail = openMail(this.#shared)
+      checkLocks()
+      this.#mail = new Mail(this.#shared)
       this.#mail.onNotice = (notice) => this.#noticed(notice)
       this.#mail.onLetter = (letter) => this.#received(letter)
       await this.#mail.live()
@@ -149,14 +149,14 @@ export class Member {
   }
 
   #asked(call: Call): void {
-    if (this.#failed && call.method === 'destroy') void this.#destroyUnopened(call.id)
-    else if (this.#failed && call.method === 'repair') void this.#repairUnopened(call)
+    if (this.#unopened.isFailed && call.method === 'destroy') void this.#destroyUnopened(call.id)
+    else if (this.#unopened.isFailed && call.method === 'repair') void this.#repairUnopened(call)
     else this.#backlog.add(call)
   }
 
   /** Leads whenever it is this member's turn, until it ends. */
   #takeTurns(): Promise<void> {
-    const goesOn = () => !this.#ending.signal.aborted && !this.#failed
+    const goesOn = () => !this.#ending.signal.aborted && !this.#unopened.isFailed
     this.#turn = this.#turns.take(
       goesOn,
       () => this.#lead(),
@@ -169,7 +169,7 @@ export class Member {
   #takeOver(): Promise<void> {
     const frozen = this.#followed?.term
     const isDue = () => this.#reign === undefined && this.#followed?.term === frozen
-    return this.#turns.steal(() => isDue() && !this.#ending.signal.aborted && !this.#failed)
+    return this.#turns.steal(() => isDue() && !this.#ending.signal.aborted && !this.#unopened.isFailed)
   }
 
   get #self(): string {
@@ -189,7 +189,7 @@ export class Member {
     const renewed = new AbortController()
     const asked = this.#rescue
     this.#rescue = undefined
-    if (asked?.client === this.#self) this.#tried = asked.call.id
+    if (asked?.client === this.#self) this.#unopened.tries(asked.call)
     const around = {
       send: (client: string, response: Response) => this.#toClient(client, term, response),
       tell: (event: EventMessage) => {
@@ -290,10 +290,22 @@ export class Member {
     if (notice.type === 'whoLeads' || notice.type === 'leads') this.#met(notice)
     if (notice.type === 'event') this.#page.post(notice)
     else if (notice.type === 'destroyed') void this.#destroyedByOther()
-    else if (this.#failed) return
+    else if (this.#unopened.isFailed) void this.#hearsOfOthers(notice)
     else if (notice.type === 'whoLeads' && leads) this.#announce()
     else if (notice.type === 'leads' && notice.protocol === PROTOCOL) this.#led(notice)
     else if (notice.type === 'leaves' && notice.term === this.#followed?.term) this.#follow(undefined)
+  }
+
+  /** What could not be opened here was opened by another, which may have repaired it: this member follows that one. */
+  async #hearsOfOthers(notice: Notice): Promise<void> {
+    if (notice.type !== 'leads' || notice.protocol !== PROTOCOL) return
+    await this.#turn?.catch(() => {})
+    if (this.#ending.signal.aborted || !this.#unopened.mayPass()) return
+    this.#unopened.passes()
+    this.#led(notice)
+    this.#takeTurns().catch((error) => {
+      if (!this.#ending.signal.aborted) this.#fail(error)
+    })
   }
 
   /** Tells the page of a newer build in another tab. One that understands this one no more takes its place. */
@@ -304,12 +316,16 @@ export class Member {
       this.#newer.add(version)
       this.#page.post({ type: 'event', name: 'outdated', json: JSON.stringify({ version, own: VERSION }) })
     }
-    if (other.protocol !== PROTOCOL && !this.#failed && !this.#ending.signal.aborted) void this.#giveWay(version)
+    if (other.protocol !== PROTOCOL && !this.#unopened.isFailed && !this.#ending.signal.aborted)
+      void this.#giveWay(version)
   }
 
   /** Leaves the database to a newer build, once what it is in the middle of is done. */
   async #giveWay(version: string): Promise<void> {
-    this.#failed = true
+    const error = outdated(
+      `another tab has version ${version} of the library, which this one, ${VERSION}, is too old for`,
+    )
+    this.#unopened.fails(reportOf(error))
     if (this.#reign === undefined) {
       this.#turns.giveUp()
     } else {
@@ -317,9 +333,7 @@ export class Member {
       await this.#reign.engine.leave().catch(() => {})
       this.#deposed.abort()
     }
-    this.#fail(
-      outdated(`another tab has version ${version} of the library, which this one, ${VERSION}, is too old for`),
-    )
+    this.#fail(error)
   }
 
   #announce(): void {
@@ -411,14 +425,9 @@ export class Member {
   }
 
   #fail(error: unknown): void {
-    const report = reportOf(error)
-    this.#failure = report
-    this.#failed = true
-    this.#page.post({ type: 'failed', error: report })
+    this.#opened = false
     // What can be done all the same may have been asked for before this was known.
-    const isSpared = ({ method, id }: Call) => UNOPENED.includes(method) && id !== this.#tried
-    this.#backlog.refuseAll(report, (call) => report.name !== 'outdated' && isSpared(call))
-    for (const call of this.#backlog.takeAll()) this.#asked(call)
+    for (const call of this.#unopened.refuseAll(reportOf(error))) this.#asked(call)
   }
 
   /** Ends once the page's calls have their outcomes. */
@@ -427,7 +436,7 @@ export class Member {
       if (replication !== undefined) this.#backlog.add(cancelCall(replication))
     }
     this.#backlog.endFeeds()
-    if (!this.#failed) await this.#backlog.empty()
+    if (!this.#unopened.isFailed) await this.#backlog.empty()
     this.#end()
   }
 
@@ -457,17 +466,14 @@ export class Member {
 
   /** A database that cannot be opened can be repaired: this member does that as soon as it leads. */
   async #repairUnopened(call: Call): Promise<void> {
-    if (this.#mail === undefined) {
-      this.#page.post({ type: 'refused', id: call.id, error: this.#failure as ErrorReport })
-      return
-    }
-    this.#tried = call.id
+    if (this.#mail === undefined) return this.#unopened.refuse(call)
+    this.#unopened.tries(call)
     await this.#turn?.catch(() => {})
-    if (!this.#failed) return this.#backlog.add(call)
-    this.#failed = false
+    if (!this.#unopened.isFailed) return this.#backlog.add(call)
+    this.#unopened.passes()
     this.#rescue = { client: this.#self, call }
     this.#backlog.add(call)
-    this.#mail?.notify({ type: 'whoLeads', ...BUILD })
+    this.#mail.notify({ type: 'whoLeads', ...BUILD })
     try {
       await this.#takeTurns()
     } catch (error) {
@@ -477,31 +483,9 @@ export class Member {
 
   /** A database that cannot be opened can be destroyed all the same. */
   async #destroyUnopened(id: number): Promise<void> {
-    let outcome: Outcome = { type: 'result', id, payload: new Uint8Array() }
-    try {
-      const destroy = () => destroyDatabase(this.#name, this.#options, this.#wasm)
-      if (this.#shared !== undefined) checkLocks()
-      await (this.#shared === undefined ? destroy() : alone(this.#shared, destroy))
-      this.#mail?.notify({ type: 'destroyed' })
-    } catch (error) {
-      outcome = { type: 'refused', id, error: reportOf(error) }
-    }
-    this.#page.post(outcome)
-    if (outcome.type === 'result') this.#end()
-    else this.#backlog.refuseAll(outcome.error)
-  }
-}
-
-function openMail(database: string): Mail {
-  checkLocks()
-  return new Mail(database)
-}
-
-function checkLocks(): void {
-  if (globalThis.navigator?.locks === undefined) {
-    throw storageFailed(
-      'a database that outlives its page needs Web Locks, which browsers give to secure pages only (https, localhost)',
-    )
+    if (!(await this.#unopened.destroy(id))) return
+    this.#mail?.notify({ type: 'destroyed' })
+    this.#end()
   }
 }
 

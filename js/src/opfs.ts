@@ -106,11 +106,24 @@ export async function listFiles(): Promise<string[]> {
   const names: string[] = []
   try {
     const all = await (await root()).getDirectoryHandle(FOLDER)
-    for await (const folder of all.keys()) names.push(decodeURIComponent(folder))
+    for await (const folder of all.keys()) {
+      const name = databaseName(folder)
+      if (name !== undefined) names.push(name)
+    }
   } catch {
     // There are none.
   }
   return names
+}
+
+/** The database of a folder; none of one that other code has made. */
+function databaseName(folder: string): string | undefined {
+  try {
+    const name = decodeURIComponent(folder)
+    return folderName(name) === folder ? name : undefined
+  } catch {
+    return undefined
+  }
 }
 
 async function root(): Promise<FileSystemDirectoryHandle> {

@@ -45,6 +45,8 @@ export function checkOptions(options: DatabaseOptions): void {
       throw badRequest(`${name} is a whole number from 0 to ${COUNT_MAX}`)
     }
   }
+  // A document has its latest revision, whatever is forgotten.
+  if (options.revsLimit === 0) throw badRequest(`revsLimit is a whole number from 1 to ${COUNT_MAX}`)
   if (typeof worker !== 'boolean') throw badRequest('worker is true or false')
   // One of another window is no instance of this window's class.
   if (signal !== undefined && typeof signal?.addEventListener !== 'function')

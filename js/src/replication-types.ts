@@ -4,7 +4,7 @@ import type { FirkinError } from './errors.js'
 import type { Fetch } from './exchanges.js'
 import type { Firkin } from './firkin.js'
 import type { FramePort } from './frames.js'
-import type { Selector } from './types.js'
+import type { Selector } from './query-types.js'
 
 /**
  * A peer's database: `https://example.org/name`, with `name:password@` where it asks for them; another database of this page;

@@ -39,6 +39,8 @@ export class Rescue {
   readonly #asked: Asked
   /** What the call is answered with. */
   #outcome: Outcome | undefined
+  /** Why the repair was not done. */
+  #failure: unknown
   #restore: Restore | undefined
   #files: DatabaseFiles | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
@@ -58,18 +60,27 @@ export class Rescue {
     return this.#restore !== undefined
   }
 
-  /** Does it, or begins it; `ended` is called when that comes to its end otherwise than by `finish`. */
+  /** Why the database is not open if, after this, `error` keeps it from that: a repair that was not done comes first. */
+  cause(error: unknown): unknown {
+    return this.#failure ?? error
+  }
+
+  /**
+   * Does it, or begins it; `ended` is called when that comes to its end otherwise than by `finish`. Where it cannot be done the
+   * call is refused, and the database is opened as it is.
+   */
   async begin({ name, options, wasm, host, openFiles }: Opening, ended: () => void): Promise<void> {
     const { id, method, payload } = this.#asked.call
     const rescue = await loadRescue(wasm)
     this.#files = await openFiles()
     const handles = this.#files?.handles
-    if (method === 'repair') {
-      const repaired = await rescue.repair(name, options, host, handles).finally(() => this.#closeFiles())
-      this.#outcome = { type: 'result', id, payload: new TextEncoder().encode(repaired) }
-      return
-    }
     try {
+      if (method === 'repair') {
+        const repaired = await rescue.repair(name, options, host, handles)
+        this.#closeFiles()
+        this.#outcome = { type: 'result', id, payload: new TextEncoder().encode(repaired) }
+        return
+      }
       const { format } = decode(payload.slice()) as { format: number }
       this.#restore = await rescue.Restore.begin(name, options, format, handles)
       this.#outcome = { type: 'result', id, payload: encode({ ok: true }) }
@@ -77,7 +88,11 @@ export class Rescue {
       this.#wait()
     } catch (error) {
       this.#closeFiles()
-      this.#outcome = { type: 'refused', id, error: reportOf(error) }
+      const report = reportOf(error)
+      // Another has taken the database over.
+      if (report.name === 'fenced') throw error
+      if (method === 'repair') this.#failure = error
+      this.#outcome = { type: 'refused', id, error: report }
     }
   }
 

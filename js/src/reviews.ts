@@ -10,9 +10,10 @@ import { attribution } from './document.js'
 import { strangeKind } from './encode.js'
 import { badRequest, type ErrorReport, FirkinError } from './errors.js'
 import { Followed, follow } from './follow.js'
+import type { Selector } from './query-types.js'
 import type { Branch, Choice, Clash, MergeOptions, PathChoice, ReviewsUpdate } from './review-types.js'
 import type { PatchOperation } from './transaction.js'
-import type { Abortable, AnyDocument, Durability, Existing, Selector, Written } from './types.js'
+import type { Abortable, AnyDocument, Durability, Existing, Written } from './types.js'
 
 /** A review as the engine tells it. */
 interface Told<Doc> {

@@ -9,14 +9,13 @@
 import type { Connection } from './connection.js'
 import { identified, withAttribution } from './document.js'
 import { aborted, badRequest, closed, type ErrorReport, FirkinError, reportOf } from './errors.js'
+import type { FindQuery, FindResult } from './query-types.js'
 import { randomName } from './random.js'
 import type {
   Abortable,
   AnyDocument,
   Durability,
   Existing,
-  FindQuery,
-  FindResult,
   GetOptions,
   PutOptions,
   Tombstone,

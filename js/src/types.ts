@@ -4,6 +4,7 @@
 // `firkin`, are added here.
 
 import type { Attachment, WritableAttachments } from './attachment-types.js'
+import type { Selector } from './query-types.js'
 import type { MergePolicies } from './review-types.js'
 
 /** Who wrote a revision, when and why: the one member at the top of a document that is not the app's. */
@@ -79,7 +80,7 @@ export interface DatabaseOptions {
   storage?: 'indexeddb' | 'opfs' | 'memory'
   /** What an acknowledged write survives: death of the browser's process (`relaxed`, the default), or loss of power. */
   durability?: Durability
-  /** How many revisions of a document's history are kept; default 1,000. The leading tab's holds for all. */
+  /** How many revisions of a document's history are kept, at least 1; default 1,000. The leading tab's holds for all. */
   revsLimit?: number
   /** The largest document that is taken, in bytes of JSON; default 8 MiB. As for `revsLimit`. */
   documentBytesMax?: number
@@ -270,86 +271,6 @@ export interface AllDocsResult<Row> {
   rows: Row[]
 }
 
-/** What a path is compared with: a value, or operators. */
-export type Condition =
-  | null
-  | boolean
-  | number
-  | string
-  | Condition[]
-  | {
-      $eq?: unknown
-      $ne?: unknown
-      $lt?: unknown
-      $lte?: unknown
-      $gt?: unknown
-      $gte?: unknown
-      $exists?: boolean
-      $type?: 'null' | 'boolean' | 'number' | 'string' | 'array' | 'object'
-      $in?: unknown[]
-      $nin?: unknown[]
-      $all?: unknown[]
-      $size?: number
-      $mod?: [divisor: number, remainder: number]
-      $regex?: string
-      $beginsWith?: string
-      $elemMatch?: Condition
-      $allMatch?: Condition
-      $keyMapMatch?: Condition
-      $not?: Condition
-      $and?: Condition[]
-      $or?: Condition[]
-      $nor?: Condition[]
-      [path: string]: unknown
-    }
-
-/** A Mango selector: paths (`address.city`) with what is asked of them. */
-export interface Selector {
-  $and?: Selector[]
-  $or?: Selector[]
-  $nor?: Selector[]
-  $not?: Selector
-  [path: string]: Condition | Selector | Selector[] | undefined
-}
-
-export type Sort = (string | { [path: string]: 'asc' | 'desc' })[]
-
-export interface FindQuery extends Abortable {
-  selector: Selector
-  /** The paths to answer with; all without it. */
-  fields?: string[]
-  /** Documents that lack a path of the sort are left out. Default: by `_id`. */
-  sort?: Sort
-  /** Default: no limit. */
-  limit?: number
-  skip?: number
-  /** Of an earlier answer: goes on after its last document, whatever was written since. */
-  bookmark?: string
-}
-
-export interface FindResult<Doc> {
-  docs: Existing<Doc>[]
-  bookmark: string
-}
-
-export interface DistinctOptions extends Abortable {
-  /** Counts the documents that have each value, which reads all of the path's index. */
-  counts?: boolean
-}
-
-export interface DistinctValue {
-  value: unknown
-  count: number
-}
-
-/** A path that documents have. */
-export interface KnownPath {
-  /** `[]` in it means the elements of an array: `tags.[]`. */
-  path: string
-  /** How many documents have a value of each type there. Of elements: how many different ones, document by document. */
-  types: { [type in 'null' | 'boolean' | 'number' | 'string' | 'array' | 'object']?: number }
-}
-
 export interface ChangesQuery extends Abortable {
   /** A `seq` of an earlier change, 0 for all (the default), or `now`. For a consumer it counts only when it is new. */
   since?: string | number
@@ -465,43 +386,6 @@ export interface Info {
 /** For each document, the revisions that are not here, and those that could be their parents. */
 export interface RevsDiff {
   [id: string]: { missing: string[]; possible_ancestors?: string[] }
-}
-
-export interface IndexDefinition {
-  index: { fields: Sort }
-  name?: string
-  ddoc?: string
-  type?: 'json'
-}
-
-export interface IndexList {
-  total_rows: number
-  indexes: { ddoc: string | null; name: string; type: string; def: { fields: { [path: string]: 'asc' | 'desc' }[] } }[]
-}
-
-/** A part of the index: the postings of a path within bounds, an intersection, a union, or documents named by id. */
-export type IndexPart =
-  | { path: string; bounds: { type?: string; from?: unknown; above?: unknown; to?: unknown; below?: unknown }[] }
-  | { all: IndexPart[] }
-  | { any: IndexPart[] }
-  | { ids: string[] }
-
-/** How a query is answered, and what that takes. */
-export interface Explanation {
-  /**
-   * `index`: by the documents that `source` names; `id_order` and `sort_order`: by walking postings in the order of the
-   * answer, and leaving once it is full; `id_range`: by reading the documents with ids in a range; `scan`: by reading all.
-   */
-  way: 'index' | 'id_order' | 'sort_order' | 'id_range' | 'scan'
-  /** Where matches are found; `null` where the index does not narrow the search. */
-  source: IndexPart | null
-  /** Whether postings can decide that a document matches. */
-  is_exact: boolean
-  /** The path that is walked in order, of `sort_order`. */
-  sort: { path: string; direction: 'asc' | 'desc' } | null
-  postings_read: number
-  documents_read: number
-  results_returned: number
 }
 
 export interface InitOptions {

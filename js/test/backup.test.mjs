@@ -201,6 +201,29 @@ test('a document that changes while the export runs is in it as it is at the end
   assert.deepEqual(await contentOf(other), await contentOf(db))
 })
 
+test('a revision with attachments that is purged while the export reads is not in it, and the rest is', async (t) => {
+  const db = await filled(t, 'purging')
+  const { _attachments, ...held } = await db.get('edited')
+  const contents = { note: { content_type: 'text/plain', data: btoa('a note') } }
+  const { rev } = await db.put({ ...held, _attachments: contents })
+  // Purges it once the page that holds it was read, before its contents are.
+  const get = db.get.bind(db)
+  let isPurged = false
+  db.get = async (id, options) => {
+    if (id === 'edited' && !isPurged) {
+      isPurged = true
+      await db.purge('edited', rev)
+    }
+    return get(id, options)
+  }
+  const text = await textOf(db.export())
+  assert.ok(isPurged)
+  assert.equal(text.includes(rev), false)
+  const other = open(t, 'purged')
+  await other.import(new Blob([text]))
+  assert.deepEqual(await contentOf(other), await contentOf(db))
+})
+
 test('a database in memory writes out its blocks, and takes none in', async (t) => {
   const db = await filled(t, 'blocks')
   const bytes = new Uint8Array(await new Response(db.export({ format: 'blocks' })).arrayBuffer())

@@ -301,7 +301,7 @@ test('an option that is not known is refused by its name', async (t) => {
 test('an option of another type is refused before anything is opened', async () => {
   const wrong = {
     durability: ['hard', 5, null],
-    revsLimit: [-1, 1.5, '5', Number.NaN, Number.POSITIVE_INFINITY, null],
+    revsLimit: [0, -1, 1.5, '5', Number.NaN, Number.POSITIVE_INFINITY, null],
     documentBytesMax: [-1, {}, 2 ** 32],
     cacheBytes: ['x', 1n],
     worker: ['no', 1, null],

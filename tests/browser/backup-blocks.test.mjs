@@ -27,6 +27,23 @@ async function filled(name) {
   return page
 }
 
+test('what other tabs write as soon as a backup of blocks is in is not counted with it', async () => {
+  const page = await filled('counted')
+  const other = await profile.open()
+  await other.evaluate(async () => {
+    window.db = new Firkin('joined')
+    await db.ready
+    // What is asked while a backup comes in waits for its end.
+    const begun = new Promise((resolve) => db.on('progress', ({ task }) => task === 'import' && resolve()))
+    window.writing = begun.then(() => Promise.all(Array.from({ length: 200 }, (_, n) => db.put({ _id: `other ${n}` }))))
+  })
+  const { documents, revisions } = await page.evaluate(() =>
+    new Firkin('joined').import(db.export({ format: 'blocks' })),
+  )
+  assert.equal((await other.evaluate(() => writing)).length, 200)
+  assert.deepEqual([documents, revisions], [3002, 3002])
+})
+
 test('what one database writes out another takes in, index and attachments with it, as a replica of its own', async () => {
   const page = await filled('source')
   const outcome = await page.evaluate(async () => {

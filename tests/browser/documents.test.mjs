@@ -170,6 +170,20 @@ test('databases are listed, and one that is destroyed is gone', async () => {
   assert.deepEqual([seen.doc_count, seen.reason, seen.refused.status], [0, 'the database was destroyed', 503])
 })
 
+test('databases in OPFS are listed beside what other code has put into their folder', async () => {
+  const names = await page.evaluate(async () => {
+    const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('firkin', { create: true })
+    for (const name of ['Foreign', '%', 'zz%']) await folder.getDirectoryHandle(name, { create: true })
+    const databases = ['first', 'second', 'die dritte: ä'].map((name) => new Firkin(name, { storage: 'opfs' }))
+    await Promise.all(databases.map((db) => db.ready))
+    const names = await Firkin.list()
+    await Promise.all(databases.map((db) => db.destroy()))
+    return names
+  })
+  for (const name of ['first', 'second', 'die dritte: ä']) assert.ok(names.includes(name), `${name} in ${names}`)
+  assert.equal(names.includes('Foreign'), false)
+})
+
 test('a worker that cannot find the engine fails with a typed error', async () => {
   const other = await profile.open()
   const error = await other.evaluate(async () => {

@@ -13,7 +13,7 @@ async function leaveRoom(page, quotaSize) {
   await browser.send('Storage.overrideQuotaForOrigin', { origin: profile.origin, quotaSize })
 }
 
-test('a database in IndexedDB that has filled its room is read after it is opened anew, and is written once there is room', async () => {
+test('a database in IndexedDB that has filled its room is read after it is opened anew and after a repair that found no room, and is written once there is room', async () => {
   const first = await profile.open()
   await leaveRoom(first, 3_000_000)
   const filled = await first.evaluate(async () => {
@@ -40,6 +40,12 @@ test('a database in IndexedDB that has filled its room is read after it is opene
     return { found: docs.length, first: (await db.get('doc0')).n, put }
   })
   assert.deepEqual(read, { found: filled.n, first: 0, put: 'quota_exceeded' })
+
+  const repair = await page.evaluate(async () => {
+    const refused = await db.repair().catch(({ name }) => name)
+    return { refused, first: (await db.get('doc0')).n, put: await db.put({ _id: 'more' }).catch(({ name }) => name) }
+  })
+  assert.deepEqual(repair, { refused: 'quota_exceeded', first: 0, put: 'quota_exceeded' })
 
   await leaveRoom(page)
   const written = await page.evaluate(async () => {

@@ -152,6 +152,30 @@ test('a database whose manifest is damaged does not open, and is open once it is
   assert.deepEqual([outcome.rows, outcome.found, outcome.count], [2001, [0, 1999, -1], 2002])
 })
 
+test('an instance that could not open the database goes on once another has repaired it', async () => {
+  const page = await withDamage(await profile.open())
+  const outcome = await page.evaluate(async () => {
+    const first = new Firkin('twice')
+    await first.put({ _id: 'a', n: 1 })
+    await first.close()
+    await damage('twice', 0, 0)
+    const [mender, other] = [new Firkin('twice'), new Firkin('twice')]
+    const refused = await Promise.all([mender, other].map((db) => db.ready.catch(({ name }) => name)))
+    await mender.repair()
+    const deadline = performance.now() + 10_000
+    let found
+    while (found?.n === undefined && performance.now() < deadline) {
+      found = await other.get('a').catch(({ name }) => name)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    const { rev } = await other.put({ ...found, n: 2 })
+    await mender.close()
+    const last = await other.get('a')
+    return { refused, found: found.n, last: last.n, isLast: last._rev === rev }
+  })
+  assert.deepEqual(outcome, { refused: ['storage_failed', 'storage_failed'], found: 1, last: 2, isLast: true })
+})
+
 test('a repair, or an end, that is asked for before it is known that the database does not open is not refused for that', async () => {
   const page = await withDamage(await profile.open())
   const outcome = await page.evaluate(async () => {

@@ -1,41 +1,21 @@
 //! A store on a disk that fails on purpose, beside a list of the states that a map went through.
 
+mod disk;
+mod operations;
+
 use std::collections::BTreeSet;
-use std::future::Future;
 
 use firkin_core::storage::blocks::{BlockKey, Blocks};
-use firkin_core::storage::files::FileBlocks;
 use firkin_core::storage::store::{LogSnapshot, LogStore, StoreOptions};
 use firkin_core::storage::{Batch, Cursor, Direction, Durability, KeyRange, Kv, Snapshot, StorageError};
 use futures_util::future::join_all;
 
-use crate::file_simulation::{FaultyFile, FaultyFiles};
 use crate::storage_conformance::{self, Model};
-use crate::storage_simulation::{Dice, Faults, FaultyBlocks};
+use crate::storage_simulation::{Dice, Faults};
+pub use disk::{Disk, open};
+use operations::{Operations, change, drawn, to_batch};
 
 const STEPS: usize = 50;
-
-type Operations = Vec<(Vec<u8>, Option<Vec<u8>>)>;
-
-fn to_batch(operations: &Operations) -> Batch {
-    let mut batch = Batch::new();
-    for (key, value) in operations {
-        match value {
-            Some(value) => batch.put(key, value),
-            None => batch.delete(key),
-        }
-    }
-    batch
-}
-
-fn change(model: &mut Model, operations: &Operations) {
-    for (key, value) in operations {
-        match value {
-            Some(value) => drop(model.insert(key.clone(), value.clone())),
-            None => drop(model.remove(key)),
-        }
-    }
-}
 
 pub struct World<D: Disk> {
     seed: u64,
@@ -51,83 +31,6 @@ pub struct World<D: Disk> {
     stale: Vec<(LogSnapshot<D::Blocks>, Model)>,
     /// Stores that were taken over and do not know it yet.
     rivals: Vec<LogStore<D::Blocks>>,
-}
-
-/// A disk that fails. Clones share it.
-pub trait Disk: Clone {
-    type Blocks: Blocks;
-    fn connect(&self) -> Result<Self::Blocks, StorageError>;
-    fn set_faults(&self, faults: Faults);
-    fn is_dead(&self) -> bool;
-    fn restart(&self, power_lost: bool);
-    fn drive<T>(&self, drops_hanging: bool, future: impl Future<Output = T>) -> Option<T>;
-}
-
-impl Disk for FaultyBlocks {
-    type Blocks = Self;
-
-    fn connect(&self) -> Result<Self, StorageError> {
-        Ok(self.clone())
-    }
-
-    fn set_faults(&self, faults: Faults) {
-        self.set_faults(faults);
-    }
-
-    fn is_dead(&self) -> bool {
-        self.is_dead()
-    }
-
-    fn restart(&self, power_lost: bool) {
-        self.restart(power_lost);
-    }
-
-    fn drive<T>(&self, drops_hanging: bool, future: impl Future<Output = T>) -> Option<T> {
-        self.drive(drops_hanging, future)
-    }
-}
-
-impl Disk for FaultyFiles {
-    type Blocks = FileBlocks<FaultyFile>;
-
-    fn connect(&self) -> Result<Self::Blocks, StorageError> {
-        self.connect()
-    }
-
-    fn set_faults(&self, faults: Faults) {
-        self.set_faults(faults);
-    }
-
-    fn is_dead(&self) -> bool {
-        self.is_dead()
-    }
-
-    fn restart(&self, power_lost: bool) {
-        self.restart(power_lost);
-    }
-
-    fn drive<T>(&self, _drops_hanging: bool, future: impl Future<Output = T>) -> Option<T> {
-        self.drive(future)
-    }
-}
-
-/// Opens the store, again and again if the machine dies meanwhile.
-pub fn open<D: Disk>(disk: &D, options: &mut StoreOptions, faults: Faults) -> LogStore<D::Blocks> {
-    // Enough is enough: in the end the machine stays up.
-    for attempt in 0..100 {
-        options.epoch = (u128::from_le_bytes(options.epoch) + 1).to_le_bytes();
-        disk.set_faults(if attempt < 5 { faults } else { Faults::default() });
-        match disk.drive(false, async { LogStore::open(disk.connect()?, options.clone()).await }) {
-            Some(Ok(store)) => {
-                disk.set_faults(faults);
-                return store;
-            }
-            Some(Err(StorageError::QuotaExceeded | StorageError::Closed | StorageError::Failed(_))) => {}
-            Some(Err(error)) => panic!("cannot open: {error}"),
-            None => disk.restart(false),
-        }
-    }
-    panic!("could not open in 100 attempts");
 }
 
 impl<D: Disk> World<D> {
@@ -169,27 +72,8 @@ impl<D: Disk> World<D> {
         self.states.last().unwrap()
     }
 
-    /// What one commit does, in order; `None` deletes.
-    fn operations(&mut self) -> Operations {
-        let mut operations = Operations::new();
-        for _ in 0..self.dice.below(12) {
-            let key = format!("{}/{}", "path".repeat(self.dice.below(3) as usize), self.dice.below(30)).into_bytes();
-            let value = (!self.dice.once_in(3)).then(|| {
-                let bytes = match self.dice.below(60) {
-                    0 => 130_000,
-                    1 | 2 => 17_000,
-                    _ => self.dice.below(200),
-                };
-                let mark = self.dice.below(256) as u8;
-                (0..bytes).map(|position| mark ^ (position / 7) as u8).collect()
-            });
-            operations.push((key, value));
-        }
-        operations
-    }
-
     fn commit(&mut self) {
-        let operations = self.operations();
+        let operations = drawn(&mut self.dice);
         let (batch, mut after) = (to_batch(&operations), self.model().clone());
         change(&mut after, &operations);
         let durability = if self.dice.once_in(3) { Durability::Strict } else { Durability::Relaxed };
@@ -219,7 +103,7 @@ impl<D: Disk> World<D> {
         let commits: Vec<(Operations, Durability)> = (0..2 + self.dice.below(3))
             .map(|_| {
                 let durability = if self.dice.once_in(6) { Durability::Strict } else { Durability::Relaxed };
-                (self.operations(), durability)
+                (drawn(&mut self.dice), durability)
             })
             .collect();
         let drops = self.dice.once_in(4);
