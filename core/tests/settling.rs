@@ -133,6 +133,60 @@ fn merge_by_the_greater_version_stands_and_no_third_one_is_made() {
     assert!(one["_rev"].as_str().unwrap().starts_with("3-"), "no merge was made of the two");
 }
 
+/// The document with a change, and with what it tells of a merge, as an app writes it that has read it.
+fn edit(replica: &Replica, name: &str, value: i32) {
+    let mut document = get(replica, "d", &GetOptions::default()).unwrap();
+    document.as_object_mut().unwrap().insert(name.into(), value.into());
+    put(replica, &document).unwrap();
+}
+
+#[test]
+fn edits_of_a_policys_merge_that_carry_its_member_along_are_merged_as_any_others() {
+    let replicas = apart(&json!({ "a": 1, "b": 1 }), [&json!({ "a": 2, "b": 1 }), &json!({ "a": 1, "b": 2 })]);
+    exchange(&replicas);
+    let policies = policies(&json!({ "*": "three-way" }));
+    for replica in &replicas {
+        assert_eq!(settle(replica, &policies), 1);
+    }
+    let [one, other] = &replicas;
+    edit(one, "a", 5);
+    edit(other, "b", 6);
+    exchange(&replicas);
+    for replica in &replicas {
+        assert_eq!(settle(replica, &policies), 1);
+        assert_eq!((&winner(replica)["a"], &winner(replica)["b"]), (&json!(5), &json!(6)));
+    }
+    edit(one, "a", 7);
+    edit(other, "a", 8);
+    exchange(&replicas);
+    for replica in &replicas {
+        assert_eq!(settle(replica, &policies), 0);
+        assert_eq!(block_on(replica.review("d", &policies)).unwrap().proposal.clashes.len(), 1);
+    }
+}
+
+#[test]
+fn edit_that_carries_the_pin_of_a_review_that_was_closed_pins_no_later_one() {
+    let replicas = apart(&json!({ "a": 1, "b": 1 }), [&json!({ "a": 2, "b": 1 }), &json!({ "a": 1, "b": 2 })]);
+    exchange(&replicas);
+    let policies = policies(&json!({ "*": "three-way" }));
+    let [one, other] = &replicas;
+    assert_eq!(settle(one, &policies), 1);
+    let merge = winner(one)["_rev"].as_str().unwrap().to_owned();
+    block_on(one.revert_merge("d", &merge, &Object::new(), &WriteOptions::default())).unwrap();
+    assert_eq!(settle(one, &policies), 0);
+    let loser = winner(one)["_conflicts"][0].as_str().unwrap().to_owned();
+    put(one, &json!({ "_id": "d", "_rev": loser, "_deleted": true })).unwrap();
+    edit(one, "c", 1);
+    bring(one, other);
+    edit(one, "a", 5);
+    edit(other, "b", 6);
+    exchange(&replicas);
+    for replica in &replicas {
+        assert_eq!(settle(replica, &policies), 1);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

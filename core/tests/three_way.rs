@@ -87,6 +87,21 @@ fn policies_decide_where_both_sides_changed_a_place() {
 }
 
 #[test]
+fn field_that_says_who_wrote_last_goes_with_what_it_decides_on() {
+    let sides = json!([{ "v": 0, "at": 1 }, { "v": "ours", "at": 2 }, { "v": "theirs", "at": 3 }]);
+    for policies in [
+        json!({ "*": "three-way", "v": { "lastWriter": "at" } }),
+        json!({ "v": { "lastWriter": "at" } }),
+        json!({ "*": { "lastWriter": "at" } }),
+    ] {
+        let merged = merge(&policies, &sides);
+        assert_merged(&merged, &sides[2]);
+        assert!(merged.is_decided, "{policies}");
+    }
+    assert!(!merge(&json!({ "v": { "lastWriter": "at" }, "at": "review" }), &sides).is_decided);
+}
+
+#[test]
 fn policy_that_cannot_decide_leaves_a_clash() {
     for (policy, sides) in [
         (json!("union"), json!([[1], [2], "three"])),
@@ -175,6 +190,24 @@ fn is_equal(left: &Object, right: &Object) -> bool {
 }
 
 proptest! {
+    #[test]
+    fn union_holds_what_was_added_and_not_what_was_taken_out_ours_first(
+        sides in prop::array::uniform3(prop::collection::vec(0..6_u8, 0..8)),
+    ) {
+        let [base, ours, theirs] = &sides;
+        let mut expected: Vec<u8> = Vec::new();
+        for element in ours.iter().chain(theirs) {
+            let is_kept = !base.contains(element) || (ours.contains(element) && theirs.contains(element));
+            if is_kept && !expected.contains(element) {
+                expected.push(*element);
+            }
+        }
+        // A change of one side alone is taken as it is.
+        prop_assume!(base != ours && base != theirs && ours != theirs);
+        let merged = merge(&json!({ "*": "union" }), &json!([{ "v": base }, { "v": ours }, { "v": theirs }]));
+        assert_merged(&merged, &json!({ "v": expected }));
+    }
+
     #[test]
     fn merge_with_an_unchanged_side_is_the_other_side(base in document(), changed in document(), policies in any_policies()) {
         for (ours, theirs) in [(&base, &changed), (&changed, &base)] {

@@ -38,13 +38,12 @@ export interface Clash {
   theirs?: unknown
 }
 
-/** What stands at one place of a merged document. `{ value }` is one of its own. */
-export type PathChoice = 'ours' | 'theirs' | 'base' | { value: unknown }
+/** What stands at one place of a merged document: in a branch, in the base, or a value of its own. */
+export type PathChoice = 'ours' | 'theirs' | 'base' | (string & {}) | { value: unknown }
 
 /**
  * What the merged document is: that of a branch, by its revision or as `ours` (the winning one) or `theirs` (the other of two); the
- * proposal; the proposal with what is chosen for some paths; or another document, which needs its `_id` if all its members read
- * like choices.
+ * proposal; the proposal with what is chosen for some paths; or another document, with its `_id`.
  */
 export type Choice<Doc> =
   | 'ours'
@@ -52,7 +51,7 @@ export type Choice<Doc> =
   | 'proposal'
   | (string & {})
   | { [path: string]: PathChoice }
-  | (Omit<Doc, '_id' | '_rev'> & { _id?: string; _rev?: string })
+  | (Omit<Doc, '_id' | '_rev'> & { _id: string; _rev?: string })
 
 /** Who merges, why and when. The time is now if there is an author or a message and no time. */
 export interface MergeOptions extends Abortable {

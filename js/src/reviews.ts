@@ -8,10 +8,10 @@ import { type Contents, withoutContents } from './attachments.js'
 import type { Connection } from './connection.js'
 import { attribution } from './document.js'
 import { strangeKind } from './encode.js'
-import { badRequest, type ErrorReport, FirkinError } from './errors.js'
+import { aborted, badRequest, type ErrorReport, FirkinError } from './errors.js'
 import { Followed, follow } from './follow.js'
 import type { Selector } from './query-types.js'
-import type { Branch, Choice, Clash, MergeOptions, PathChoice, ReviewsUpdate } from './review-types.js'
+import type { Branch, Choice, Clash, MergeOptions, ReviewsUpdate } from './review-types.js'
 import type { PatchOperation } from './transaction.js'
 import type { Abortable, AnyDocument, Durability, Existing, Written } from './types.js'
 
@@ -21,7 +21,7 @@ interface Told<Doc> {
   base: Existing<Doc> | null
   branches: { rev: string; history: string[]; doc: Existing<Doc>; diff: PatchOperation[] }[]
   clashes: Clash[]
-  proposal: Existing<Doc>
+  proposal: Doc & { _id: string }
   is_decided: boolean
   is_pinned: boolean
   failure?: ErrorReport & { name: string }
@@ -64,7 +64,7 @@ export class Review<Doc extends object> {
   }
 
   /** What the policies make of the branches; at a clash what the winning branch has. */
-  get proposal(): Existing<Doc> {
+  get proposal(): Doc & { _id: string } {
     return this.#told.proposal
   }
 
@@ -97,7 +97,7 @@ export class Review<Doc extends object> {
   async merge(choice: Choice<Doc>, options: MergeOptions = {}): Promise<Written> {
     const contents: Contents = new Map()
     const { connection } = this.#source
-    const asked = choiceOf(choice, this.#branches, (doc) =>
+    const asked = choiceOf(this.id, choice, this.#branches, (doc) =>
       withoutContents(doc, contents, () => connection.newUpload()),
     )
     const leaves = this.#branches.map(({ rev }) => rev)
@@ -140,11 +140,13 @@ export class Review<Doc extends object> {
 export class Reviews<Doc extends object> extends Followed<ReviewsUpdate<Doc>> implements PromiseLike<Review<Doc>[]> {
   readonly #source: Source
   readonly #selector: Selector | undefined
+  readonly #signal: AbortSignal | undefined
 
   constructor(source: Source, selector: Selector | undefined, { signal }: Abortable) {
     super(signal)
     this.#source = source
     this.#selector = selector
+    this.#signal = signal
   }
 
   // biome-ignore lint/suspicious/noThenProperty: those that are open now can be awaited, as a feed can be.
@@ -157,6 +159,7 @@ export class Reviews<Doc extends object> extends Followed<ReviewsUpdate<Doc>> im
 
   async #first(): Promise<Review<Doc>[]> {
     for await (const { reviews } of this) return reviews
+    if (this.#signal?.aborted) throw aborted(this.#signal)
     return []
   }
 
@@ -196,8 +199,9 @@ function branchesOf<Doc>(told: Told<Doc>): Branch<Doc>[] {
   })
 }
 
-/** The choice as the engine takes it. */
+/** The choice as the engine takes it. What has an `_id` is a document. */
 function choiceOf<Doc>(
+  id: string,
   choice: Choice<Doc>,
   branches: Branch<Doc>[],
   withoutContents: (doc: AnyDocument) => AnyDocument,
@@ -207,35 +211,42 @@ function choiceOf<Doc>(
   if (typeof choice !== 'object' || choice === null || Array.isArray(choice) || strangeKind(choice) !== undefined) {
     throw badRequest("a merge takes 'ours', 'theirs', 'proposal', a revision, a choice for each path, or a document")
   }
-  if (!isByPath(choice)) return { document: withoutContents(choice as AnyDocument) }
-  const picks = Object.entries(choice).map(([path, pick]) => {
-    if (typeof pick !== 'string') return [path, pick]
-    return [path, pick === 'base' ? {} : { branch: branchOf(pick, branches) }]
-  })
-  return { paths: Object.fromEntries(picks) }
+  if ('_id' in choice) {
+    const document = choice as AnyDocument
+    if (document._id !== id) throw badRequest(`the review is of ${JSON.stringify(id)}, and the document is another`)
+    if (document._deleted) throw badRequest('a merge makes a document: what is to be gone is removed branch by branch')
+    return { document: withoutContents(document) }
+  }
+  const paths = Object.entries(choice).map(([path, pick]) => [path, pickOf(path, pick, branches)])
+  return { paths: Object.fromEntries(paths) }
+}
+
+function pickOf<Doc>(path: string, pick: unknown, branches: Branch<Doc>[]): object {
+  if (pick === 'base') return {}
+  const words = ['ours', 'theirs', ...branches.map(({ rev }) => rev)]
+  if (typeof pick === 'string' && words.includes(pick)) return { branch: branchOf(pick, branches) }
+  if (typeof pick === 'object' && pick !== null && Object.keys(pick).join() === 'value') {
+    const { value } = pick as { value: unknown }
+    if (value !== undefined) return { value }
+  }
+  throw badRequest(
+    `${JSON.stringify(path)} takes 'ours', 'theirs', 'base', a revision or { value }; a document is told from such choices by its _id`,
+  )
 }
 
 function branchOf<Doc>(word: string, branches: Branch<Doc>[]): string {
   const [ours, theirs, ...others] = branches
   if (word === 'ours' && ours !== undefined) return ours.rev
-  if (word !== 'theirs') return word
+  if (word !== 'theirs') {
+    if (branches.every(({ rev }) => rev !== word)) throw noBranch(word)
+    return word
+  }
   if (theirs === undefined || others.length > 0) {
     throw badRequest(
       `'theirs' is the other of two branches, and there are ${branches.length}: name one by its revision`,
     )
   }
   return theirs.rev
-}
-
-/** Whether it says of paths what stands there. A document that reads like that is told from it by its `_id`. */
-function isByPath(choice: object): choice is { [path: string]: PathChoice } {
-  const picks = Object.values(choice) as unknown[]
-  return picks.length > 0 && !('_id' in choice) && picks.every(isPick)
-}
-
-function isPick(pick: unknown): boolean {
-  if (pick === 'ours' || pick === 'theirs' || pick === 'base') return true
-  return typeof pick === 'object' && pick !== null && Object.keys(pick).join() === 'value'
 }
 
 function noBranch(rev: string | undefined): FirkinError {

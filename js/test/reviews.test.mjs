@@ -32,7 +32,7 @@ test('a review shows what the branches grew from, the winning branch first', asy
 test('a merge is one revision on the winning branch that says what it closed, and no conflict is left', async (t) => {
   const db = await forked(t)
   const review = await db.review('d')
-  const { rev } = await review.merge({ n: 'merged' }, { author: 'Bob', message: 'both' })
+  const { rev } = await review.merge({ _id: 'd', n: 'merged' }, { author: 'Bob', message: 'both' })
   const { n, firkin, _rev, _conflicts, _revisions } = await db.get('d', { conflicts: true, revs: true })
   assert.deepEqual([n, _rev, _conflicts], ['merged', rev, undefined])
   assert.deepEqual([_revisions.start, _revisions.ids[1]], [3, 'z'])
@@ -61,7 +61,7 @@ test('a merge after the document has changed is refused with 409, and writes not
   const review = await db.review('d')
   await db.put({ _id: 'd', _rev: '2-x', n: 'moved on' })
   const before = await db.get('d', { open_revs: 'all' })
-  await assert.rejects(review.merge({ n: 'late' }), { status: 409, name: 'conflict' })
+  await assert.rejects(review.merge({ _id: 'd', n: 'late' }), { status: 409, name: 'conflict' })
   assert.deepEqual(await db.get('d', { open_revs: 'all' }), before)
 })
 
@@ -167,6 +167,8 @@ test('a merge takes a side, the proposal, or a choice for each path', async (t) 
   assert.deepEqual(await merged('proposal'), [2, 2, 3])
   assert.deepEqual(await merged({ a: 'theirs', c: 'base' }), [3, 2, 1])
   assert.deepEqual(await merged({ a: { value: 9 } }), [9, 2, 3])
+  assert.deepEqual(await merged({ a: '2-a', b: '2-z' }), [3, 2, 3])
+  assert.deepEqual(await merged({}), [2, 2, 3])
   // With an id it is a document, whatever it reads like.
   assert.deepEqual(await merged({ _id: 'd', a: 'theirs', c: 'base' }), ['theirs', undefined, 'base'])
 })
@@ -254,12 +256,28 @@ test('policies that are none are refused with 400', (t) => {
   }
 })
 
+test('a database with policies for what no merge is about does not open', async (t) => {
+  for (const merge of [{ _id: 'max' }, { 'firkin.x': 'max' }, { a: { lastWriter: '_rev' } }]) {
+    const { ready } = open(t, 'reviews', { merge })
+    await assert.rejects(ready, { status: 400, name: 'bad_request' }, JSON.stringify(merge))
+  }
+})
+
 test('a merge with what is no choice is refused with 400, and writes nothing', async (t) => {
   const db = await forked(t)
   const review = await db.review('d')
   const { update_seq } = await db.info()
-  for (const choice of [undefined, null, 5, [], new Date(0), () => {}]) {
-    await assert.rejects(review.merge(choice), { status: 400, name: 'bad_request' })
+  const documents = [{ _id: 'other', n: 1 }, { _id: 'd', _deleted: true }, { _id: 'ours' }]
+  const slips = [{ n: 'merged' }, { n: 'ours', m: 1 }, { n: { value: undefined } }, { n: { value: 1, more: 2 } }]
+  const places = [
+    { _rev: 'ours' },
+    { firkin: 'ours' },
+    { _deleted: { value: true } },
+    { 'n[0]': 'ours' },
+    { '': 'base' },
+  ]
+  for (const choice of [undefined, null, 5, [], new Date(0), () => {}, ...documents, ...slips, ...places]) {
+    await assert.rejects(review.merge(choice), { status: 400, name: 'bad_request' }, JSON.stringify(choice))
   }
   assert.equal((await db.info()).update_seq, update_seq)
 })

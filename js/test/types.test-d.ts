@@ -171,14 +171,14 @@ export async function reviews(db: Firkin<Note>): Promise<void> {
   for (const review of await db.reviews()) {
     review.base?.title.trim()
     review.diff(review.branches[0]?.rev).map(({ op, path }) => [op, path])
-    await review.merge({ title: review.branches.map(({ doc }) => doc.title).join() }, { author: 'Bob' })
+    await review.merge({ _id: review.id, title: review.branches.map(({ doc }) => doc.title).join() }, { author: 'Bob' })
     await review.merge('2-a')
     await review.merge({ title: 'theirs', stars: { value: 3 } })
     await review.merge(review.proposal)
     const { rev } = await review.revert({ author: 'Bob', time: '2026-01-01T00:00:00Z' })
     holds<Equal<typeof rev, string>>()
     // @ts-expect-error: a merged note has a title
-    await review.merge({ stars: 1 })
+    await review.merge({ _id: review.id, stars: 1 })
   }
   const end = db.reviews().subscribe(({ reviews }) => reviews.length)
   holds<Equal<typeof end, () => void>>()

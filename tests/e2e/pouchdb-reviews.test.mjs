@@ -54,7 +54,7 @@ test('a merge made here is a resolved conflict in PouchDB', async (t) => {
   await exchange()
   assert.equal((await pouch.get('d', { conflicts: true }))._conflicts.length, 1)
   const [review] = await firkin.reviews()
-  const { rev } = await review.merge({ a: 1, b: 2 }, { author: 'Bob', message: 'both' })
+  const { rev } = await review.merge({ _id: 'd', a: 1, b: 2 }, { author: 'Bob', message: 'both' })
   await exchange()
   const { _rev, _conflicts, a, b, firkin: told } = await pouch.get('d', { conflicts: true })
   assert.deepEqual([_rev, _conflicts, a, b], [rev, undefined, 1, 2])

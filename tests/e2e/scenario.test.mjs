@@ -158,7 +158,7 @@ async function mergeAll({ page, name }, letter) {
   const choices = ids.map((id) => [id, textOf(letter, id)])
   await page.evaluate(
     async ([choices, author]) => {
-      for (const [id, text] of choices) await (await window.db.review(id)).merge({ text }, { author })
+      for (const [id, text] of choices) await (await window.db.review(id)).merge({ _id: id, text }, { author })
     },
     [choices, name],
   )

@@ -13,6 +13,7 @@ mod rules;
 mod sequences;
 mod three_way;
 
+pub(crate) use policy::is_mergeable;
 pub use policy::{Policies, Policy, PolicyError};
 pub use sequences::{Concurrent, Sequences, Woven};
 pub use three_way::{Clash, FIRKIN, Merged, three_way};

@@ -11,6 +11,8 @@ use crate::hex::hex;
 use crate::json::{Object, Value, canonical};
 use crate::path::Path;
 
+use super::three_way::{ATTACHMENTS, FIRKIN};
+
 /// What becomes of a place that branches changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Policy {
@@ -53,6 +55,9 @@ pub enum PolicyError {
     /// There is no such policy.
     #[error("merge policies: what stands at {0:?} is no policy")]
     Unknown(String),
+    /// No policy decides on special members.
+    #[error("merge policies: {0:?} is no place that a merge is about")]
+    Nowhere(String),
 }
 
 impl PolicyError {
@@ -80,9 +85,11 @@ impl Policies {
             let policy = Policy::parse(value).ok_or_else(|| PolicyError::Unknown(path.into()))?;
             match path {
                 "*" => policies.rest = policy,
+                _ if !is_mergeable(&Path::parse(path)) => return Err(PolicyError::Nowhere(path.into())),
                 _ => policies.paths.push((Path::parse(path), policy)),
             }
         }
+        policies.add_deciding_fields();
         let mut text = Vec::new();
         canonical(value, &mut text);
         policies.name = hex(Sha256::digest(&text).get(..8).unwrap_or_default());
@@ -115,6 +122,19 @@ impl Policies {
         leading.max_by_key(|(path, _)| path.names().len()).map_or(&self.rest, |(_, policy)| policy)
     }
 
+    /// The field that says who wrote last goes with what it decides on, where it has no policy of its own.
+    fn add_deciding_fields(&mut self) {
+        let policies = self.paths.iter().map(|(_, policy)| policy).chain([&self.rest]);
+        let fields: Vec<Path> = policies
+            .filter_map(|policy| if let Policy::LastWriter(field) = policy { Some(field.clone()) } else { None })
+            .collect();
+        for field in fields {
+            if self.paths.iter().all(|(path, _)| *path != field) {
+                self.paths.push((field.clone(), Policy::LastWriter(field)));
+            }
+        }
+    }
+
     /// Whether a person decides on everything.
     pub(super) fn are_none(&self) -> bool {
         self.rest == Policy::Review && self.paths.is_empty()
@@ -130,6 +150,11 @@ impl Policies {
         let is_reviewed = |(path, policy): &(Path, Policy)| *policy == Policy::Review && is_below(path, names);
         *self.at(names) == Policy::Review || self.paths.iter().any(is_reviewed)
     }
+}
+
+/// Whether a merge is about the place: special members but `_attachments` take no part in it, nor does `firkin`.
+pub(crate) fn is_mergeable(path: &Path) -> bool {
+    path.names().first().is_some_and(|name| name == ATTACHMENTS || (name != FIRKIN && !name.starts_with('_')))
 }
 
 /// Whether the path leads to a place below the one that `names` lead to.
@@ -153,7 +178,12 @@ impl Policy {
         }
         let mut members = value.as_object()?.iter();
         match (members.next()?, members.next()) {
-            (("lastWriter", path), None) => Some(Self::LastWriter(Path::parse(path.as_str()?))),
+            (("lastWriter", path), None) => {
+                Some(Self::LastWriter(Path::parse(path.as_str()?))).filter(|policy| match policy {
+                    Self::LastWriter(field) => is_mergeable(field),
+                    _ => true,
+                })
+            }
             (("module", name), None) => Some(Self::Module(name.as_str()?.into())),
             _ => None,
         }

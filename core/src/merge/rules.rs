@@ -5,9 +5,9 @@
 use alloc::vec::Vec;
 
 use super::policy::Policy;
-use super::three_way::is_same;
 use crate::json::{Object, Value, collate};
 use crate::path::Found;
+use crate::sorting::sort_by;
 
 /// A place as it is in base, ours and theirs; `None` where nothing stands.
 pub(super) type Sides<'v> = [Option<&'v Value>; 3];
@@ -20,10 +20,8 @@ pub(super) fn decide(policy: &Policy, sides: Sides<'_>, documents: [&Value; 2]) 
         Policy::Max => Some(extreme(ours, theirs, true)),
         Policy::Min => Some(extreme(ours, theirs, false)),
         Policy::Union => {
-            let empty: &[Value] = &[];
-            let elements =
-                |side: Option<&'_ Value>| side.map_or(Some(empty.to_vec()), |side| Some(side.as_array()?.to_vec()));
-            Some(Some(Value::Array(union(&elements(base)?, elements(ours)?, elements(theirs)?))))
+            let [base, ours, theirs] = [base, ours, theirs].map(|side| side.map_or(Some(&[][..]), Value::as_array));
+            Some(Some(Value::Array(union(base?, ours?, theirs?))))
         }
         Policy::Counter => {
             let (ours, theirs) = (ours?.as_object()?, theirs?.as_object()?);
@@ -51,16 +49,23 @@ fn extreme(ours: Option<&Value>, theirs: Option<&Value>, greater: bool) -> Optio
 }
 
 /// The set that two sides made of `base`, in the order of ours, then of theirs.
-fn union(base: &[Value], ours: Vec<Value>, theirs: Vec<Value>) -> Vec<Value> {
-    let has = |set: &[Value], element: &Value| set.iter().any(|other| is_same(Some(other), Some(element)));
-    let mut all: Vec<Value> = Vec::new();
-    for element in ours.iter().chain(&theirs) {
-        let was_taken_out = has(base, element) && !(has(&ours, element) && has(&theirs, element));
-        if !was_taken_out && !has(&all, element) {
-            all.push(element.clone());
-        }
-    }
-    all
+fn union(base: &[Value], ours: &[Value], theirs: &[Value]) -> Vec<Value> {
+    let [before, mine, other] = [base, ours, theirs].map(|set| in_order(set.iter()));
+    let has =
+        |set: &[(usize, &Value)], element: &Value| set.binary_search_by(|(_, other)| collate(other, element)).is_ok();
+    // Of those that are equal the first one counts.
+    let mut all = in_order(ours.iter().chain(theirs));
+    all.dedup_by(|(_, later), (_, first)| collate(later, first).is_eq());
+    all.retain(|(_, element)| !has(&before, element) || (has(&mine, element) && has(&other, element)));
+    sort_by(&mut all, |(left, _), (right, _)| left.cmp(right));
+    all.into_iter().map(|(_, element)| element.clone()).collect()
+}
+
+/// Elements with their places, by their values and then their places.
+fn in_order<'v>(elements: impl Iterator<Item = &'v Value>) -> Vec<(usize, &'v Value)> {
+    let mut elements: Vec<(usize, &Value)> = elements.enumerate().collect();
+    sort_by(&mut elements, |(place, left), (other, right)| collate(left, right).then(place.cmp(other)));
+    elements
 }
 
 /// The counts of each replica: what one side changed, else the greater.

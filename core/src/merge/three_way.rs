@@ -13,7 +13,7 @@ use crate::path::Path;
 pub const FIRKIN: &str = "firkin";
 
 /// The member that shows attachments.
-const ATTACHMENTS: &str = "_attachments";
+pub(super) const ATTACHMENTS: &str = "_attachments";
 
 /// A place that both sides changed, each in its own way, and on which no policy decides.
 #[derive(Clone, Debug, PartialEq)]

@@ -18,7 +18,7 @@ use crate::database::{Database, ReadError, WriteError, WriteOptions, Written};
 use crate::document::{Document, DocumentError, keys};
 use crate::error::ErrorReport;
 use crate::json::{self, Object, Value};
-use crate::merge::{FIRKIN, Policies};
+use crate::merge::{FIRKIN, Policies, is_mergeable};
 use crate::path::{Found, Path};
 use crate::revision::Rev;
 use crate::storage::{Kv, Snapshot};
@@ -197,7 +197,12 @@ fn chosen(review: &Review, choice: &Choice) -> Result<Object, WriteError> {
         Choice::Paths(picks) => picks,
     };
     let mut merged = Value::Object(review.proposal.members.clone());
+    let sources = || review.branches.iter().chain(&review.base);
     for (path, pick) in picks {
+        let is_there = |source: &Branch| matches!(path.find(&Value::Object(source.members.clone())), Found::Value(_));
+        if !is_mergeable(path) || (!matches!(pick, Pick::Value(_)) && !sources().any(is_there)) {
+            return Err(no_place(path));
+        }
         let source = match pick {
             Pick::Base => review.base.as_ref(),
             Pick::Branch(rev) => Some(branch(rev)?),

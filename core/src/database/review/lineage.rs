@@ -49,7 +49,7 @@ impl<'t> Lineage<'t> {
     pub(super) fn is_pinned(&self, leaves: &[Rev], base: Option<&Rev>) -> bool {
         let own = |leaf: &Rev| {
             let own: Vec<&Rev> = self.tree.ancestry(leaf).take_while(|rev| Some(*rev) != base).collect();
-            own.into_iter().any(|rev| self.told.get(rev).is_some_and(|told| told.is_pinned))
+            own.into_iter().any(|rev| told::is_pinned_at(&self.told, self.tree, rev))
         };
         leaves.iter().any(own)
     }

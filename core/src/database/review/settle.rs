@@ -58,7 +58,7 @@ struct Merge<'b> {
     rev: Rev,
     merged: Vec<Rev>,
     policy: &'b Object,
-    version: f64,
+    version: u32,
 }
 
 impl<'b> Merge<'b> {
@@ -66,6 +66,7 @@ impl<'b> Merge<'b> {
         let merged = Told::of(&branch.members).merged;
         let policy = branch.members.get(FIRKIN)?.as_object()?.get("policy")?.as_object()?;
         let version = policy.get("version").and_then(Value::as_number)?;
+        let version = u32::try_from(version as i64).ok().filter(|whole| f64::from(*whole) == version)?;
         let rev = Rev::parse(&branch.rev).ok()?;
         (!merged.is_empty()).then_some(Self { branch, rev, merged, policy, version })
     }
@@ -77,6 +78,6 @@ impl<'b> Merge<'b> {
         self.merged == other.merged
             && parent(self) == parent(other)
             && self.policy != other.policy
-            && self.version.total_cmp(&other.version).then_with(|| self.rev.cmp(&other.rev)).is_lt()
+            && self.version.cmp(&other.version).then_with(|| self.rev.cmp(&other.rev)).is_lt()
     }
 }

@@ -80,6 +80,12 @@ pub(in crate::database) async fn merged_into<S: Snapshot>(
     Ok(sources)
 }
 
+/// Whether the revision took a merge back. An edit that carries the member of such a one along took nothing back.
+pub(super) fn is_pinned_at(told: &Map<Rev, Told>, tree: &RevTree, rev: &Rev) -> bool {
+    let at = told.get(rev);
+    at.is_some_and(|told| told.is_pinned) && tree.parent(rev).and_then(|parent| told.get(parent)) != at
+}
+
 /// What the revision merged. An edit that carries the member of the merge along which it replaces merged nothing.
 pub(super) fn merged_at<'t>(told: &'t Map<Rev, Told>, tree: &RevTree, rev: &Rev) -> &'t [Rev] {
     let at = |rev: &Rev| told.get(rev).map(|told| told.merged.as_slice()).unwrap_or_default();
