@@ -34,7 +34,7 @@ import type { Asked } from './rescue.js'
 import { checkLocks, destroyDatabase } from './stored.js'
 import { Turns } from './turns.js'
 import { Unopened } from './unopened.js'
-import { type Build, isNewer, PROTOCOL, VERSION } from './version.js'
+import { BUILD, NewerBuilds, PROTOCOL, VERSION } from './version.js'
 
 /** The name by which a member of a database in memory is its own client. */
 const OWN = 'own'
@@ -45,8 +45,6 @@ const FAREWELL_MS = 20
 /** How often a database that was there is tried to be opened again where the browser loses the connection, and how soon. */
 const RECONNECTIONS_MAX = 20
 const RECONNECT_MS = 250
-
-const BUILD: Build = { version: VERSION, protocol: PROTOCOL }
 
 /** What a member has for as long as it leads. */
 interface Reign {
@@ -82,8 +80,7 @@ export class Member {
   readonly #turns: Turns
   /** Settles when it takes turns no longer. */
   #turn: Promise<void> | undefined
-  /** The newer versions of the library that were met. */
-  readonly #newer = new Set<string>()
+  readonly #newer: NewerBuilds
   /** Settles once a leader that has slept knows whether it leads still. */
   #waking: Promise<unknown> | undefined
   /** What is to be done before the next engine is opened. */
@@ -113,6 +110,9 @@ export class Member {
       (call) => this.#toLeader(call),
       (outcome) => this.#page.post(outcome),
     )
+    this.#newer = new NewerBuilds((version) => {
+      page.post({ type: 'event', name: 'outdated', json: JSON.stringify({ version, own: VERSION }) })
+    })
     this.#unopened = new Unopened(page, this.#backlog, name, options, wasm)
   }
 
@@ -287,7 +287,8 @@ export class Member {
 
   #noticed(notice: Notice): void {
     const leads = this.#reign !== undefined
-    if (notice.type === 'whoLeads' || notice.type === 'leads') this.#met(notice)
+    if ((notice.type === 'whoLeads' || notice.type === 'leads') && this.#newer.meet(notice))
+      void this.#giveWay(notice.version)
     if (notice.type === 'event') this.#page.post(notice)
     else if (notice.type === 'destroyed') void this.#destroyedByOther()
     else if (this.#unopened.isFailed) void this.#hearsOfOthers(notice)
@@ -308,20 +309,9 @@ export class Member {
     })
   }
 
-  /** Tells the page of a newer build in another tab. One that understands this one no more takes its place. */
-  #met(other: Build): void {
-    if (!isNewer(other)) return
-    const { version } = other
-    if (!this.#newer.has(version)) {
-      this.#newer.add(version)
-      this.#page.post({ type: 'event', name: 'outdated', json: JSON.stringify({ version, own: VERSION }) })
-    }
-    if (other.protocol !== PROTOCOL && !this.#unopened.isFailed && !this.#ending.signal.aborted)
-      void this.#giveWay(version)
-  }
-
   /** Leaves the database to a newer build, once what it is in the middle of is done. */
   async #giveWay(version: string): Promise<void> {
+    if (this.#unopened.isFailed || this.#ending.signal.aborted) return
     const error = outdated(
       `another tab has version ${version} of the library, which this one, ${VERSION}, is too old for`,
     )

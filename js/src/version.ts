@@ -15,8 +15,31 @@ export interface Build {
   protocol: number
 }
 
+/** What this build says of itself. */
+export const BUILD: Build = { version: VERSION, protocol: PROTOCOL }
+
+/** The newer builds that a member meets in other tabs, each of which is told once. */
+export class NewerBuilds {
+  readonly #met = new Set<string>()
+  readonly #tell: (version: string) => void
+
+  constructor(tell: (version: string) => void) {
+    this.#tell = tell
+  }
+
+  /** Whether a build that was met understands this one no more, and takes its place. */
+  meet(other: Build): boolean {
+    if (!isNewer(other)) return false
+    if (!this.#met.has(other.version)) {
+      this.#met.add(other.version)
+      this.#tell(other.version)
+    }
+    return other.protocol !== PROTOCOL
+  }
+}
+
 /** Whether `other` is newer than this build. */
-export function isNewer(other: Build): boolean {
+function isNewer(other: Build): boolean {
   if (other.protocol !== PROTOCOL) return other.protocol > PROTOCOL
   const [theirs, own] = [other.version, VERSION].map(numbersOf) as [number[], number[]]
   const place = theirs.findIndex((number, index) => number !== (own[index] ?? 0))
