@@ -37,7 +37,7 @@ suite "set-up" 10 scripts/setup.sh rust node browser || finish
 suite "build: package, demo, server" 15 make build || finish
 suite "format, lints, types, licences" 20 make check
 suite "core for a target without std" 5 cargo build --package firkin-core --target wasm32v1-none --locked
-suite "Rust: units, properties, golden data" 20 cargo test --workspace --locked
+suite "Rust: units, properties, golden data" 20 cargo test --workspace --locked --no-fail-fast
 suite "the store on failing disks, 10,000 seeds" 10 env FIRKIN_SEEDS=10000 cargo test --profile soak --package firkin-core --locked --test storage_faults
 suite "replicas on failing disks and networks, 2,000 seeds" 10 env FIRKIN_SEEDS=2000 cargo test --profile soak --package firkin-core --locked --test simulation
 suite "imports of the module" 2 cargo run --quiet --package firkin-xtask -- imports

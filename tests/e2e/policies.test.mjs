@@ -3,15 +3,9 @@
 // Three browser profiles, which share nothing but the server's database.
 
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, test } from 'node:test'
-import { launchProfile, openPage } from '../support/browser.mjs'
-import { startFirkinServer } from '../support/firkin-server.mjs'
-import { serveStatic } from '../support/static-server.mjs'
+import { test } from 'node:test'
+import { usePeople } from '../support/people.mjs'
 
-const names = ['Alice', 'Iko', 'Bob']
 const rules = `
   export const merges = {
     longer: (base, ours, theirs) => [ours, theirs].sort((one, other) => other.length - one.length || (one < other ? -1 : 1))[0],
@@ -41,34 +35,14 @@ const decided = [
   [{ module: 'broken' }, { a: '' }, { a: 'short' }, { a: 'much longer' }],
 ]
 
-let folder
-let site
-let server
-let people
-
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'policies-'))
-  site = await serveStatic({ '/rules.js': rules })
-  server = await startFirkinServer({ data: join(folder, 'server'), origin: site.origin })
-  const started = names.map(async (name) => {
-    const context = await launchProfile(join(folder, name))
-    return { name, context, page: await openPage(context, site.origin) }
-  })
-  people = Object.fromEntries((await Promise.all(started)).map((person) => [person.name, person]))
-})
-
-after(async () => {
-  for (const { context } of Object.values(people ?? {})) await context.close()
-  await server?.stop()
-  await site?.stop()
-  await rm(folder, { recursive: true, force: true })
-})
+const shared = usePeople({ '/rules.js': rules })
+const { people } = shared
 
 for (const [place, [policy, base, ofAlice, ofBob, expected]] of decided.entries()) {
   const outcome = expected === undefined ? 'a person decides' : 'whoever pulls merges'
   test(`${JSON.stringify(policy)}, ${Object.keys(base)}: ${outcome}, and all agree`, async () => {
     const { Alice, Iko, Bob } = people
-    const peer = `${server.url}/policy-${place}`
+    const peer = `${shared.server.url}/policy-${place}`
     assert.equal((await fetch(peer, { method: 'PUT' })).status, 201)
     const asked = [`policy-${place}`, { '*': policy }]
     for (const { page } of Object.values(people)) await page.evaluate(openWith, asked)
@@ -105,7 +79,7 @@ for (const [place, [policy, base, ofAlice, ofBob, expected]] of decided.entries(
 
 test('five replicas that merge apart at once make one revision', async () => {
   const { page } = people.Alice
-  const peer = `${server.url}/five`
+  const peer = `${shared.server.url}/five`
   assert.equal((await fetch(peer, { method: 'PUT' })).status, 201)
   const seen = await page.evaluate(async (peer) => {
     const replicas = Array.from(

@@ -4,39 +4,14 @@
 // them Alice's branch wins of some and Bob's of others: which one wins is up to the hash of the revision.
 
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, test } from 'node:test'
-import { eventually, launchProfile, openPage } from '../support/browser.mjs'
-import { startFirkinServer } from '../support/firkin-server.mjs'
-import { serveStatic } from '../support/static-server.mjs'
+import { test } from 'node:test'
+import { eventually } from '../support/browser.mjs'
+import { usePeople } from '../support/people.mjs'
 
-const names = ['Alice', 'Iko', 'Bob']
 const ids = Array.from({ length: 8 }, (_, index) => `note-${index}`)
 
-let folder
-let site
-let server
-let people
-
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'scenario-'))
-  site = await serveStatic()
-  server = await startFirkinServer({ data: join(folder, 'server'), origin: site.origin })
-  const started = names.map(async (name) => {
-    const context = await launchProfile(join(folder, name))
-    return { name, context, page: await openPage(context, site.origin) }
-  })
-  people = Object.fromEntries((await Promise.all(started)).map((person) => [person.name, person]))
-})
-
-after(async () => {
-  for (const { context } of Object.values(people ?? {})) await context.close()
-  await server?.stop()
-  await site?.stop()
-  await rm(folder, { recursive: true, force: true })
-})
+const shared = usePeople()
+const { people } = shared
 
 test('edits made apart are reviewed, merged and agreed on by all three and the server', async () => {
   const { Alice, Iko, Bob } = people
@@ -112,7 +87,7 @@ test('with live syncs, the branches and the merge arrive by themselves', async (
 
 /** Gives each person a database of this name, and the server one; answers the server's address of it. */
 async function openEverywhere(name) {
-  const peer = `${server.url}/${name}`
+  const peer = `${shared.server.url}/${name}`
   assert.equal((await fetch(peer, { method: 'PUT' })).status, 201)
   const opened = Object.values(people).map(({ page }) =>
     page.evaluate(async (asked) => {

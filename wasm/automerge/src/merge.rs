@@ -43,7 +43,7 @@ fn merge_replicas(
     names: [&str; 2],
 ) -> Result<Option<Merged>, AutomergeError> {
     let ([mine, other], place) = Replica::pair(base, names)?;
-    let mut walk = Walk { ours: mine, theirs: other, is_clash: false };
+    let mut walk = Walk { ours: mine, theirs: other, ours_is_first: names[0] < names[1], is_clash: false };
     match (base, ours, theirs) {
         (Value::String(base), Value::String(ours), Value::String(theirs)) => {
             walk.text(&place, [base, ours, theirs])?;
@@ -88,6 +88,8 @@ impl Step {
 struct Walk {
     ours: Replica,
     theirs: Replica,
+    /// Whether ours makes the edits that both made: by the names, so that both sides say the same of that.
+    ours_is_first: bool,
     is_clash: bool,
 }
 
@@ -111,11 +113,15 @@ impl Walk {
             }
         }
         let [base, ours, theirs] = sides;
-        if is_same(base, ours) {
-            return if is_same(base, theirs) { Ok(()) } else { self.theirs.set(parent, prop, theirs) };
+        match (is_same(base, ours), is_same(base, theirs)) {
+            (true, true) => Ok(()),
+            (true, false) => self.theirs.set(parent, prop, theirs),
+            (false, false) if is_same(ours, theirs) && !self.ours_is_first => self.theirs.set(parent, prop, theirs),
+            (false, is_ours_alone) => {
+                self.is_clash |= !is_ours_alone && !is_same(ours, theirs);
+                self.ours.set(parent, prop, ours)
+            }
         }
-        self.is_clash |= !is_same(base, theirs) && !is_same(ours, theirs);
-        self.ours.set(parent, prop, ours)
     }
 
     fn members(&mut self, place: &ObjId, sides: [&Object; 3]) -> Result<(), AutomergeError> {
@@ -181,7 +187,8 @@ impl Walk {
         pairs: bool,
     ) -> Vec<Step> {
         let mut steps = Vec::new();
-        let mut paired = BTreeSet::new();
+        // Edits of ours that are part of another step.
+        let mut taken = BTreeSet::new();
         // Both are in order, and edits of one side are apart: those of ours that end before are not met again.
         let mut first = 0;
         for theirs in other {
@@ -189,12 +196,16 @@ impl Walk {
                 first += 1;
             }
             let near = || mine.iter().enumerate().skip(first).take_while(|(_, edit)| edit.at.start <= theirs.at.end);
-            if near().any(|(_, edit)| edit.at == theirs.at && is_equal(edit, &theirs)) {
+            if let Some((place, _)) = near().find(|(_, edit)| edit.at == theirs.at && is_equal(edit, &theirs)) {
+                if !self.ours_is_first {
+                    taken.insert(place);
+                    steps.push(Step::Theirs(theirs));
+                }
                 continue;
             }
             let both_change = |edit: &Edit| edit.at == theirs.at && edit.is_change() && theirs.is_change();
             if let Some((place, edit)) = near().find(|(_, edit)| pairs && both_change(edit)) {
-                paired.insert(place);
+                taken.insert(place);
                 steps.push(Step::Both(edit.clone(), theirs));
             } else if near().any(|(_, edit)| edit.overlaps(&theirs)) {
                 self.is_clash = true;
@@ -202,7 +213,7 @@ impl Walk {
                 steps.push(Step::Theirs(theirs));
             }
         }
-        let alone = mine.into_iter().enumerate().filter(|(place, _)| !paired.contains(place));
+        let alone = mine.into_iter().enumerate().filter(|(place, _)| !taken.contains(place));
         steps.extend(alone.map(|(_, edit)| Step::Ours(edit)));
         steps.sort_by_key(|step| std::cmp::Reverse(step.place()));
         steps

@@ -73,6 +73,14 @@ fn what_both_insert_at_one_place_is_there_side_by_side() {
 }
 
 #[test]
+fn the_order_of_what_both_insert_does_not_depend_on_who_is_called_ours_where_they_made_another_edit_alike() {
+    let (base, ours, theirs) = (json("[{},null]"), json("[[],{}]"), json("[0,{}]"));
+    let here = merge(&base, &ours, &theirs, NAMES).unwrap();
+    assert!(!here.is_clash);
+    assert_eq!(merge(&base, &theirs, &ours, [NAMES[1], NAMES[0]]), Some(here));
+}
+
+#[test]
 fn an_element_that_both_changed_is_put_together_member_by_member() {
     agrees(
         r#"[{"task":"buy milk","done":false,"tags":["food"]},{"task":"rest"}]"#,
