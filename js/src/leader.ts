@@ -17,6 +17,7 @@ import { type DatabaseFiles, openFiles } from './opfs.js'
 import { fetchThroughPage } from './page-fetch.js'
 import { Questions } from './questions.js'
 import { type Asked, gone, isRescue, Rescue } from './rescue.js'
+import { begins, Runs } from './runs.js'
 import { destroyDatabase } from './stored.js'
 import type { Info } from './types.js'
 import type { Engine, Host } from './wasm-glue/engine.js'
@@ -53,7 +54,7 @@ export class Leader {
   readonly #held: Asked[] = []
   #waits = false
   readonly #underWay = new Set<{ client: string; call: Call }>()
-  readonly #replications = new Map<number, { client: string; fetches: boolean }>()
+  readonly #runs: Runs
   /** The clients of open transactions. */
   readonly #transactions = new Map<string, string>()
   /** What clients follow, by its number. */
@@ -84,6 +85,7 @@ export class Leader {
     this.#options = options
     this.#wasm = wasm
     this.#around = around
+    this.#runs = new Runs(around.send)
     this.#questions = new Questions((client, question) => around.send(client, question))
     this.#rescue = asked === undefined ? undefined : new Rescue(asked)
   }
@@ -189,9 +191,7 @@ export class Leader {
 
   /** The client is gone: what it began that has no end of its own is ended. */
   forget(client: string): void {
-    for (const [replication, owner] of this.#replications) {
-      if (owner.client === client) void this.#tell('cancelReplication', { id: replication })
-    }
+    for (const id of this.#runs.forget(client)) void this.#tell('cancelReplication', { id })
     for (const [transaction, owner] of this.#transactions) {
       if (owner !== client) continue
       this.#transactions.delete(transaction)
@@ -227,7 +227,7 @@ export class Leader {
   }
 
   async #serve(client: string, call: Call): Promise<void> {
-    const { id, method, replication, transaction, feed, uploads, fetches = false } = call
+    const { id, method, transaction, feed, uploads } = call
     if (this.#leaving) return this.#around.send(client, { type: 'unserved', id })
     if (method === 'destroy') return this.#destroy(client, id)
     if (isRescue(method)) return this.#serveRescue(client, call)
@@ -236,9 +236,7 @@ export class Leader {
       return
     }
     const begun = { client, call }
-    const begins = method === 'replicate' && replication !== undefined
     this.#underWay.add(begun)
-    if (begins) this.#replications.set(replication, { client, fetches })
     if (transaction !== undefined) {
       if (method === 'begin') this.#transactions.set(transaction, client)
       else if (method !== 'operate') this.#transactions.delete(transaction)
@@ -246,8 +244,8 @@ export class Leader {
     if (feed !== undefined && method === 'followEnd') this.#feeds.delete(feed)
     else if (feed !== undefined) this.#feeds.set(feed, client)
     if (uploads !== undefined) this.#uploads.set(client, uploads)
-    const outcome = await this.#run(client, call)
-    if (begins) this.#replications.delete(replication)
+    const run = () => this.#run(client, call)
+    const outcome = await (begins(call) ? this.#runs.begin(client, call, run) : run())
     if (this.#underWay.delete(begun)) this.#around.send(client, outcome)
     if (outcome.type === 'refused' && outcome.error.name === 'engine_failed') this.#lose(outcome.error)
   }
@@ -287,6 +285,7 @@ export class Leader {
     let outcome: Outcome
     try {
       if (this.#engine === undefined) throw closed('the database is closed')
+      if (method === 'cancelReplication') return await this.#cancelReplication(call)
       const again = request?.again ?? false
       const answer = await this.#engine.call(method, payload, this.#requestName(client, call), again)
       outcome = { type: 'result', id, payload: answer }
@@ -299,6 +298,12 @@ export class Leader {
     }
     // What goes on without an end of its own is cancelled when its leader leaves; it has not ended.
     return this.#leaving && (method === 'replicate' || feed !== undefined) ? { type: 'unserved', id } : outcome
+  }
+
+  async #cancelReplication({ id, replication }: Call): Promise<Outcome> {
+    const run = this.#runs.leave(replication ?? 0)
+    if (run !== undefined) await this.#callSelf('cancelReplication', { id: run })
+    return { type: 'result', id, payload: new Uint8Array() }
   }
 
   /** Whether another has taken the database from this engine, or the browser its storage: the next leader serves the call. */
@@ -373,8 +378,7 @@ export class Leader {
     } else if (name === 'disconnected') {
       this.#around.deposed()
     } else if (name === 'replication') {
-      const client = this.#replications.get((JSON.parse(json) as { id: number }).id)?.client
-      if (client !== undefined) this.#around.send(client, event)
+      this.#runs.happened(json)
     } else {
       this.#around.tell(event)
     }
@@ -382,7 +386,7 @@ export class Leader {
 
   /** Sends a request of a replication, or has the page send it that asked for that. */
   #fetch(replication: number, url: string, init: RequestInit): Promise<Response> {
-    if (!this.#replications.get(replication)?.fetches) return fetch(url, init)
+    if (!this.#runs.fetches(replication)) return fetch(url, init)
     return fetchThroughPage(
       (name, detail, body) => this.#ask(name, JSON.stringify(detail), body),
       replication,
@@ -391,9 +395,12 @@ export class Leader {
     )
   }
 
-  /** Asks the page that began the replication that this is about. */
+  /** Asks the page that began the replication that this is about, unless that has said it all. */
   async #ask(name: string, json: string, body?: Blob | Uint8Array): Promise<string | Uint8Array> {
-    const client = this.#replications.get((JSON.parse(json) as { replication: number }).replication)?.client
+    const { replication } = JSON.parse(json) as { replication: number }
+    const headers = name === 'headers' ? this.#runs.headers(replication) : undefined
+    if (headers !== undefined) return JSON.stringify(headers)
+    const client = this.#runs.owner(replication)
     if (client === undefined) throw closed('the replication has ended')
     return this.#questions.ask(client, { name, json, ...(body === undefined ? {} : { body }) })
   }

@@ -127,8 +127,11 @@ export class Replication
       if (this.#cancelled) return this.#finish('cancelled')
       way = await wayTo(peer, this.#connection, this.#options, this.#cancelling.signal)
       if (way.fetch !== undefined) exchanges = new Exchanges(way.fetch)
-      const options = { replication: this.#id, fetches: way.fetch === undefined ? undefined : (true as const) }
-      const status = (await this.#connection.call('replicate', this.#request(way.url), options)) as EngineStatus
+      const fetches = way.fetch === undefined ? undefined : (true as const)
+      const request = this.#request(way.url)
+      const shared = fetches ? undefined : this.#shared(request)
+      const asked = { replication: this.#id, fetches, shared }
+      const status = (await this.#connection.call('replicate', { id: this.#id, ...request }, asked)) as EngineStatus
       this.#progress.update(status)
       return this.#finish(status.state === 'cancelled' ? 'cancelled' : 'complete')
     } catch (error) {
@@ -156,10 +159,16 @@ export class Replication
 
   #request(url: string): object {
     const { live, retry, selector, doc_ids, keep, snapshot, since, credentials, batchBytes } = this.#options
-    const id = this.#id
     const { direction } = this
-    const asked = { id, direction, url, live, retry, selector, doc_ids, snapshot, since, credentials }
+    const asked = { direction, url, live, retry, selector, doc_ids, snapshot, since, credentials }
     return { ...asked, drop: keep === false, batch_bytes: batchBytes }
+  }
+
+  /** All that is asked for, if that says it all and goes on: who asks for the same, in whatever tab, has a part in one replication. */
+  #shared(request: object): string | undefined {
+    const { live, headers, onUnauthorized } = this.#options
+    if (!live || typeof headers === 'function' || onUnauthorized !== undefined) return undefined
+    return JSON.stringify({ ...request, headers })
   }
 
   async #headers(unauthorized: boolean): Promise<unknown> {

@@ -31,3 +31,9 @@ export async function startFirkinServer({ data, origin, port = 0, admin }) {
   }
   return { url, stop }
 }
+
+/** How many feeds a server that is open to anyone holds open. */
+export async function feedsHeld({ url }) {
+  const metrics = await (await fetch(`${url}/_metrics`)).text()
+  return Number(/^firkin_feeds (\d+)$/m.exec(metrics)[1])
+}
