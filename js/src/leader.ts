@@ -8,13 +8,14 @@ import { type Counts, countAll } from './counts.js'
 import { decode, encode } from './encode.js'
 import { loadAutomerge, loadEngine, loadRescue } from './engine.js'
 import { badRequest, closed, type ErrorReport, reportOf } from './errors.js'
+import { Feeds } from './feeds.js'
 import { beginNewLog } from './log.js'
 import { Logic, type StartThread } from './logic.js'
 import { livingMembers } from './mail.js'
 import type { Call, EngineOptions, EventMessage, Outcome, Response as Reply, Request } from './messages.js'
 import { nameOf, recordName } from './names.js'
 import { type DatabaseFiles, openFiles } from './opfs.js'
-import { fetchThroughPage } from './page-fetch.js'
+import { type AskPage, fetchThroughPage } from './page-fetch.js'
 import { Questions } from './questions.js'
 import { type Asked, gone, isRescue, Rescue } from './rescue.js'
 import { begins, Runs } from './runs.js'
@@ -55,6 +56,7 @@ export class Leader {
   #waits = false
   readonly #underWay = new Set<{ client: string; call: Call }>()
   readonly #runs: Runs
+  readonly #heldFeeds = new Feeds()
   /** The clients of open transactions. */
   readonly #transactions = new Map<string, string>()
   /** What clients follow, by its number. */
@@ -286,6 +288,7 @@ export class Leader {
     try {
       if (this.#engine === undefined) throw closed('the database is closed')
       if (method === 'cancelReplication') return await this.#cancelReplication(call)
+      if (method === 'looked') return await this.#looked(call)
       const again = request?.again ?? false
       const answer = await this.#engine.call(method, payload, this.#requestName(client, call), again)
       outcome = { type: 'result', id, payload: answer }
@@ -295,9 +298,18 @@ export class Leader {
         this.#around.deposed()
         return { type: 'unserved', id }
       }
+    } finally {
+      if (begins(call)) this.#heldFeeds.end(call.replication)
     }
     // What goes on without an end of its own is cancelled when its leader leaves; it has not ended.
     return this.#leaving && (method === 'replicate' || feed !== undefined) ? { type: 'unserved', id } : outcome
+  }
+
+  /** Completes once what the peer had when this was asked was looked at. */
+  async #looked({ id, replication, payload }: Call): Promise<Outcome> {
+    const { at_ms } = decode(payload) as { at_ms: number }
+    await this.#heldFeeds.looked(this.#runs.idOf(replication ?? 0), at_ms)
+    return { type: 'result', id, payload: new Uint8Array() }
   }
 
   async #cancelReplication({ id, replication }: Call): Promise<Outcome> {
@@ -386,13 +398,10 @@ export class Leader {
 
   /** Sends a request of a replication, or has the page send it that asked for that. */
   #fetch(replication: number, url: string, init: RequestInit): Promise<Response> {
-    if (!this.#runs.fetches(replication)) return fetch(url, init)
-    return fetchThroughPage(
-      (name, detail, body) => this.#ask(name, JSON.stringify(detail), body),
-      replication,
-      url,
-      init,
-    )
+    const ask: AskPage = (name, detail, body) => this.#ask(name, JSON.stringify(detail), body)
+    const throughPage = (url: string, init: RequestInit) => fetchThroughPage(ask, replication, url, init)
+    const send = this.#runs.fetches(replication) ? throughPage : (url: string, init: RequestInit) => fetch(url, init)
+    return this.#heldFeeds.fetch(replication, url, init, send)
   }
 
   /** Asks the page that began the replication that this is about, unless that has said it all. */

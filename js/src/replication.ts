@@ -65,10 +65,11 @@ export class Replication
 
   /** Completes once all that either side knew when this was called has moved; rejects if it fails first. */
   async settled(): Promise<void> {
+    const at_ms = Date.now()
     while (!this.#ended) {
       // Listening comes before looking, so that a pause between the two is not missed.
       const pause = this.#nextPause()
-      if (await this.#upToDate()) break
+      if (await this.#upToDate(at_ms)) break
       await pause
     }
     const { state, error } = this.status
@@ -206,11 +207,15 @@ export class Replication
     this.emit('change', change)
   }
 
-  /** Whether the engine waits for something new, and nothing new is here. */
-  async #upToDate(): Promise<boolean> {
+  /** Whether the engine waits for something new, and nothing was left at the moment `at_ms`. */
+  async #upToDate(at_ms: number): Promise<boolean> {
     const { state, lastSeq } = this.status
     if (state !== 'idle') return false
-    if (this.direction === 'pull') return true
+    if (this.direction === 'pull') {
+      // One that holds no feed looks again.
+      await this.#connection.call('looked', { at_ms }, { replication: this.#id }).catch(() => {})
+      return this.status.state === 'idle' || this.#ended
+    }
     const { doc_ids, selector } = this.#options
     const since = lastSeq ?? 0
     const page = await this.#connection.call('changes', { since, limit: 1, doc_ids, selector })

@@ -12,8 +12,7 @@ import type { HeaderMap } from './replication-types.js'
 /** A call that begins a replication. */
 export type Beginning = Call & { replication: number }
 
-export const begins = (call: Call): call is Beginning =>
-  call.method === 'replicate' && call.replication !== undefined
+export const begins = (call: Call): call is Beginning => call.method === 'replicate' && call.replication !== undefined
 
 interface Handle {
   client: string
@@ -85,6 +84,11 @@ export class Runs {
     if (run === undefined) return
     run.latest = progress
     for (const [replication, { client }] of run.handles) this.#tell(client, replication, progress)
+  }
+
+  /** The engine's number of the run that a handle is on. */
+  idOf(replication: number): number {
+    return [...this.#runs.values()].find(({ handles }) => handles.has(replication))?.id ?? replication
   }
 
   /** Whom the engine's questions about a run are for. */

@@ -8,11 +8,12 @@ const binary = process.env.FIRKIN_SERVER_BIN ?? built
 
 /**
  * Starts it on a free port, or on `port`, over the folder `data`, for pages of `origin`. It is open to anyone, or to
- * `admin` (`name:password`) only.
+ * `admin` (`name:password`) only. With `tls`, `{ cert, key }`, it speaks HTTPS.
  */
-export async function startFirkinServer({ data, origin, port = 0, admin }) {
+export async function startFirkinServer({ data, origin, port = 0, admin, tls }) {
   const access = admin === undefined ? ['--open'] : ['--admin', admin]
   const parameters = ['--listen', `127.0.0.1:${port}`, '--data', data, ...access, '--cors', origin]
+  if (tls !== undefined) parameters.push('--tls-cert', tls.cert, '--tls-key', tls.key)
   const child = spawn(binary, parameters, { stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = new Promise((resolve) => child.once('exit', resolve))
   const url = await new Promise((resolve, reject) => {
