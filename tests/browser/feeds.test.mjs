@@ -106,7 +106,9 @@ async function heldCome(to, at = server) {
   }
 }
 
-test('eight databases are live over HTTP/1.1: what is written in each arrives at the server, and back', async () => {
+test('eight databases are live over HTTP/1.1: what is written in each arrives at the server, and back', {
+  timeout: 60_000,
+}, async () => {
   for (const name of NAMES) await create(`${server.url}/${name}`)
   const page = await profile.open()
   await syncAll(page, NAMES, gate.url)
@@ -129,7 +131,9 @@ test('eight databases are live over HTTP/1.1: what is written in each arrives at
   await page.close()
 })
 
-test('tabs and databases of a page share the places of a server, and who goes gives them back', async () => {
+test('tabs and databases of a page share the places of a server, and who goes gives them back', {
+  timeout: 60_000,
+}, async () => {
   const [first, second] = [NAMES.slice(0, 3), NAMES.slice(3, 6)]
   for (const name of [...first, ...second]) await create(`${server.url}/tabs-${name}`)
   const [one, other] = [await profile.open(), await profile.open()]
@@ -156,7 +160,7 @@ test('tabs and databases of a page share the places of a server, and who goes gi
   await other.close()
 })
 
-test('a feed that moves takes the place of one that rests', async () => {
+test('a feed that moves takes the place of one that rests', { timeout: 60_000 }, async () => {
   const names = NAMES.slice(0, HELD + 1).map((name) => `rest-${name}`)
   for (const name of names) await create(`${server.url}/${name}`)
   const page = await profile.open()
@@ -179,7 +183,7 @@ test('a feed that moves takes the place of one that rests', async () => {
   await page.close()
 })
 
-test('over HTTP/2 feeds share a connection, and all are held', async () => {
+test('over HTTP/2 feeds share a connection, and all are held', { timeout: 60_000 }, async () => {
   const data = await mkdtemp(join(tmpdir(), 'firkin-feeds-tls-'))
   const [cert, key] = await certificate(data)
   const served = await startFirkinServer({ data: join(data, 'data'), origin: profile.origin, tls: { cert, key } })
