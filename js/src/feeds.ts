@@ -48,6 +48,12 @@ export class Feeds {
     if (this.#feeds.size === 0) this.#places.close()
   }
 
+  endAll(): void {
+    for (const feed of this.#feeds.values()) feed.end()
+    this.#feeds.clear()
+    this.#places.close()
+  }
+
   #of(replication: number): [string, Feed][] {
     return [...this.#feeds].filter(([key]) => key.startsWith(`${replication} `))
   }

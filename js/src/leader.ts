@@ -8,17 +8,16 @@ import { type Counts, countAll } from './counts.js'
 import { decode, encode } from './encode.js'
 import { loadAutomerge, loadEngine, loadRescue } from './engine.js'
 import { badRequest, closed, type ErrorReport, reportOf } from './errors.js'
-import { Feeds } from './feeds.js'
 import { beginNewLog } from './log.js'
 import { Logic, type StartThread } from './logic.js'
 import { livingMembers } from './mail.js'
 import type { Call, EngineOptions, EventMessage, Outcome, Response as Reply, Request } from './messages.js'
 import { nameOf, recordName } from './names.js'
 import { type DatabaseFiles, openFiles } from './opfs.js'
-import { type AskPage, fetchThroughPage } from './page-fetch.js'
 import { Questions } from './questions.js'
+import { Replications } from './replications.js'
 import { type Asked, gone, isRescue, Rescue } from './rescue.js'
-import { begins, Runs } from './runs.js'
+import { begins } from './runs.js'
 import { destroyDatabase } from './stored.js'
 import type { Info } from './types.js'
 import type { Engine, Host } from './wasm-glue/engine.js'
@@ -55,8 +54,7 @@ export class Leader {
   readonly #held: Asked[] = []
   #waits = false
   readonly #underWay = new Set<{ client: string; call: Call }>()
-  readonly #runs: Runs
-  readonly #heldFeeds = new Feeds()
+  readonly #replications: Replications
   /** The clients of open transactions. */
   readonly #transactions = new Map<string, string>()
   /** What clients follow, by its number. */
@@ -87,8 +85,9 @@ export class Leader {
     this.#options = options
     this.#wasm = wasm
     this.#around = around
-    this.#runs = new Runs(around.send)
     this.#questions = new Questions((client, question) => around.send(client, question))
+    const callEngine = (method: string, payload: object) => this.#callSelf(method, payload)
+    this.#replications = new Replications(around.send, this.#questions, callEngine)
     this.#rescue = asked === undefined ? undefined : new Rescue(asked)
   }
 
@@ -110,9 +109,9 @@ export class Leader {
         ask: async (name, json) => {
           if (name === 'weave') return (await loadAutomerge(this.#wasm)).weave(json)
           if (name === 'judge' && logic !== undefined) return logic.judge(json)
-          return this.#ask(name, json) as Promise<string>
+          return this.#replications.ask(name, json) as Promise<string>
         },
-        fetch: (replication, url, init) => this.#fetch(replication, url, init),
+        fetch: (replication, url, init) => this.#replications.fetch(replication, url, init),
       }
       const opening = { name: this.#name, options, wasm: this.#wasm, host, openFiles: () => this.#openFiles(true) }
       await this.#rescue?.begin(opening, () => void this.#openAtLast(options, host))
@@ -193,7 +192,7 @@ export class Leader {
 
   /** The client is gone: what it began that has no end of its own is ended. */
   forget(client: string): void {
-    for (const id of this.#runs.forget(client)) void this.#tell('cancelReplication', { id })
+    this.#replications.forget(client)
     for (const [transaction, owner] of this.#transactions) {
       if (owner !== client) continue
       this.#transactions.delete(transaction)
@@ -247,7 +246,7 @@ export class Leader {
     else if (feed !== undefined) this.#feeds.set(feed, client)
     if (uploads !== undefined) this.#uploads.set(client, uploads)
     const run = () => this.#run(client, call)
-    const outcome = await (begins(call) ? this.#runs.begin(client, call, run) : run())
+    const outcome = await (begins(call) ? this.#replications.begin(client, call, run) : run())
     if (this.#underWay.delete(begun)) this.#around.send(client, outcome)
     if (outcome.type === 'refused' && outcome.error.name === 'engine_failed') this.#lose(outcome.error)
   }
@@ -287,8 +286,8 @@ export class Leader {
     let outcome: Outcome
     try {
       if (this.#engine === undefined) throw closed('the database is closed')
-      if (method === 'cancelReplication') return await this.#cancelReplication(call)
-      if (method === 'looked') return await this.#looked(call)
+      const served = this.#replications.serve(call)
+      if (served !== undefined) return await served
       const again = request?.again ?? false
       const answer = await this.#engine.call(method, payload, this.#requestName(client, call), again)
       outcome = { type: 'result', id, payload: answer }
@@ -298,24 +297,9 @@ export class Leader {
         this.#around.deposed()
         return { type: 'unserved', id }
       }
-    } finally {
-      if (begins(call)) this.#heldFeeds.end(call.replication)
     }
     // What goes on without an end of its own is cancelled when its leader leaves; it has not ended.
     return this.#leaving && (method === 'replicate' || feed !== undefined) ? { type: 'unserved', id } : outcome
-  }
-
-  /** Completes once what the peer had when this was asked was looked at. */
-  async #looked({ id, replication, payload }: Call): Promise<Outcome> {
-    const { at_ms } = decode(payload) as { at_ms: number }
-    await this.#heldFeeds.looked(this.#runs.idOf(replication ?? 0), at_ms)
-    return { type: 'result', id, payload: new Uint8Array() }
-  }
-
-  async #cancelReplication({ id, replication }: Call): Promise<Outcome> {
-    const run = this.#runs.leave(replication ?? 0)
-    if (run !== undefined) await this.#callSelf('cancelReplication', { id: run })
-    return { type: 'result', id, payload: new Uint8Array() }
   }
 
   /** Whether another has taken the database from this engine, or the browser its storage: the next leader serves the call. */
@@ -374,6 +358,7 @@ export class Leader {
 
   #lose(error: ErrorReport): void {
     this.#engine = undefined
+    this.#replications.endAll()
     this.#files?.close()
     this.#logic?.close()
     for (const { client, call } of this.#underWay) {
@@ -390,27 +375,9 @@ export class Leader {
     } else if (name === 'disconnected') {
       this.#around.deposed()
     } else if (name === 'replication') {
-      this.#runs.happened(json)
+      this.#replications.happened(json)
     } else {
       this.#around.tell(event)
     }
-  }
-
-  /** Sends a request of a replication, or has the page send it that asked for that. */
-  #fetch(replication: number, url: string, init: RequestInit): Promise<Response> {
-    const ask: AskPage = (name, detail, body) => this.#ask(name, JSON.stringify(detail), body)
-    const throughPage = (url: string, init: RequestInit) => fetchThroughPage(ask, replication, url, init)
-    const send = this.#runs.fetches(replication) ? throughPage : (url: string, init: RequestInit) => fetch(url, init)
-    return this.#heldFeeds.fetch(replication, url, init, send)
-  }
-
-  /** Asks the page that began the replication that this is about, unless that has said it all. */
-  async #ask(name: string, json: string, body?: Blob | Uint8Array): Promise<string | Uint8Array> {
-    const { replication } = JSON.parse(json) as { replication: number }
-    const headers = name === 'headers' ? this.#runs.headers(replication) : undefined
-    if (headers !== undefined) return JSON.stringify(headers)
-    const client = this.#runs.owner(replication)
-    if (client === undefined) throw closed('the replication has ended')
-    return this.#questions.ask(client, { name, json, ...(body === undefined ? {} : { body }) })
   }
 }
