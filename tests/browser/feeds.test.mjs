@@ -11,6 +11,7 @@ import { promisify } from 'node:util'
 import { eventually, launchProfile, openPage } from '../support/browser.mjs'
 import { feedsHeld, startFirkinServer } from '../support/firkin-server.mjs'
 import { startGate } from '../support/gate.mjs'
+import { startPouchServer } from '../support/pouchdb.mjs'
 import { useProfile } from './profile.mjs'
 
 /** How many feeds a page holds with one server over HTTP/1.1. */
@@ -70,11 +71,11 @@ const haveOne = (id) => Promise.all(dbs.map((db) => db.get(id).catch(() => false
 
 const isFeedOf = (name, request) => request.includes(`/${name}/_changes`)
 
-/** Waits until the gate is asked something. */
-async function asked(isIt) {
+/** Waits until it holds. */
+async function eventuallyHere(holds) {
   const deadline = Date.now() + 30_000
-  while (!gate.requests.some(isIt)) {
-    assert.ok(Date.now() < deadline, gate.requests.join('\n'))
+  while (!(await holds())) {
+    assert.ok(Date.now() < deadline, `did not come true: ${holds}`)
     await new Promise((resolve) => setTimeout(resolve, 25))
   }
 }
@@ -89,22 +90,10 @@ async function certificate(folder) {
 }
 
 async function arriveAtServer(names, id) {
-  for (const name of names) {
-    const deadline = Date.now() + 20_000
-    while (!(await fetch(`${server.url}/${name}/${id}`)).ok) {
-      assert.ok(Date.now() < deadline, `${id} does not arrive in ${name}`)
-      await new Promise((resolve) => setTimeout(resolve, 25))
-    }
-  }
+  for (const name of names) await eventuallyHere(() => fetch(`${server.url}/${name}/${id}`).then(({ ok }) => ok))
 }
 
-async function heldCome(to, at = server) {
-  const deadline = Date.now() + 30_000
-  while ((await feedsHeld(at)) !== to) {
-    assert.ok(Date.now() < deadline, `${await feedsHeld(at)} feeds are held, and not ${to}`)
-    await new Promise((resolve) => setTimeout(resolve, 25))
-  }
-}
+const heldCome = (to) => eventuallyHere(async () => (await feedsHeld(server)) === to)
 
 test('eight databases are live over HTTP/1.1: what is written in each arrives at the server, and back', {
   timeout: 60_000,
@@ -153,35 +142,48 @@ test('tabs and databases of a page share the places of a server, and who goes gi
   await heldCome(HELD)
   await one.close()
   for (const name of second) {
-    await asked((request) => isFeedOf(`tabs-${name}`, request) && request.includes('longpoll'))
+    await eventuallyHere(() =>
+      gate.requests.some((request) => isFeedOf(`tabs-${name}`, request) && request.includes('longpoll')),
+    )
   }
   await heldCome(HELD)
   await endAll(other)
   await other.close()
 })
 
-test('a feed that moves takes the place of one that rests', { timeout: 60_000 }, async () => {
-  const names = NAMES.slice(0, HELD + 1).map((name) => `rest-${name}`)
-  for (const name of names) await create(`${server.url}/${name}`)
-  const page = await profile.open()
-  await syncAll(page, names, gate.url)
-  await heldCome(HELD)
-  const holds = (name) => gate.requests.some((request) => isFeedOf(name, request) && request.includes('longpoll'))
-  const left = names.filter((name) => !holds(name))
-  assert.equal(left.length, 1)
-  // In the end the others have told nothing for long enough.
-  for (let n = 0; !holds(left[0]); n += 1) {
-    assert.ok(n < 20, 'it holds no feed')
-    await put(`${server.url}/${left[0]}`, `there${n}`)
-    await eventually(page, haveOne, `there${n}`)
-    await new Promise((resolve) => setTimeout(resolve, 1_000))
-  }
-  for (const name of names) await put(`${server.url}/${name}`, 'all')
-  await eventually(page, haveAll, 'all')
-  await heldCome(HELD)
-  await endAll(page)
-  await page.close()
-})
+for (const kind of ['Firkin', 'PouchDB']) {
+  test(`a feed that moves takes the place of one that rests, at the server of ${kind}`, {
+    timeout: 60_000,
+  }, async () => {
+    const pouch = kind === 'PouchDB' ? await startPouchServer({ origin: profile.origin }) : undefined
+    const base = pouch?.url ?? server.url
+    const between = await startGate(base, { origin: profile.origin })
+    const names = NAMES.slice(0, HELD + 1).map((name) => `rest-${name}`)
+    const urls = names.map((name) => `${base}/${name}`)
+    for (const url of urls) await create(url)
+    const page = await profile.open()
+    await syncAll(page, names, between.url)
+    const holds = (name) =>
+      between.requests.some((request) => isFeedOf(name, request) && request.includes('feed=longpoll'))
+    await eventuallyHere(() => names.filter(holds).length === HELD)
+    const left = names.findIndex((name) => !holds(name))
+    // In the end the others have told nothing for long enough.
+    for (let n = 0; !holds(names[left]); n += 1) {
+      assert.ok(n < 20, 'it holds no feed')
+      await put(urls[left], `there${n}`)
+      await eventually(page, haveOne, `there${n}`)
+      await new Promise((resolve) => setTimeout(resolve, 1_000))
+    }
+    for (const url of urls) await put(url, 'all')
+    await eventually(page, haveAll, 'all')
+    const errors = await page.evaluate(() => syncs.map(({ status }) => status.error?.reason ?? 'none'))
+    assert.deepEqual(new Set(errors), new Set(['none']))
+    await endAll(page)
+    await page.close()
+    await between.stop()
+    await pouch?.stop()
+  })
+}
 
 test('over HTTP/2 feeds share a connection, and all are held', { timeout: 60_000 }, async () => {
   const data = await mkdtemp(join(tmpdir(), 'firkin-feeds-tls-'))
@@ -196,9 +198,8 @@ test('over HTTP/2 feeds share a connection, and all are held', { timeout: 60_000
     [NAMES, served.url],
   )
   await syncAll(page, NAMES, served.url)
-  const held = () => page.evaluate(async (url) => await (await fetch(`${url}/_metrics`)).text(), served.url)
-  const deadline = Date.now() + 20_000
-  while (!(await held()).includes(`\nfirkin_feeds ${NAMES.length}\n`)) assert.ok(Date.now() < deadline, await held())
+  const metrics = () => page.evaluate((url) => fetch(`${url}/_metrics`).then((response) => response.text()), served.url)
+  await eventuallyHere(async () => (await metrics()).includes(`\nfirkin_feeds ${NAMES.length}\n`))
   await page.evaluate(
     ([names, url]) => Promise.all(names.map((name) => fetch(`${url}/${name}/there`, { method: 'PUT', body: '{}' }))),
     [NAMES, served.url],
