@@ -122,11 +122,14 @@ impl RedbKv {
         forget().map_err(failed)
     }
 
-    /// Merges segments and deletes what no longer counts, slice by slice, for as long as the store is open.
-    pub async fn maintain(&self) {
+    /// Merges segments and deletes what no longer counts for as long as the store is open: a slice after each `pause`.
+    pub async fn maintain(&self, pause: impl AsyncFn()) {
         loop {
             let due = self.store.maintenance_due();
-            self.maintain_once().await;
+            pause().await;
+            while matches!(self.store.maintain(MAINTAINED_BYTES).await, Ok(true)) {
+                pause().await;
+            }
             due.await;
         }
     }
