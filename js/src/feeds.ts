@@ -9,12 +9,16 @@ import { hasPlaces, Places, type Release } from './places.js'
 
 /** What the engine adds to ask for a feed that is held. */
 const HELD = /&feed=longpoll&heartbeat=\d+/
+const LIMIT = /&limit=\d+/
 
 /** The pauses between two looks. */
 const PAUSE_MS_MIN = 1_000
 const PAUSE_MS_MAX = 5_000
 /** A feed that has told nothing for so long, or has its place for so long, rests. */
 const RESTS_MS = 10_000
+
+/** How long a server may take to say whether there is something that it has not told. */
+const ASKED_MS_MAX = 10_000
 
 type Send = (url: string, init: RequestInit) => Promise<Response>
 
@@ -64,8 +68,8 @@ class Feed {
   readonly #places: Places
   readonly #ended = new AbortController()
   #place: Release | undefined
-  /** While a feed is held: aborted when its place is given away. */
-  #holding: AbortController | undefined
+  /** While a feed is held: how it was asked for, and what is aborted when its place is given away. */
+  #holding: { given: AbortController; url: string; init: RequestInit; send: Send } | undefined
   /** Its place was given away: it does not take it back at once. */
   #gaveWay = false
   #since: string | undefined
@@ -109,11 +113,15 @@ class Feed {
     return this.#place === undefined ? this.#look(url, init, send) : this.#hold(url, init, send)
   }
 
-  /** Completes once all is dealt with that the peer had at `at_ms`. A feed that is held is told. */
-  looked(at_ms: number): Promise<void> {
-    if (this.#holding !== undefined || this.#dealtWith_ms > at_ms) return Promise.resolve()
+  /** Completes once all is dealt with that the peer had at `at_ms`. */
+  async looked(at_ms: number): Promise<void> {
+    if (this.#ended.signal.aborted || this.#dealtWith_ms > at_ms) return
+    const isHeld = this.#holding !== undefined
+    if (isHeld && (this.#askedAt_ms > at_ms || !(await this.#isBehind()))) return
     this.#endPause()
-    return new Promise((resolve) => this.#lookers.push({ at_ms, resolve }))
+    // A feed that is held tells what it has with its next answer.
+    const since_ms = isHeld ? 0 : at_ms
+    await new Promise<void>((resolve) => this.#lookers.push({ at_ms: since_ms, resolve }))
   }
 
   /** Another wants its place, and gets it if this one rests. */
@@ -121,11 +129,12 @@ class Feed {
     if (this.#place === undefined || Date.now() < this.#restsAt_ms) return
     this.#gaveWay = true
     this.#leavePlace()
-    this.#holding?.abort()
+    this.#holding?.given.abort()
   }
 
   end(): void {
     this.#ended.abort()
+    this.#holding = undefined
     this.#leavePlace()
     this.#endPause()
     for (const { resolve } of this.#lookers.splice(0)) resolve()
@@ -176,23 +185,39 @@ class Feed {
   }
 
   async #hold(url: string, init: RequestInit, send: Send): Promise<Response> {
-    const holding = new AbortController()
-    this.#holding = holding
+    const given = new AbortController()
+    this.#holding = { given, url, init, send }
     const sending = new AbortController()
     const stop = () => sending.abort(init.signal?.reason)
     const nothing = nothingAfter(this.#since ?? '0')
     init.signal?.addEventListener('abort', stop)
-    holding.signal.addEventListener('abort', stop)
+    given.signal.addEventListener('abort', stop)
     try {
       const response = await this.read(url, { ...init, signal: sending.signal }, send)
       if (!response.ok || response.body === null) return response
-      return new Response(untilGiven(response.body, holding.signal, nothing), { headers: response.headers })
+      return new Response(untilGiven(response.body, given.signal, nothing), { headers: response.headers })
     } catch (error) {
-      if (!holding.signal.aborted || init.signal?.aborted) throw error
+      if (!given.signal.aborted || init.signal?.aborted) throw error
       return new Response(nothing)
     } finally {
       // What has begun to answer may be in the middle of it.
-      holding.signal.removeEventListener('abort', stop)
+      given.signal.removeEventListener('abort', stop)
+    }
+  }
+
+  /** Whether the peer has something that the feed which is held has not brought yet; not where that cannot be found out. */
+  async #isBehind(): Promise<boolean> {
+    const held = this.#holding
+    if (held === undefined) return false
+    const signals = [AbortSignal.timeout(ASKED_MS_MAX), ...(held.init.signal ? [held.init.signal] : [])]
+    const url = held.url.replace(HELD, '').replace(LIMIT, '&limit=1')
+    try {
+      const { ok, body } = await held.send(url, { ...held.init, signal: AbortSignal.any(signals) })
+      const isBehind = ok && body !== null && (await hasRows(body))
+      // It may have brought it meanwhile, and be asked for again.
+      return isBehind && this.#holding === held
+    } catch {
+      return false
     }
   }
 }
@@ -208,6 +233,8 @@ function nothingAfter(since: string): string {
   } catch {}
   return `{"results":[],"last_seq":${typeof last_seq === 'string' ? JSON.stringify(last_seq) : since}}`
 }
+
+const BEGINNING_MAX = 1_000
 
 /** With these servers begin an answer when they have nothing to tell yet. */
 const BEGINNINGS = ['', '{"results":[']
@@ -236,4 +263,20 @@ function untilGiven(body: ReadableStream<Uint8Array>, given: AbortSignal, nothin
     },
     cancel: (reason) => reader.cancel(reason),
   })
+}
+
+/** Whether a page of the feed has rows: servers begin with these. */
+async function hasRows(body: ReadableStream<Uint8Array>): Promise<boolean> {
+  const reader = body.getReader()
+  const decoder = new TextDecoder()
+  let said = ''
+  let begun: RegExpExecArray | null = null
+  for (let ended = false; begun === null && !ended && said.length < BEGINNING_MAX; ) {
+    const { done, value } = await reader.read()
+    ended = done
+    said += decoder.decode(value, { stream: true })
+    begun = /^\s*\{\s*"results"\s*:\s*\[\s*(\S)/.exec(said)
+  }
+  reader.cancel().catch(() => {})
+  return begun !== null && begun[1] !== ']'
 }

@@ -131,6 +131,23 @@ test('the tab that began it is closed, leading or not: for the others it goes on
   await close(tabs)
 })
 
+test('who comes later, and settles, has what the peer had, whatever the feed has told yet', async () => {
+  const { put } = await create('settled')
+  const tabs = [await profile.open(), await profile.open()]
+  gate.feeds_delay_ms = 500
+  await begin(tabs[0], 'settled', `${gate.url}/settled`)
+  await feedsCome(1)
+  await put('before')
+  await begin(tabs[1], 'settled', `${gate.url}/settled`)
+  assert.ok(await tabs[1].evaluate(isHere, 'before'), 'it settled without')
+  // The same holds of one that has a feed already.
+  await put('later')
+  await tabs[0].evaluate(() => pull.settled())
+  assert.ok(await tabs[0].evaluate(isHere, 'later'), 'it settled without')
+  gate.feeds_delay_ms = 0
+  await close(tabs)
+})
+
 test('what is refused, and the end by an error, reach all who share a replication', async () => {
   const { url } = await create('failing')
   const tabs = [await profile.open(), await profile.open()]
