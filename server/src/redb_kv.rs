@@ -25,7 +25,7 @@ use redb::{Builder, Durability, ReadableDatabase, ReadableTable, TableDefinition
 use crate::random::SystemRandom;
 
 /// About so many bytes of entries are merged between two turns of others.
-const MAINTAINED_BYTES: usize = 256 << 10;
+const MAINTAINED_BYTES: usize = 64 << 10;
 
 const BLOCKS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("blocks");
 
