@@ -11,6 +11,9 @@ use crate::ordered::{Map, Set};
 use crate::revision::{Rev, RevTree};
 use crate::storage::{Snapshot, StorageError};
 
+/// How many revisions of a document are asked for at once that may be merges.
+const UNTOLD_MAX: usize = 32;
+
 /// The tree of a document, with what its merges merged.
 pub(super) struct Lineage<'t> {
     tree: &'t RevTree,
@@ -52,6 +55,29 @@ impl<'t> Lineage<'t> {
             own.into_iter().any(|rev| told::is_pinned_at(&self.told, self.tree, rev))
         };
         leaves.iter().any(own)
+    }
+
+    /// Revisions since `base` that may have merged branches or taken that back, as far as it is not known here: their bodies never came, as
+    /// replication brings those of leaves, and a tombstone tells that there was a merge, or that one was taken back. The oldest first.
+    pub(super) fn untold(&self, leaves: &[Rev], base: Option<&Rev>) -> Vec<Rev> {
+        let known = base.map(|base| self.ancestors(core::slice::from_ref(base))).unwrap_or_default();
+        let mut since = self.ancestors(leaves);
+        since.retain(|rev| !known.contains(rev));
+        let is_merged =
+            |branch: &Rev| since.iter().filter_map(|rev| self.told.get(rev)).any(|told| told.merged.contains(branch));
+        let is_unexplained =
+            |tombstone: &Rev| match self.tree.parent(tombstone).filter(|_| self.tree.is_leaf(tombstone)) {
+                Some(branch) => since.contains(branch) && !is_merged(branch),
+                None => since.contains(tombstone) && self.reverted.is_empty(),
+            };
+        let tombstones = self.tree.iter().filter(|(rev, node)| node.deleted && is_unexplained(rev));
+        // A merge is of no lower generation than the tombstones that it made.
+        let Some(first) = tombstones.map(|(rev, _)| rev.generation()).min() else { return Vec::new() };
+        let is_untold = |rev: &Rev| {
+            let is_here = self.tree.node(rev).is_none_or(|node| node.available);
+            rev.generation() >= first && !is_here && !self.tree.is_leaf(rev) && self.told.get(rev).is_none()
+        };
+        since.iter().filter(|rev| is_untold(rev)).take(UNTOLD_MAX).cloned().collect()
     }
 
     fn ancestors(&self, of: &[Rev]) -> Set<Rev> {
