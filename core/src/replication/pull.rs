@@ -186,7 +186,8 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Writer<'_, '_, K, T,
     /// from and what may have merged them, is asked for, and then they are asked again: it may show that they lack something else.
     async fn review(&self, ids: &[&str], until: &Sequence) -> Result<(), ReplicationError> {
         let local = |error: StorageError| ReplicationError::Local(error.report());
-        let mut open = self.database.open_among(ids).await.map_err(local)?;
+        let open = self.database.open_among(ids).await.map_err(local)?;
+        let mut open: Vec<String> = open.into_iter().map(|(id, _)| id).collect();
         let mut asked: Vec<Wanted> = Vec::new();
         loop {
             let before = asked.len();
@@ -200,7 +201,7 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Writer<'_, '_, K, T,
             }
             let wanted = asked.get(before..).unwrap_or_default().to_vec();
             if wanted.is_empty() {
-                return Ok(());
+                return self.database.note_asked(ids).await.map_err(local);
             }
             open = wanted.iter().map(|(id, _)| id.clone()).collect();
             open.dedup();

@@ -108,7 +108,7 @@ enum Pass {
     DropUnclaimed,
 }
 
-const PASSES: [(Pass, &[u8]); 13] = [
+const PASSES: [(Pass, &[u8]); 14] = [
     (Pass::HealHeads, keys::changes()),
     (Pass::CountParts, keys::all_parts()),
     (Pass::Staged, keys::all_staged()),
@@ -116,6 +116,7 @@ const PASSES: [(Pass, &[u8]); 13] = [
     // The uses that still hold are noted again with their revisions.
     (Pass::Delete, keys::all_uses()),
     (Pass::Delete, keys::open_reviews()),
+    (Pass::Delete, keys::asked_reviews()),
     (Pass::Name, keys::all_nodes()),
     (Pass::Name, keys::all_bodies()),
     (Pass::Name, keys::all_attached()),

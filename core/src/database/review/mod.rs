@@ -10,10 +10,12 @@ mod follow;
 mod lineage;
 pub(super) mod open;
 mod settle;
+mod settling;
 pub(super) mod told;
 
 pub use close::{Choice, Pick};
 pub use follow::{OpenReviews, ReviewsNews};
+pub use settling::Settling;
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
