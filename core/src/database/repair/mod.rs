@@ -25,7 +25,7 @@ use super::changes::read_change;
 use super::commit::change_row;
 use super::edit::put_node;
 use super::reindex;
-use super::review::open;
+use super::review::{open, told};
 use super::state::State;
 use super::{Database, Options};
 use crate::document::{Head, Leaf, keys};
@@ -297,6 +297,7 @@ impl<'id> Remains<'id> {
             if members.is_empty() {
                 remains.empty.insert(rev.clone());
             }
+            told::stage(id, &rev, &members, batch);
             let shown = attachments_shown(members);
             if !shown.is_empty() && !contents.attach(id, &rev, &shown, attached, batch) {
                 remains.incomplete.insert(rev.clone());
