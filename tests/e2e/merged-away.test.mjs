@@ -72,7 +72,9 @@ test('two versions of policies: the merge by the greater stands, on parts too, a
     const { rev } = await replicas[0].put({ _id: 'd', kind: 'x', a: 5, b: 0 })
     await way('to', 0)
     await all('from')
-    await Promise.all(replicas.slice(0, 3).map((replica, n) => replica.put({ _id: 'd', _rev: rev, kind: 'x', a: n, b: 0 })))
+    await Promise.all(
+      replicas.slice(0, 3).map((replica, n) => replica.put({ _id: 'd', _rev: rev, kind: 'x', a: n, b: 0 })),
+    )
     await Promise.all([0, 1, 2].map((n) => way('to', n)))
     // All merge at once, and apart.
     await all('from')
@@ -101,7 +103,13 @@ test('two versions of policies: the merge by the greater stands, on parts too, a
     return { apart, merged, last }
   }, peer)
   const versions = seen.apart.map((doc) => doc.firkin.policy.version)
-  assert.deepEqual([versions, seen.apart.map(({ a }) => a)], [[2, 1, 2, 1], [2, 0, 2, 0]])
+  assert.deepEqual(
+    [versions, seen.apart.map(({ a }) => a)],
+    [
+      [2, 1, 2, 1],
+      [2, 0, 2, 0],
+    ],
+  )
   for (const doc of seen.merged) assert.deepEqual(doc, seen.merged[0])
   assert.equal(seen.merged[0]._rev, seen.apart[0]._rev)
   assert.equal(seen.merged[0]._conflicts, undefined)
@@ -148,7 +156,12 @@ async function goOnFromABranch({ peer, policy, base, branches, decided, isPushed
     await all('to')
   }
   const docs = await Promise.all(replicas.map((replica) => replica.get('d', { conflicts: true })))
-  const found = replicas.slice(0, 3).map((replica) => replica.get('other').then(({ _id }) => _id, () => undefined))
+  const found = replicas.slice(0, 3).map((replica) =>
+    replica.get('other').then(
+      ({ _id }) => _id,
+      () => undefined,
+    ),
+  )
   const others = await Promise.all(found)
   for (const replica of replicas) await replica.destroy()
   return { docs, clashes, others }
