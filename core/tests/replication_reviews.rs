@@ -3,8 +3,8 @@
 
 mod replication_support;
 
-use firkin_core::database::{Database, Options};
-use firkin_core::json;
+use firkin_core::database::{Choice, Database, Options, WriteOptions};
+use firkin_core::json::{self, Object};
 use firkin_core::merge::Policies;
 use firkin_core::storage::blocks_memory::MemoryBlocks;
 use firkin_core::storage::memory::MemoryKv;
@@ -99,4 +99,102 @@ fn policies_close_what_came_with_a_snapshot() {
         Client::new(&fresh, &clock, 22).push(&server, &options("master")).await.unwrap();
         assert_eq!(content(&fresh).await, content(&master).await);
     });
+}
+
+/// `first` merges the two branches as it proposes, and the merge is edited before anybody hears of it; what the merge is.
+async fn merge_and_edit(master: &Database<MemoryKv>, first: &Database<MemoryKv>, clock: &SimulatedClock) -> String {
+    let (server, options) = (FakeServer::new(master, clock, 5), options("master"));
+    Client::new(first, clock, 30).pull(&server, &options).await.unwrap();
+    let policies = Policies::default();
+    let branches = first.review("note", &policies).await.unwrap().branches;
+    let leaves: Vec<String> = branches.into_iter().map(|branch| branch.rev).collect();
+    let (told, write) = (Object::new(), WriteOptions::default());
+    let merged = first.merge_review("note", &leaves, &Choice::Proposal, &told, &policies, &write).await.unwrap().rev;
+    put(first, &json!({ "_id": "note", "_rev": merged, "a": "decided", "b": "decided" }).to_string()).await;
+    merged
+}
+
+/// Edits the branch that lost.
+async fn edit_branch_that_was_merged_away(replica: &Database<MemoryKv>, merged_away: &str) {
+    let document = json!({ "_id": "note", "_rev": merged_away, "a": 0, "b": 2, "c": "late" });
+    put(replica, &document.to_string()).await;
+}
+
+/// The branch that `second` wrote; the parted replicas with policies of their own, so that `second`'s is the one that loses.
+async fn parted_for_a_merge(clock: &SimulatedClock) -> ([Database<MemoryKv>; 3], String) {
+    let [master, first, second] = parted(clock, r#"{"*":"review"}"#).await;
+    let own = get(&second, "note").await["_rev"].as_str().unwrap().to_owned();
+    ([master, first, second.with_policies(policies(r#"{"*":"max"}"#))], own)
+}
+
+#[test]
+fn merge_that_was_edited_before_it_was_pushed_stays_known_to_whoever_goes_on_from_a_branch_it_merged() {
+    let clock = SimulatedClock::default();
+    simulate(&clock, async {
+        let ([master, first, second], own) = parted_for_a_merge(&clock).await;
+        let (server, options) = (FakeServer::new(&master, &clock, 5), options("master"));
+        merge_and_edit(&master, &first, &clock).await;
+        Client::new(&first, &clock, 31).push(&server, &options).await.unwrap();
+        edit_branch_that_was_merged_away(&second, &own).await;
+        Client::new(&second, &clock, 32).pull(&server, &options).await.unwrap();
+        let merged = get(&second, "note").await;
+        // The greater value would be 2: it is not asked for again.
+        let values = [&merged["a"], &merged["b"], &merged["c"], &merged["_conflicts"]];
+        assert_eq!(values, [&json!("decided"), &json!("decided"), &json!("late"), &json!(null)]);
+    });
+}
+
+#[test]
+fn what_may_have_been_decided_is_left_to_a_person_where_nobody_can_tell() {
+    let clock = SimulatedClock::default();
+    simulate(&clock, async {
+        let ([master, first, second], own) = parted_for_a_merge(&clock).await;
+        let (server, options) = (FakeServer::new(&master, &clock, 5), options("master"));
+        let merge = merge_and_edit(&master, &first, &clock).await;
+        Client::new(&first, &clock, 31).push(&server, &options).await.unwrap();
+        master.compact().await.unwrap();
+        edit_branch_that_was_merged_away(&second, &own).await;
+        Client::new(&second, &clock, 32).pull(&server, &options).await.unwrap();
+        let review = second.review("note", second.policies()).await.unwrap();
+        assert_eq!((review.branches.len(), review.missing_merges, review.proposal.is_decided), (2, vec![merge], false));
+        // Who knows the merge goes on by policy.
+        Client::new(&second, &clock, 33).push(&server, &options).await.unwrap();
+        let first = first.with_policies(policies(r#"{"*":"max"}"#));
+        Client::new(&first, &clock, 34).pull(&server, &options).await.unwrap();
+        let merged = get(&first, "note").await;
+        assert_eq!(
+            (&merged["a"], &merged["c"], &merged["_conflicts"]),
+            (&json!("decided"), &json!("late"), &json!(null))
+        );
+    });
+}
+
+#[test]
+fn merge_that_was_taken_back_stays_with_a_person_whichever_branch_was_edited_before_the_push() {
+    for edited in ["a", "b"] {
+        let clock = SimulatedClock::default();
+        simulate(&clock, async {
+            let ([master, first, second], _) = parted_for_a_merge(&clock).await;
+            let (server, options) = (FakeServer::new(&master, &clock, 5), options("master"));
+            Client::new(&first, &clock, 30).pull(&server, &options).await.unwrap();
+            let policies = Policies::default();
+            let branches = first.review("note", &policies).await.unwrap().branches;
+            let leaves: Vec<String> = branches.into_iter().map(|branch| branch.rev).collect();
+            let (told, write) = (Object::new(), WriteOptions::default());
+            let merge = first.merge_review("note", &leaves, &Choice::Proposal, &told, &policies, &write);
+            let merge = merge.await.unwrap().rev;
+            first.revert_merge("note", &merge, &told, &write).await.unwrap();
+            let open = first.review("note", &policies).await.unwrap().branches;
+            let branch = open.iter().find(|branch| {
+                let document: serde_json::Value = serde_json::from_slice(&branch.document).unwrap();
+                document[edited] != json!(0)
+            });
+            let rev = &branch.unwrap().rev;
+            put(&first, &json!({ "_id": "note", "_rev": rev, "a": 7, "b": 8 }).to_string()).await;
+            Client::new(&first, &clock, 31).push(&server, &options).await.unwrap();
+            Client::new(&second, &clock, 32).pull(&server, &options).await.unwrap();
+            let review = second.review("note", second.policies()).await.unwrap();
+            assert_eq!((review.branches.len(), review.is_pinned), (2, true), "{edited}");
+        });
+    }
 }

@@ -23,7 +23,7 @@ const STEP_DOCUMENTS = 1000
 /** What an import did. */
 export interface Imported {
   ok: true
-  /** How many documents and current revisions the backup holds. */
+  /** How many documents and revisions the backup holds. */
   documents: number
   revisions: number
   /** Revisions that were not taken, as by the app's logic. */
@@ -31,7 +31,7 @@ export interface Imported {
 }
 
 type Tell = (progress: Progress) => void
-type Source = Pick<Firkin<AnyDocument>, 'name' | 'info' | 'changes' | 'bulkGet' | 'get'>
+type Source = Pick<Firkin<AnyDocument>, 'name' | 'info' | 'changes' | 'bulkGet' | 'get' | 'review'>
 type Target = Pick<Firkin<AnyDocument>, 'bulkDocs'>
 
 const encoder = new TextEncoder()
@@ -69,6 +69,13 @@ async function* backupLines(db: Source, tell: Tell, signal: AbortSignal | undefi
     const wanted = page.results.flatMap(({ id, changes }) => changes.map(({ rev }) => ({ id, rev })))
     const { results } = await db.bulkGet({ docs: wanted, revs: true, signal })
     let text = ''
+    const branched = page.results.filter(({ changes }) => changes.length > 1)
+    for (const { id } of branched) {
+      const base = await baseOf(db, id, signal)
+      if (base === undefined) continue
+      text += line(base)
+      count.revisions += 1
+    }
     for (const found of results.flatMap(({ docs }) => docs.flatMap((row) => ('ok' in row ? [row.ok] : [])))) {
       const doc = found._attachments === undefined ? found : await withData(db, found, signal)
       if (doc === undefined) continue
@@ -83,6 +90,18 @@ async function* backupLines(db: Source, tell: Tell, signal: AbortSignal | undefi
     yield text
   }
   yield line({ end: true, ...count })
+}
+
+/** What the branches of an open review grew from, if it is held: whoever closes the review needs it, be it a policy. */
+async function baseOf(db: Source, id: string, signal: AbortSignal | undefined): Promise<AnyDocument | undefined> {
+  try {
+    const { base, branches } = await db.review(id)
+    return base === null || branches.length < 2 ? undefined : await withData(db, base, signal)
+  } catch (error) {
+    // It is deleted, with all its branches.
+    if (error instanceof FirkinError && error.status === 404) return undefined
+    throw error
+  }
 }
 
 /**
@@ -114,7 +133,10 @@ export async function importAny(
   const pieces = new Pieces(source)
   try {
     if (!(await pieces.begin(BLOCKS_MAGIC))) {
-      return await importInto(db, linesOf(pieces), (progress) => connection.tell(progress), options)
+      const imported = await importInto(db, linesOf(pieces), (progress) => connection.tell(progress), options)
+      // What policies decide on is decided when the promise resolves.
+      await connection.call('settle', {}, options)
+      return imported
     }
     const counts = await importBlocks(connection, pieces, options)
     return { ok: true, ...counts, refused: [] }

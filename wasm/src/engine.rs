@@ -32,6 +32,7 @@ use crate::options::{database_options, listener, policies, store_options};
 use crate::payload::Payload;
 use crate::random::CryptoRandom;
 use crate::sequences::HostSequences;
+use crate::settling::settle;
 
 /// The one store that the engine is compiled for.
 pub type Store = Database<LogStore<PlatformBlocks>>;
@@ -103,6 +104,7 @@ impl Engine {
             let opened = Rc::new(Opened::open(name, &options, host, files).await?);
             spawn_local(tell_changes(Task::begin(&opened)));
             spawn_local(maintain(Task::begin(&opened)));
+            spawn_local(settle(Task::begin(&opened)));
             Ok(Self { opened: RefCell::new(Some(opened)) }.into())
         })
     }

@@ -59,7 +59,7 @@ impl Activity {
     }
 
     /// Completes after a rest, when nothing is asked for, or patience is at an end.
-    async fn pause(&self) {
+    pub async fn pause(&self) {
         let mut rested_ms = 0;
         while rested_ms < PATIENCE_MS {
             BrowserClock.sleep(REST_MS).await;

@@ -56,7 +56,7 @@ pub use purge::Purged;
 pub use read::{GetOptions, OpenRev, OpenRevs};
 pub use repair::{Loss, LostRevision, Repaired};
 pub use requests::{Done, Request};
-pub use review::{Branch, Choice, OpenReviews, Pick, Review, ReviewsNews};
+pub use review::{Branch, Choice, OpenReviews, Pick, Review, ReviewsNews, Settling};
 pub use revs_diff::RevsDiffRow;
 pub use snapshot::Packing;
 pub(crate) use snapshot_check::Check as SnapshotCheck;
@@ -144,6 +144,8 @@ pub struct Database<K> {
     sequences: Option<Rc<dyn Sequences>>,
     /// What becomes of documents with several branches.
     policies: Policies,
+    /// Told of revisions of others that policies were not asked about.
+    unsettled: Event,
     /// What pulls brought, those that are over included.
     arrivals: RefCell<Vec<Rc<Arrivals>>>,
     /// Who follows documents.
@@ -192,6 +194,7 @@ impl<K: Kv> Database<K> {
             logic: None,
             sequences: None,
             policies: Policies::default(),
+            unsettled: Event::new(),
             arrivals: RefCell::default(),
             subscribers: Subscribers::default(),
             progress,

@@ -89,7 +89,11 @@ impl<K: Kv> Database<K> {
         write: &WriteOptions,
     ) -> Result<Vec<BulkRow>, WriteError> {
         let documents = self.parse_all(documents, new_edits)?;
-        Ok(self.write_documents(documents, new_edits, write).await?.0)
+        let (rows, _) = self.write_documents(documents, new_edits, write).await?;
+        if !new_edits {
+            self.unsettled.notify(usize::MAX);
+        }
+        Ok(rows)
     }
 
     /// The documents of a batch.

@@ -13,6 +13,7 @@
 //! k id 0 rev             -> the peers that had the revision when a local edit replaced it (database/bases.rs)
 //! g id 0 rev             -> what the revision told of a merge, as JSON; it stays when its body goes (database/review/told.rs)
 //! v id                   -> the number of the latest change of a document with an open review
+//! w id                   -> that number when policies were asked about the review, and which they were (database/review/settling.rs)
 //! l id                   -> local document
 //! q client slot          -> what a request of a client did (database/requests.rs)
 //! m name                 -> what concerns the whole database: counters, epochs, consumers
@@ -43,6 +44,7 @@ const USE: u8 = b'u';
 const BASE: u8 = b'k';
 const TOLD: u8 = b'g';
 const OPEN: u8 = b'v';
+const ASKED: u8 = b'w';
 
 /// The record of counters, identity and epochs.
 pub const STATE: &[u8] = b"mstate";
@@ -161,6 +163,18 @@ pub fn open_review_id(key: &[u8]) -> Option<&str> {
 #[must_use]
 pub const fn open_reviews() -> &'static [u8] {
     &[OPEN]
+}
+
+/// The key of what tells which policies were asked about a document's open review.
+#[must_use]
+pub fn asked_review(id: &str) -> Vec<u8> {
+    [&[ASKED], id.as_bytes()].concat()
+}
+
+/// What the keys of all those start with.
+#[must_use]
+pub const fn asked_reviews() -> &'static [u8] {
+    &[ASKED]
 }
 
 /// The key of the consumer called `name`.

@@ -112,9 +112,14 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C
             // What came from the peer is there.
             let own = page.rows.into_iter().filter(|row| !has_come(self.database, self.peer.options, row));
             let offered = own.map(|row| Offered { id: row.id, revs: row.revs, ancestors: None });
-            let offered: Vec<Offered> = offered.collect();
+            let mut offered: Vec<Offered> = offered.collect();
             // Edits that were just made are news to the peer, and it does no harm to bring them twice.
             let is_new = was_caught_up && offered.len() <= DIRECT_MAX && offered.iter().all(|row| row.revs.len() == 1);
+            // What was merged the merge tells, which may be no leaf any more. Such a document has the tombstones of its branches too.
+            for row in offered.iter_mut().filter(|row| row.revs.len() > 1) {
+                let told = self.database.told_by(&row.id).await;
+                row.revs.splice(..0, told.map_err(|error| ReplicationError::Local(error.report()))?);
+            }
             let work = Page { offered, is_new };
             return Ok(Some(Step { until, rows, work, is_again: false }));
         }

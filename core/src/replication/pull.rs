@@ -12,7 +12,7 @@ use super::attachments;
 use super::checkpoint::{Checkpoints, Direction};
 use super::departures;
 use super::documents::Fetched;
-use super::feed;
+use super::feed::{self, Wanted};
 use super::fetch::{Batch, Fetch};
 use super::messages::Sequence;
 use super::options::{Filter, Options, SelectorFilter};
@@ -21,7 +21,7 @@ use super::pipeline::{self, Step};
 use super::snapshot::{FromNothing, FromSnapshot, Start};
 use super::status::{Denied, Observer, Status};
 use super::{Effects, ReplicationError};
-use crate::database::{Arrivals, Database, GetOptions, WriteError, WriteOptions};
+use crate::database::{Arrivals, Database, GetOptions, WriteError};
 use crate::effects::{Clock, Random, Transport};
 use crate::error::ErrorReport;
 use crate::hex::hex;
@@ -182,30 +182,32 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Writer<'_, '_, K, T,
         Ok(())
     }
 
-    /// Asks for what the branches of these documents grew from, where that is not here, and lets the policies close what they decide
-    /// on. What they cannot close, be it that the app's logic refuses it, waits for a person.
+    /// Lets the policies close what they decide on of these documents. What they have to know for that and is not here, what branches grew
+    /// from and what may have merged them, is asked for, and then they are asked again: it may show that they lack something else.
     async fn review(&self, ids: &[&str], until: &Sequence) -> Result<(), ReplicationError> {
         let local = |error: StorageError| ReplicationError::Local(error.report());
-        let policies = self.database.policies();
         let open = self.database.open_among(ids).await.map_err(local)?;
-        let mut wanted = Vec::new();
-        for id in &open {
-            if let Ok(review) = self.database.review(id, policies).await {
-                wanted.extend(review.missing_bases.into_iter().map(|rev| (id.clone(), rev)));
-            }
-        }
-        let batch = self.fetch.fetch_as_they_are(wanted).await?;
-        self.store_all(batch.arrivals(), until).await?;
-        for id in &open {
-            loop {
-                match self.database.settle_review(id, policies, &WriteOptions::default()).await {
-                    Ok(Some(_)) => {}
-                    Err(WriteError::Storage(error)) => return Err(local(error)),
-                    Ok(None) | Err(_) => break,
+        let mut open: Vec<String> = open.into_iter().map(|(id, _)| id).collect();
+        let mut asked: Vec<Wanted> = Vec::new();
+        loop {
+            let before = asked.len();
+            for id in &open {
+                for rev in self.database.settle(id).await.map_err(local)? {
+                    let wanted = (id.clone(), rev);
+                    if !asked.contains(&wanted) {
+                        asked.push(wanted);
+                    }
                 }
             }
+            let wanted = asked.get(before..).unwrap_or_default().to_vec();
+            if wanted.is_empty() {
+                return self.database.note_asked(ids).await.map_err(local);
+            }
+            open = wanted.iter().map(|(id, _)| id.clone()).collect();
+            open.dedup();
+            let batch = self.fetch.fetch_as_they_are(wanted).await?;
+            self.store_all(batch.arrivals(), until).await?;
         }
-        Ok(())
     }
 
     async fn store_all(&self, arrivals: Vec<Arrival<'_>>, until: &Sequence) -> Result<u64, ReplicationError> {

@@ -1,6 +1,7 @@
 //! Replicas on failing disks, their users, and a server behind a failing network, in one thread and in simulated time.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+pub mod decisions;
 pub mod network;
 pub mod replica;
 pub mod user;

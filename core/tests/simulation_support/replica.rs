@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use firkin_core::database::Options as DatabaseOptions;
+use firkin_core::database::{Options as DatabaseOptions, Settling};
 use firkin_core::effects::Clock;
 use firkin_core::json;
 use firkin_core::replication::{
@@ -57,6 +57,8 @@ type Known = BTreeMap<String, BTreeSet<String>>;
 pub struct Replica<'s> {
     seed: u64,
     pub part: Part,
+    /// The version of the policies that close reviews after its pulls, if any do.
+    pub version: Option<u64>,
     disk: FaultyBlocks,
     faults: Faults,
     openings: Cell<u128>,
@@ -83,6 +85,7 @@ impl<'s> Replica<'s> {
         Self {
             seed,
             part,
+            version: [None, Some(0), Some(1)][usize::try_from(random.below(3)).unwrap()],
             disk: FaultyBlocks::new(random.next()),
             faults,
             openings: Cell::new(u128::from(seed) << 40 | u128::from(number) << 32),
@@ -94,7 +97,16 @@ impl<'s> Replica<'s> {
         }
     }
 
+    /// Opens what is on the disk, with its policies.
     pub fn open(&self) -> Engine {
+        let database = self.open_without_policies();
+        match self.version {
+            Some(version) => database.with_policies(user::policies(version)),
+            None => database,
+        }
+    }
+
+    pub fn open_without_policies(&self) -> Engine {
         self.openings.set(self.openings.get() + 1);
         self.disk.set_faults(Faults::default());
         open(&self.disk, self.openings.get(), DatabaseOptions::default())
@@ -154,6 +166,8 @@ impl<'s> Replica<'s> {
 
     /// One replication after the other, both ways at once, until the storage fails.
     async fn sync(&self, database: &Engine, until_ms: u64) {
+        // Where the storage fails, the next opening goes on.
+        let _ = Box::pin(database.settle_all(&mut Settling::default())).await;
         while self.clock.now_ms() < until_ms {
             self.clock.sleep(self.random.below(1_000)).await;
             self.wire.is_offline.set(self.random.below(6) == 0);

@@ -88,12 +88,16 @@ fn merged(id: &str, alive: &[Value]) -> Vec<Value> {
     std::iter::once(merge).chain(tombstones).collect()
 }
 
+/// The policies of the app: in version 0, or 1.
+pub fn policies(version: u64) -> Policies {
+    let rules = [r#"{"*":"max","m":"union"}"#, r#"{"*":"min","m":"union"}"#];
+    let rules = engine_json::parse(rules[usize::try_from(version).unwrap()].as_bytes()).unwrap();
+    Policies::parse(&rules).unwrap().with_version(u32::try_from(version).unwrap())
+}
+
 /// Has policies close a review, of one version or the other, or does as they propose; or takes a merge back.
 async fn review(database: &Engine, id: &str, random: &Seeded, write: &WriteOptions) -> Option<Written> {
-    let rules = [r#"{"*":"max","m":"union"}"#, r#"{"*":"three-way","n":"min"}"#];
-    let version = random.below(2);
-    let rules = engine_json::parse(rules[usize::try_from(version).unwrap()].as_bytes()).unwrap();
-    let policies = Policies::parse(&rules).unwrap().with_version(u32::try_from(version).unwrap());
+    let policies = policies(random.below(2));
     let told = Object::new();
     if random.below(3) > 0 {
         return database.settle_review(id, &policies, write).await.ok()?;

@@ -24,6 +24,7 @@ use firkin_core::database::Request;
 
 use crate::engine::Opened;
 use crate::failure::Failure;
+use crate::settling;
 
 /// What is asked of a method.
 #[derive(Clone, Copy)]
@@ -85,6 +86,7 @@ pub async fn run(engine: &Rc<Opened>, method: &str, asked: &Asked<'_>) -> Result
         "backup" => backup::begin(engine, payload).await,
         "backupNext" => backup::next(engine, payload).await,
         "backupEnd" => backup::end(engine, payload),
+        "settle" => settling::settle_now(engine).await,
         "compact" => upkeep::compact(engine).await,
         "purge" => upkeep::purge(database, asked).await,
         "clients" => requests::clients(database).await,

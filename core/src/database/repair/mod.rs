@@ -25,7 +25,7 @@ use super::changes::read_change;
 use super::commit::change_row;
 use super::edit::put_node;
 use super::reindex;
-use super::review::open;
+use super::review::{open, told};
 use super::state::State;
 use super::{Database, Options};
 use crate::document::{Head, Leaf, keys};
@@ -108,7 +108,7 @@ enum Pass {
     DropUnclaimed,
 }
 
-const PASSES: [(Pass, &[u8]); 13] = [
+const PASSES: [(Pass, &[u8]); 14] = [
     (Pass::HealHeads, keys::changes()),
     (Pass::CountParts, keys::all_parts()),
     (Pass::Staged, keys::all_staged()),
@@ -116,6 +116,7 @@ const PASSES: [(Pass, &[u8]); 13] = [
     // The uses that still hold are noted again with their revisions.
     (Pass::Delete, keys::all_uses()),
     (Pass::Delete, keys::open_reviews()),
+    (Pass::Delete, keys::asked_reviews()),
     (Pass::Name, keys::all_nodes()),
     (Pass::Name, keys::all_bodies()),
     (Pass::Name, keys::all_attached()),
@@ -296,6 +297,7 @@ impl<'id> Remains<'id> {
             if members.is_empty() {
                 remains.empty.insert(rev.clone());
             }
+            told::stage(id, &rev, &members, batch);
             let shown = attachments_shown(members);
             if !shown.is_empty() && !contents.attach(id, &rev, &shown, attached, batch) {
                 remains.incomplete.insert(rev.clone());

@@ -132,13 +132,15 @@ impl<K: Kv> Database<K> {
         let mut members = body(parent).await?;
         let mut told = told.clone();
         told.insert("reverted", Value::Array([Value::String(merge.to_string())].into()));
-        told.insert("policy", "review".into());
         members.insert(FIRKIN, Value::Object(told));
+        pin(&mut members);
         let mut documents = Vec::from([self.edit_of(id, &merge.to_string(), &members)?]);
         for branch in merged {
             let mut ends = tree.children(branch).filter(|child| tree.node(child).is_some_and(|node| node.deleted));
             let end = ends.find(|end| tree.is_leaf(end)).ok_or(WriteError::Conflict)?;
-            documents.push(self.edit_of(id, &end.to_string(), &body(branch).await?)?);
+            let mut members = body(branch).await?;
+            pin(&mut members);
+            documents.push(self.edit_of(id, &end.to_string(), &members)?);
         }
         self.write_whole(&snapshot, documents, write).await
     }
@@ -168,6 +170,17 @@ impl<K: Kv> Database<K> {
         }
         rows.into_iter().find_map(Result::ok).ok_or(WriteError::NotFound)
     }
+}
+
+/// Has the document say that only a person may go on from it. Every branch that is open again does: which of them a replica gets, and
+/// which is edited before it does, nobody knows.
+fn pin(members: &mut Object) {
+    let mut told = match members.remove(FIRKIN) {
+        Some(Value::Object(told)) => told,
+        _ => Object::new(),
+    };
+    told.insert("policy", "review".into());
+    members.insert(FIRKIN, Value::Object(told));
 }
 
 impl WriteError {

@@ -7,9 +7,13 @@
 use alloc::vec::Vec;
 
 use super::told::{self, Told};
+use crate::json::Object;
 use crate::ordered::{Map, Set};
 use crate::revision::{Rev, RevTree};
 use crate::storage::{Snapshot, StorageError};
+
+/// How many revisions of a document are asked for at once that may be merges.
+const UNTOLD_MAX: usize = 32;
 
 /// The tree of a document, with what its merges merged.
 pub(super) struct Lineage<'t> {
@@ -52,6 +56,46 @@ impl<'t> Lineage<'t> {
             own.into_iter().any(|rev| told::is_pinned_at(&self.told, self.tree, rev))
         };
         leaves.iter().any(own)
+    }
+
+    /// Revisions since `base` that may have merged branches or taken that back, as far as it is not known here: their bodies never came, as
+    /// replication brings those of leaves, and a tombstone tells that there was a merge, or that one was taken back. The oldest first.
+    pub(super) fn untold(&self, leaves: &[Rev], base: Option<&Rev>) -> Vec<Rev> {
+        let known = base.map(|base| self.ancestors(core::slice::from_ref(base))).unwrap_or_default();
+        let mut since = self.ancestors(leaves);
+        since.retain(|rev| !known.contains(rev));
+        let is_merged =
+            |branch: &Rev| since.iter().filter_map(|rev| self.told.get(rev)).any(|told| told.merged.contains(branch));
+        let is_unexplained = |tombstone: &Rev| {
+            let branch = self.tree.parent(tombstone);
+            let is_near = since.contains(tombstone) || branch.is_some_and(|branch| since.contains(branch));
+            is_near
+                && match self.tree.is_leaf(tombstone) {
+                    true => !branch.is_some_and(is_merged),
+                    false => !branch.is_some_and(|branch| self.is_taken_back(branch)),
+                }
+        };
+        let is_tombstone = |rev: &Rev, deleted: bool| deleted || self.is_proven_tombstone(rev);
+        let tombstones = self.tree.iter().filter(|(rev, node)| is_unexplained(rev) && is_tombstone(rev, node.deleted));
+        // A merge is of no lower generation than the tombstones that it made.
+        let Some(first) = tombstones.map(|(rev, _)| rev.generation()).min() else { return Vec::new() };
+        let is_untold = |rev: &Rev| {
+            let is_here = self.tree.node(rev).is_none_or(|node| node.available);
+            rev.generation() >= first && !is_here && !self.tree.is_leaf(rev) && self.told.get(rev).is_none()
+        };
+        since.iter().filter(|rev| is_untold(rev)).take(UNTOLD_MAX).cloned().collect()
+    }
+
+    /// Whether the revision is the tombstone of a merge: of one that was no leaf here it is known only by what it is made of.
+    fn is_proven_tombstone(&self, rev: &Rev) -> bool {
+        let none = Object::new();
+        let is_here = self.tree.node(rev).is_none_or(|node| node.available);
+        !is_here && Rev::of_edit(self.tree.parent(rev), true, &none, &none).as_ref() == Ok(rev)
+    }
+
+    /// Whether it is known that a merge of the branch was taken back.
+    fn is_taken_back(&self, branch: &Rev) -> bool {
+        self.reverted.iter().filter_map(|merge| self.told.get(merge)).any(|told| told.merged.contains(branch))
     }
 
     fn ancestors(&self, of: &[Rev]) -> Set<Rev> {

@@ -10,10 +10,12 @@ mod follow;
 mod lineage;
 pub(super) mod open;
 mod settle;
+mod settling;
 pub(super) mod told;
 
 pub use close::{Choice, Pick};
 pub use follow::{OpenReviews, ReviewsNews};
+pub use settling::Settling;
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -42,6 +44,9 @@ pub struct Review {
     pub base: Option<Branch>,
     /// The revisions that branches grew from whose bodies are not here: a peer may have them.
     pub missing_bases: Vec<String>,
+    /// The revisions whose bodies are not here and of which any may be the merge that a tombstone tells of: a peer may have them. As long
+    /// as there are any, no policy decides.
+    pub missing_merges: Vec<String>,
     /// The branches, that which wins first.
     pub branches: Vec<Branch>,
     /// What the policies make of the branches, and where they clash. Of one branch it is that branch.
@@ -150,11 +155,13 @@ async fn review_in<S: Snapshot>(
         let is_decided = proposal.is_decided && next.is_decided;
         proposal = Merged { members: next.members, clashes, is_decided, ..Merged::default() };
     }
-    // A branch whose body is lost has a say that is not known here.
-    proposal.is_decided &= head.leaves.iter().all(|leaf| !leaf.lost);
+    let untold = if leaves.len() > 1 { lineage.untold(&leaves, common.as_ref()) } else { Vec::new() };
+    // A branch whose body is lost has a say that is not known here, and what may have been decided is not decided again.
+    proposal.is_decided &= untold.is_empty() && head.leaves.iter().all(|leaf| !leaf.lost);
     let is_pinned = lineage.is_pinned(&leaves, common.as_ref());
-    let missing_bases = missing.iter().map(ToString::to_string).collect();
-    Ok(Review { id: id.into(), base, missing_bases, branches, proposal, is_pinned, failure })
+    let [missing_bases, missing_merges] =
+        [&missing.into_keys(), &untold].map(|missing| missing.iter().map(ToString::to_string).collect());
+    Ok(Review { id: id.into(), base, missing_bases, missing_merges, branches, proposal, is_pinned, failure })
 }
 
 fn first_of(branches: &[Branch]) -> Object {

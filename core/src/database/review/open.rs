@@ -13,11 +13,17 @@ use crate::storage::{Batch, Cursor, Direction, Durability, KeyRange, Kv, Snapsho
 /// How many heads are looked at in one commit.
 const HEADS_AT_ONCE: usize = 2_000;
 
+/// A document with more than one branch, and the number of its latest change.
+pub(crate) type Listed = (String, u64);
+
 /// Adds to `batch` what becomes of the document's place in the list.
 pub(in crate::database) fn stage(id: &str, before: Option<&Head>, after: Option<&Head>, batch: &mut Batch) {
     match after.filter(|head| is_open(head)) {
         Some(head) => batch.put(&keys::open_review(id), &head.seq.to_be_bytes()),
-        None if before.is_some_and(is_open) => batch.delete(&keys::open_review(id)),
+        None if before.is_some_and(is_open) => {
+            batch.delete(&keys::open_review(id));
+            batch.delete(&keys::asked_review(id));
+        }
         None => {}
     }
 }
@@ -56,14 +62,12 @@ pub(in crate::database) async fn fit<K: Kv>(kv: &K) -> Result<(), StorageError> 
 
 impl<K: Kv> Database<K> {
     /// The documents with more than one branch, by their ids, and the number of the latest change of each.
-    pub(super) async fn listed(&self, snapshot: &K::Snapshot) -> Result<Vec<(String, u64)>, StorageError> {
+    pub(super) async fn listed(&self, snapshot: &K::Snapshot) -> Result<Vec<Listed>, StorageError> {
         let mut records = snapshot.range(KeyRange::prefix(keys::open_reviews()), Direction::Forward)?;
         let mut listed = Vec::new();
         while records.advance().await? {
-            let damaged = || StorageError::Corrupt(String::from("the list of open reviews"));
             let id = keys::open_review_id(records.key()).ok_or_else(damaged)?;
-            let seq = records.value().try_into().map(u64::from_be_bytes).map_err(|_| damaged())?;
-            listed.push((id.into(), seq));
+            listed.push((id.into(), changed(records.value())?));
         }
         Ok(listed)
     }
@@ -73,11 +77,19 @@ impl<K: Kv> Database<K> {
         Ok(self.listed(&self.kv.snapshot()?).await?.into_iter().map(|(id, _)| id).collect())
     }
 
-    /// Which of these documents have more than one branch.
-    pub(crate) async fn open_among(&self, ids: &[&str]) -> Result<Vec<String>, StorageError> {
+    /// Which of these documents have more than one branch, and the number of the latest change of each.
+    pub(crate) async fn open_among(&self, ids: &[&str]) -> Result<Vec<Listed>, StorageError> {
         let keys: Vec<Vec<u8>> = ids.iter().map(|id| keys::open_review(id)).collect();
         let found = self.kv.snapshot()?.get_many(&keys).await?;
-        let open = ids.iter().zip(found).filter(|(_, found)| found.is_some());
-        Ok(open.map(|(id, _)| String::from(*id)).collect())
+        let open = ids.iter().zip(found).filter_map(|(id, found)| Some((String::from(*id), changed(&found?))));
+        open.map(|(id, seq)| Ok((id, seq?))).collect()
     }
+}
+
+fn changed(record: &[u8]) -> Result<u64, StorageError> {
+    record.try_into().map(u64::from_be_bytes).map_err(|_| damaged())
+}
+
+fn damaged() -> StorageError {
+    StorageError::Corrupt(String::from("the list of open reviews"))
 }

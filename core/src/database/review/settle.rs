@@ -5,6 +5,7 @@
 //! one of the same branches: then that of the greater version stands, else the greater revision, and **nobody makes a third one of
 //! the two**. So there are no merge wars.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::told::Told;
@@ -14,7 +15,15 @@ use crate::database::{Database, WriteError, WriteOptions, Written};
 use crate::json::{Object, Value};
 use crate::merge::{FIRKIN, Policies};
 use crate::revision::Rev;
-use crate::storage::Kv;
+use crate::storage::{Kv, StorageError};
+
+/// What policies did for a document.
+pub(super) enum Settled {
+    /// They wrote, this first. The review may be open still.
+    Wrote { written: Written, is_open: bool },
+    /// Nothing: a person has to decide, or nothing is open. These revisions are not here that they have to know before they can.
+    Nothing { lacking: Vec<String> },
+}
 
 impl<K: Kv> Database<K> {
     /// Does for a document what `policies` decide on; what was written first, or `None` if a person has to decide, or nothing is open. Call
@@ -28,11 +37,31 @@ impl<K: Kv> Database<K> {
         policies: &Policies,
         write: &WriteOptions,
     ) -> Result<Option<Written>, WriteError> {
+        Ok(match self.settle_once(id, policies, write).await? {
+            Settled::Wrote { written, .. } => Some(written),
+            Settled::Nothing { .. } => None,
+        })
+    }
+
+    /// Has the policies of this database do for a document all that they can: what they cannot close, be it that the app's logic refuses it,
+    /// waits for a person. What comes back has to be known before they can, and is not here: a peer may have it.
+    pub(crate) async fn settle(&self, id: &str) -> Result<Vec<String>, StorageError> {
+        loop {
+            match self.settle_once(id, &self.policies, &WriteOptions::default()).await {
+                Ok(Settled::Wrote { is_open: true, .. }) => {}
+                Ok(Settled::Nothing { lacking }) => return Ok(lacking),
+                Err(WriteError::Storage(error)) => return Err(error),
+                Ok(Settled::Wrote { .. }) | Err(_) => return Ok(Vec::new()),
+            }
+        }
+    }
+
+    async fn settle_once(&self, id: &str, policies: &Policies, write: &WriteOptions) -> Result<Settled, WriteError> {
         let _writer = self.writer.lock().await;
         let snapshot = self.kv.snapshot()?;
         let review = review_in(&snapshot, id, policies, self.deciders()).await.map_err(WriteError::from_read)?;
         let Some((winner, losers)) = review.branches.split_first().filter(|(_, losers)| !losers.is_empty()) else {
-            return Ok(None);
+            return Ok(Settled::Nothing { lacking: Vec::new() });
         };
         let merges: Vec<Merge<'_>> = review.branches.iter().filter_map(Merge::of).collect();
         let mut ends = Vec::new();
@@ -40,15 +69,19 @@ impl<K: Kv> Database<K> {
             ends.push(tombstone(&snapshot, id, &merge.branch.rev).await?);
         }
         if !ends.is_empty() {
-            return Ok(Some(self.write_whole(&snapshot, ends, write).await?));
+            let is_open = ends.len() < losers.len();
+            let written = self.write_whole(&snapshot, ends, write).await?;
+            return Ok(Settled::Wrote { written, is_open });
         }
         if !review.proposal.is_decided || review.is_pinned {
-            return Ok(None);
+            let lacking = [review.missing_bases, review.missing_merges].concat();
+            return Ok(Settled::Nothing { lacking });
         }
         let mut told = Object::new();
         told.insert("policy", policies.told());
         let members = review.proposal.members.clone();
-        Ok(Some(self.close(&snapshot, id, (winner, losers), members, &told, write).await?))
+        let written = self.close(&snapshot, id, (winner, losers), members, &told, write).await?;
+        Ok(Settled::Wrote { written, is_open: false })
     }
 }
 

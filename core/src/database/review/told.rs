@@ -3,14 +3,17 @@
 //!
 //! It is kept beside the body, which a compaction drops once the merge is edited on: **what was decided stays decided**.
 
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::database::Database;
+use crate::database::read::read_head;
 use crate::document::keys;
 use crate::json::{self, Object, Value};
 use crate::merge::FIRKIN;
 use crate::ordered::Map;
 use crate::revision::{Rev, RevTree};
-use crate::storage::{Batch, Cursor, Direction, KeyRange, Snapshot, StorageError};
+use crate::storage::{Batch, Cursor, Direction, KeyRange, Kv, Snapshot, StorageError};
 
 /// What a revision tells of a merge. Others may have written anything there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,6 +66,21 @@ pub(super) async fn all<S: Snapshot>(snapshot: &S, id: &str) -> Result<Map<Rev, 
         }
     }
     Ok(all)
+}
+
+impl<K: Kv> Database<K> {
+    /// The revisions of a document that tell of a merge and are no leaves, as far as their bodies are here. A peer that gets the leaves
+    /// only would not know what was decided.
+    pub(crate) async fn told_by(&self, id: &str) -> Result<Vec<String>, StorageError> {
+        let snapshot = self.kv.snapshot()?;
+        let revs: Vec<Rev> = all(&snapshot, id).await?.into_iter().map(|(rev, _)| rev).collect();
+        let head = read_head(&snapshot, id).await?;
+        let is_leaf = |rev: &Rev| head.as_ref().is_some_and(|head| head.leaves.iter().any(|leaf| leaf.rev == *rev));
+        let keys: Vec<Vec<u8>> = revs.iter().map(|rev| keys::body(id, rev)).collect();
+        let bodies = snapshot.get_many(&keys).await?;
+        let here = revs.iter().zip(bodies).filter(|(rev, body)| body.is_some() && !is_leaf(rev));
+        Ok(here.map(|(rev, _)| rev.to_string()).collect())
+    }
 }
 
 /// What a merge was made of: the branches that it merged, and its parent. Nothing if it is none.
