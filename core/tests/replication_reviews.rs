@@ -3,7 +3,7 @@
 
 mod replication_support;
 
-use firkin_core::database::{Choice, Database, Options, WriteOptions};
+use firkin_core::database::{Choice, Database, GetOptions, Options, WriteOptions};
 use firkin_core::json::{self, Object};
 use firkin_core::merge::Policies;
 use firkin_core::storage::blocks_memory::MemoryBlocks;
@@ -52,6 +52,32 @@ fn policies_close_after_a_pull_what_they_decide_on_and_replicas_agree() {
         assert_eq!(content(&first).await, content(&second).await);
         Client::new(&first, &clock, 12).push(&server, &options).await.unwrap();
         assert_eq!(content(&first).await, content(&master).await);
+    });
+}
+
+#[test]
+fn merge_that_comes_before_the_tombstones_of_what_it_merged_is_not_merged_again() {
+    let clock = SimulatedClock::default();
+    simulate(&clock, async {
+        let [master, first, second] = parted(&clock, r#"{"*":"three-way"}"#).await;
+        let (server, options) = (FakeServer::new(&master, &clock, 5), options("master"));
+        let merger = database(12).await.with_policies(policies(r#"{"*":"three-way"}"#));
+        Client::new(&merger, &clock, 13).pull(&server, &options).await.unwrap();
+        let merge = get(&merger, "note").await["_rev"].clone();
+        // Somewhere only the merge has arrived.
+        let with_history = GetOptions { revs: true, ..GetOptions::default() };
+        let document = merger.get("note", &with_history).await.unwrap();
+        let halfway = database(14).await;
+        let rows = halfway.bulk_docs(&[&document], false, &WriteOptions::default()).await.unwrap();
+        assert!(rows.iter().all(Result::is_ok));
+        let server = FakeServer::new(&halfway, &clock, 15);
+        for (replica, seed) in [(&first, 16), (&second, 17)] {
+            Client::new(replica, &clock, seed).pull(&server, &options).await.unwrap();
+            let note = get(replica, "note").await;
+            assert_eq!((&note["_rev"], &note["_conflicts"]), (&merge, &json!(null)));
+        }
+        Client::new(&first, &clock, 18).push(&FakeServer::new(&second, &clock, 19), &options).await.unwrap();
+        assert_eq!(content(&second).await, content(&merger).await);
     });
 }
 

@@ -64,9 +64,14 @@ impl<K: Kv> Database<K> {
             return Ok(Settled::Nothing { lacking: Vec::new() });
         };
         let merges: Vec<Merge<'_>> = review.branches.iter().filter_map(Merge::of).collect();
+        let yielding = merges.iter().filter(|merge| merges.iter().any(|other| merge.yields_to(other)));
+        // A merge may arrive before the tombstones of what it merged. They are the same wherever they are written.
+        let mut ended: Vec<&String> = yielding.map(|merge| &merge.branch.rev).chain(&review.merged_away).collect();
+        ended.sort_unstable();
+        ended.dedup();
         let mut ends = Vec::new();
-        for merge in merges.iter().filter(|merge| merges.iter().any(|other| merge.yields_to(other))) {
-            ends.push(tombstone(&snapshot, id, &merge.branch.rev).await?);
+        for rev in ended {
+            ends.push(tombstone(&snapshot, id, rev).await?);
         }
         if !ends.is_empty() {
             let is_open = ends.len() < losers.len();
