@@ -302,7 +302,10 @@ async fn serve(
                 join_all(jobs).await;
                 activity.note();
             }
-            Some(Letter::Alone(job)) => job(resident.clone()).await,
+            Some(Letter::Alone(job)) => {
+                job(resident.clone()).await;
+                activity.note();
+            }
             Some(Letter::Task(task)) => drop(tasks.spawn_local(task(resident.clone()))),
             Some(Letter::Settings(given, reply)) => {
                 let _ = reply.send(given.apply(&resident.database).map(|()| drop(settings.send_replace(given))));

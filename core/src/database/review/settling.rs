@@ -44,8 +44,11 @@ impl<K: Kv> Database<K> {
             return Ok(false);
         }
         if let Some(listed) = settling.pending.pop() {
-            self.settle(&listed.0).await?;
-            settling.asked.push(listed);
+            match self.settle(&listed.0).await {
+                // Who reads it is told; the others go on. It is asked about again when it has changed, as by a repair.
+                Ok(_) | Err(StorageError::Corrupt(_)) => settling.asked.push(listed),
+                Err(error) => return Err(error),
+            }
             return Ok(true);
         }
         let asked = core::mem::take(&mut settling.asked);
