@@ -127,6 +127,8 @@ export class Replication
       await undefined
       if (this.#cancelled) return this.#finish('cancelled')
       way = await wayTo(peer, this.#connection, this.#options, this.#cancelling.signal)
+      // The engine knows nothing yet of what would be cancelled.
+      if (this.#cancelled) return this.#finish('cancelled')
       if (way.fetch !== undefined) exchanges = new Exchanges(way.fetch)
       const fetches = way.fetch === undefined ? undefined : (true as const)
       const request = this.#request(way.url)

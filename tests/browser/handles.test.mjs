@@ -153,3 +153,29 @@ test('the status counts down what is pending, and up what has moved', async () =
     assert.deepEqual([end, moved, last], [[0, 5000], true, 'string'])
   }
 })
+
+test('a replication that is cancelled while it begins ends, with whatever peer, and nothing of it goes on', async () => {
+  const url = await newPeer('begun')
+  const seen = await page.evaluate(async (url) => {
+    const [db, other] = [new Firkin('begun'), new Firkin('begun beside')]
+    await Promise.all([db.ready, other.ready])
+    const ends = []
+    for (const peer of [url, other]) {
+      for (let steps = 0; steps < 20; steps += 1) {
+        const pull = db.replicate.from(peer, { live: true })
+        for (let step = 0; step < steps; step += 1) await undefined
+        pull.cancel()
+        ends.push(pull.then(({ ok }) => ok))
+      }
+    }
+    const oks = await Promise.all(ends)
+    const { held } = await navigator.locks.query()
+    await Promise.all([db.destroy(), other.destroy()])
+    return {
+      ended: oks.length,
+      oks: oks.filter(Boolean),
+      places: held.filter(({ name }) => name.startsWith('firkin:feed:')),
+    }
+  }, url)
+  assert.deepEqual(seen, { ended: 40, oks: [], places: [] })
+})
