@@ -107,3 +107,23 @@ test('a sync whose connections are dead goes on when its page is shown again', a
   await eventually(page, isHere, 'theirs')
   await end()
 })
+
+test('a server that was away, and has nothing new when it is back, is told as back', async () => {
+  const url = `${server.url}/away`
+  const { port } = new URL(url)
+  assert.equal((await fetch(url, { method: 'PUT' })).status, 201)
+  await page.evaluate(async (url) => {
+    window.db = new Firkin('away')
+    window.sync = db.replicate.from(url, { live: true, retry: true })
+    await sync.settled()
+  }, `${network.url}/away`)
+  await server.stop()
+  await eventually(page, () => sync.status.state === 'offline')
+  server = await startFirkinServer({ data: folder, origin: profile.origin, port })
+  await eventually(page, () => sync.status.state === 'idle' && sync.status.error === undefined)
+  await page.evaluate(() => sync.settled())
+  // It is live as before.
+  await put(url, 'theirs')
+  await eventually(page, isHere, 'theirs')
+  await end()
+})
