@@ -115,8 +115,9 @@ class Feed {
     }
     this.#gaveWay = false
     if (this.#ended.signal.aborted) this.#leavePlace()
-    const isHeld = this.#place !== undefined && !wasAway
-    return isHeld ? this.#hold(url, init, send) : this.#look(url, init, send)
+    // Who waits to hear what the peer has is not told by a feed that is held, either.
+    const looks = this.#place === undefined || wasAway || this.#lookers.length > 0
+    return looks ? this.#look(url, init, send) : this.#hold(url, init, send)
   }
 
   /** Completes once all is dealt with that the peer had at `at_ms`. */

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { eventually } from '../support/browser.mjs'
-import { startFirkinServer } from '../support/firkin-server.mjs'
+import { feedsHeld, startFirkinServer } from '../support/firkin-server.mjs'
 import { startNetwork } from '../support/network.mjs'
 import { useProfile } from './profile.mjs'
 
@@ -115,10 +115,16 @@ test('a server that was away, and has nothing new when it is back, is told as ba
   await page.evaluate(async (url) => {
     window.db = new Firkin('away')
     window.sync = db.replicate.from(url, { live: true, retry: true })
+    window.failures = 0
+    sync.on('paused', (error) => {
+      if (error) failures += 1
+    })
     await sync.settled()
   }, `${network.url}/away`)
+  while ((await feedsHeld(server)) === 0) await page.waitForTimeout(25)
   await server.stop()
-  await eventually(page, () => sync.status.state === 'offline')
+  await eventually(page, () => failures > 2)
+  assert.equal(await page.evaluate(() => sync.status.state), 'offline')
   server = await startFirkinServer({ data: folder, origin: profile.origin, port })
   await eventually(page, () => sync.status.state === 'idle' && sync.status.error === undefined)
   await page.evaluate(() => sync.settled())
