@@ -4,11 +4,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { loadSource } from './source.mjs'
 
-const [resolution, sides, diff, tree] = await loadSource(
+const [resolution, sides, diff, tree, attribution] = await loadSource(
   '/src/data/resolution.ts',
   '/src/data/sides.ts',
   '/src/data/diff.ts',
   '/src/data/tree.ts',
+  '/src/data/attribution.ts',
 )
 const { rowsOf, pickOf, outcomeOf, choiceOf, carriedOver } = resolution
 
@@ -47,6 +48,23 @@ test('without a base the versions are held against each other', () => {
       ['text', false],
     ],
   )
+})
+
+test('places are named as they are in the document, and a choice has the paths that lead to them', () => {
+  const names = ['title', 'a.b', 'a\\b', 'c/d', '0', '[]']
+  const choice = choiceOf(Object.fromEntries(names.map((name) => [name, { from: 'base' }])))
+  const paths = ['title', 'a\\.b', 'a\\\\b', 'c/d', '\\0', '\\[]']
+  assert.deepEqual(choice, Object.fromEntries(paths.map((path) => [path, 'base'])))
+  assert.deepEqual(paths.map(resolution.topOf), names)
+  assert.deepEqual(['a\\.b.c', 'title.0'].map(resolution.topOf), ['a.b', 'title'])
+})
+
+test('what a document tells of itself is taken as far as it is as Firkin writes it', () => {
+  const told = { author: 'Bob', time: 't', merged: ['2-a'], reverted: ['3-a'], policy: 'review' }
+  assert.deepEqual(attribution.attributionOf({ firkin: told }), told)
+  const odd = { author: { a: 1 }, time: 5, message: null, merged: '2-a', reverted: [null], policy: 'other' }
+  for (const firkin of [undefined, null, 'Bob', odd]) assert.deepEqual(attribution.attributionOf({ firkin }), {})
+  assert.deepEqual(['Kyoto', { a: 1 }, 5, null, undefined].map(attribution.textOf), ['Kyoto', '{"a":1}', '5', '', ''])
 })
 
 test('picks outlive a change of the versions where they mean the same', () => {

@@ -229,3 +229,31 @@ async function agree(pages, database, { title, text }) {
   for (const revision of revisions)
     assert.ok(hash.startsWith(revision), `${revision} is shown, and ${hash} is the server's`)
 }
+
+test('what other apps wrote is shown as far as it goes, holds up no other review, and is decided on place by place', async (t) => {
+  const page = await welcomed(t, 'Bob', { database: 'odd' })
+  await synced(page)
+  const note = { kind: 'note', country: 'JPN', edited: '2026-01-01T00:00:00.000Z', text: 'Tall cedars.' }
+  const told = [{ reverted: 5 }, { merged: 'text', author: { a: 1 } }]
+  const odd = told.map((firkin, n) => ({ ...note, title: { n }, 'a.b': n, 'c/d': n, firkin }))
+  const even = ['Kyoto', 'Nara'].map((title) => ({ ...note, title }))
+  const hash = (n) => String(n).padStart(32, '0')
+  const branches = (_id, docs) => docs.map((doc, n) => ({ ...doc, _id, _rev: `1-${hash(n)}` }))
+  const answer = await fetch(`${atlas.server.url}/odd/_bulk_docs`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ new_edits: false, docs: [...branches('note:odd', odd), ...branches('note:even', even)] }),
+  })
+  assert.equal(answer.status, 201)
+  await reviewsOpen(page, 2)
+  for (const address of ['#/notes', '#/note/note%3Aodd', '#/reviews']) await open(page, address)
+  await page.getByTestId('review-card').filter({ hasText: 'Nara' }).getByText('1 clash: Title').waitFor()
+  await page.getByTestId('review-card').filter({ hasText: '3 clashes: Title, a.b, c/d' }).click()
+  await page.getByText('3 clashes are still to decide.').waitFor()
+  for (const label of ['Title', 'a.b', 'c/d']) await radio(page, `${label}: Version B`).check()
+  await page.getByTestId('merge').click()
+  await reviewsOpen(page, 1)
+  await synced(page)
+  const merged = (await notesOnServer('odd')).find(({ _id }) => _id === 'note:odd')
+  assert.deepEqual([merged.title, merged['a.b'], merged['c/d'], merged.a], [{ n: 0 }, 0, 0, undefined])
+})

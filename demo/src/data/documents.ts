@@ -92,6 +92,12 @@ export interface Attribution {
 }
 
 export type Entry = Visit | Note
+
+/** When a note was last changed, if it tells. */
+export function editedAt({ kind, edited }: { kind?: unknown; edited?: unknown }): string | undefined {
+  return kind === 'note' && typeof edited === 'string' ? edited : undefined
+}
+
 export type Stored = Country | Entry
 
 export const countryId = (code: string) => `country:${code}`

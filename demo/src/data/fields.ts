@@ -1,5 +1,6 @@
 // The places of an entry that a review is about, and how their values read.
 
+import { textOf } from './attribution'
 import type { Entry } from './documents'
 
 /** What is typed where the value is a person's own; nothing is for a `mark`, whose values are all there, and for what is unknown. */
@@ -38,7 +39,7 @@ export type NameOf = (code: string) => string
 /** A value as text; empty where nothing stands. */
 export function wordsOf({ kind }: Field, value: unknown, nameOf: NameOf): string {
   if (value === undefined) return ''
-  if (kind === 'country') return nameOf(String(value))
-  if (kind === 'mark') return value === 'been' ? 'Been' : 'Want to go'
-  return typeof value === 'string' ? value : JSON.stringify(value)
+  if (kind === 'country') return nameOf(textOf(value))
+  if (kind === 'mark') return value === 'been' ? 'Been' : value === 'want' ? 'Want to go' : textOf(value)
+  return textOf(value)
 }

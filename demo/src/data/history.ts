@@ -1,7 +1,8 @@
 // Every revision of an entry that is known here, with what each tells of itself.
 
+import { attributionOf } from './attribution'
 import { database, read } from './database'
-import type { Attribution, Entry } from './documents'
+import { type Attribution, type Entry, editedAt } from './documents'
 import { statusOf } from './errors'
 
 export interface Revision {
@@ -61,8 +62,7 @@ async function tell(id: string, revisions: Revision[]): Promise<void> {
     const revision = revisions[place]
     if (!revision || !row || !('ok' in row)) continue
     revision.isDeleted = row.ok._deleted === true
-    const { kind, edited } = row.ok as Partial<Entry & { edited: string }>
-    const time = kind === 'note' && edited !== undefined ? { time: edited } : {}
-    revision.told = { ...time, ...row.ok.firkin }
+    const time = editedAt(row.ok)
+    revision.told = { ...(time === undefined ? {} : { time }), ...attributionOf(row.ok) }
   }
 }

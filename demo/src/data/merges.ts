@@ -1,7 +1,8 @@
 // Reviews that were closed, by a person or by the policies, and how that is taken back.
 
+import { attributionOf } from './attribution'
 import { ask, database } from './database'
-import type { Entry } from './documents'
+import { type Entry, editedAt } from './documents'
 import { statusOf } from './errors'
 import { authorship } from './journal'
 import { isSame } from './resolution'
@@ -33,7 +34,7 @@ export async function mergeAt(id: string): Promise<Merge | undefined> {
 }
 
 async function mergeOf(entry: Entry): Promise<Merge> {
-  const { author, policy } = entry.firkin ?? {}
+  const { author, policy } = attributionOf(entry)
   return {
     entry,
     author,
@@ -47,8 +48,10 @@ async function mergeOf(entry: Entry): Promise<Merge> {
  * Another device's merge may arrive without the versions that it closed. And one device may confirm another's merge with a
  * revision on top that tells the same: there is nothing to take back from that.
  */
-async function isUndoable({ _id: id, _rev, firkin }: Entry): Promise<boolean> {
-  const merged = firkin?.merged ?? []
+async function isUndoable(entry: Entry): Promise<boolean> {
+  const { _id: id, _rev } = entry
+  const { merged } = attributionOf(entry)
+  if (merged === undefined) return false
   try {
     const { _revisions } = await database.get<Entry>(id, { ...(_rev === undefined ? {} : { rev: _rev }), revs: true })
     const [, hash] = _revisions?.ids ?? []
@@ -56,7 +59,7 @@ async function isUndoable({ _id: id, _rev, firkin }: Entry): Promise<boolean> {
     const parent = `${_revisions.start - 1}-${hash}`
     const { results } = await database.bulkGet<Entry>({ docs: [parent, ...merged].map((rev) => ({ id, rev })) })
     const rows = results.flatMap(({ docs }) => docs)
-    return rows.every((row) => 'ok' in row && (row.ok._rev !== parent || !isSame(row.ok.firkin?.merged, merged)))
+    return rows.every((row) => 'ok' in row && (row.ok._rev !== parent || !isSame(attributionOf(row.ok).merged, merged)))
   } catch (error) {
     // It went on meanwhile.
     if (statusOf(error) === 404) return false
@@ -78,5 +81,5 @@ export async function undoMerge(id: string): Promise<void> {
 }
 
 function timeOf(entry: Entry): string {
-  return entry.firkin?.time ?? (entry.kind === 'note' ? entry.edited : '')
+  return attributionOf(entry).time ?? editedAt(entry) ?? ''
 }

@@ -14,7 +14,7 @@ export interface Source {
 }
 
 export type Pick = { from: string } | { value: unknown }
-/** By the places' paths. */
+/** By the names of the places. */
 export type Picks = { [path: string]: Pick }
 
 /** The base's name among what can be picked from. */
@@ -56,9 +56,16 @@ export function rowsOf({ versions, base: before, review }: Asked, fields: Field[
   })
 }
 
-/** The member of a document that a path leads into. */
+/** The member of a document that a path leads into. Paths have a backslash before a dot, or a backslash, of a name. */
 export function topOf(path: string): string {
-  return path.split('.')[0] ?? path
+  const [first = path] = /^(?:\\.|[^.\\])*/su.exec(path) ?? []
+  return first.replace(/\\(.)/gsu, '$1')
+}
+
+/** The path that leads to a member of a document. */
+function pathTo(name: string): string {
+  const path = name.replace(/[.\\]/gu, '\\$&')
+  return /^(?:\d+|\[\])$/u.test(path) ? `\\${path}` : path
 }
 
 /** What is picked for a row: by the person, or, where nothing clashes, by the policies. */
@@ -79,7 +86,7 @@ export function outcomeOf(row: Row, picks: Picks): { value: unknown } | undefine
 /** The picks as a merge takes them. What the policies decide on is left to them. */
 export function choiceOf(picks: Picks): { [path: string]: PathChoice } {
   return Object.fromEntries(
-    Object.entries(picks).map(([path, pick]) => [path, 'from' in pick ? pick.from : { value: pick.value }]),
+    Object.entries(picks).map(([name, pick]) => [pathTo(name), 'from' in pick ? pick.from : { value: pick.value }]),
   )
 }
 

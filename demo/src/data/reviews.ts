@@ -1,8 +1,9 @@
 // Entries with more than one version: Firkin keeps every branch, and tells the list of them whenever it changes.
 
 import type { Review } from 'firkin'
+import { attributionOf } from './attribution'
 import { database } from './database'
-import type { Attribution, Entry } from './documents'
+import { type Attribution, type Entry, editedAt } from './documents'
 import { authorship } from './journal'
 
 export interface Version {
@@ -60,17 +61,18 @@ async function openReview(review: Review<object>): Promise<OpenReview> {
 async function versionOf(rev: string, history: string[], doc: object): Promise<Version> {
   const entry = doc as Entry
   const { author, time } = (await writtenBy(entry, history)) ?? {}
-  return { rev, history, entry, author, time: time ?? (entry.kind === 'note' ? entry.edited : undefined) }
+  return { rev, history, entry, author, time: time ?? editedAt(entry) }
 }
 
 /** Who wrote a version. Where a merge was taken back the revision tells who did that: the words are those from before the merge. */
-async function writtenBy({ _id, firkin }: Entry, history: string[]): Promise<Attribution | undefined> {
-  const [merge] = firkin?.reverted ?? []
-  if (merge === undefined) return firkin
+async function writtenBy(entry: Entry, history: string[]): Promise<Attribution | undefined> {
+  const told = attributionOf(entry)
+  const [merge] = told.reverted ?? []
+  if (merge === undefined) return told
   const before = history[history.indexOf(merge) + 1]
   if (before === undefined) return undefined
   try {
-    return (await database.get<Entry>(_id, { rev: before })).firkin
+    return attributionOf(await database.get<Entry>(entry._id, { rev: before }))
   } catch {
     return undefined
   }

@@ -4,10 +4,12 @@
 // person says which of the two shall stand. What is typed and not saved is kept on this device.
 
 import { useEffect, useState } from 'preact/hooks'
+import { attributionOf, textOf } from '../data/attribution'
 import { allNames } from '../data/countries'
 import type { Note } from '../data/documents'
 import { dropDraft, keepDraft, keptDraft } from '../data/drafts'
 import { type Draft, noteOf, saveNote } from '../data/journal'
+import { titleOf } from '../parts/entry-title'
 import { Icon } from '../parts/icon'
 import { NoteFields } from '../parts/note-fields'
 import { Page } from '../parts/page'
@@ -110,12 +112,12 @@ function Overtaken({ theirs, onTheirs, onMine }: { theirs: Note; onTheirs: () =>
       <Icon sign="warning" />
       <div>
         <p>
-          <strong>{theirs.firkin?.author ?? 'Someone else'} changed this note while you were writing.</strong> It now
-          says:
+          <strong>{attributionOf(theirs).author ?? 'Someone else'} changed this note while you were writing.</strong> It
+          now says:
         </p>
         <blockquote>
-          <b>{theirs.title}</b>
-          <p>{theirs.text}</p>
+          <b>{titleOf(theirs, undefined)}</b>
+          <p>{textOf(theirs.text)}</p>
         </blockquote>
         <div class="actions">
           <button type="button" class="button" onClick={onMine}>
@@ -147,7 +149,8 @@ function backOf(base: Note | undefined, country: string): string {
 }
 
 function startOf(from: Draft | undefined, country: string): Draft {
-  return from ? { country: from.country, title: from.title, text: from.text } : { country, title: '', text: '' }
+  if (from === undefined) return { country, title: '', text: '' }
+  return { country: textOf(from.country), title: textOf(from.title), text: textOf(from.text) }
 }
 
 function differs(draft: Draft, note: Note): boolean {

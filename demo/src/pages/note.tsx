@@ -1,11 +1,13 @@
 // Reading a note.
 
+import { attributionOf, textOf } from '../data/attribution'
 import { rowsOf } from '../data/countries'
 import type { Note } from '../data/documents'
 import { dropDraft } from '../data/drafts'
 import { noteOf, removeEntry, restoreNote } from '../data/journal'
 import { Contested } from '../parts/contested'
 import { CountryLink } from '../parts/country-link'
+import { titleOf } from '../parts/entry-title'
 import { History } from '../parts/history'
 import { Icon } from '../parts/icon'
 import { Page } from '../parts/page'
@@ -31,16 +33,17 @@ export function NotePage({ id }: { id: string }) {
   }
   const { note, country } = value
   if (!note) return <NoSuchNote />
+  const { author } = attributionOf(note)
   return (
-    <Page title={note.title} class="note">
+    <Page title={titleOf(note, undefined)} class="note">
       <p class="byline">
         {country && <CountryLink country={country} mark={undefined} />}
-        {note.firkin?.author && <span>{note.firkin.author}</span>}
+        {author && <span>{author}</span>}
         <time dateTime={note.edited}>{when(note.edited)}</time>
       </p>
       <Contested id={id} />
       <div class="text" data-testid="note-words">
-        {note.text}
+        {textOf(note.text)}
       </div>
       <div class="actions">
         <a class="button" href={`#/note/${encodeURIComponent(id)}/edit`} data-testid="note-edit">
@@ -73,6 +76,6 @@ function remove(note: Note): Promise<void> {
     await removeEntry(note)
     dropDraft(note._id)
     go('#/notes')
-    say(`“${note.title}” removed.`, { label: 'Undo', run: () => void attempt(() => restoreNote(note)) })
+    say(`“${titleOf(note, undefined)}” removed.`, { label: 'Undo', run: () => void attempt(() => restoreNote(note)) })
   })
 }

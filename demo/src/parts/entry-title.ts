@@ -1,9 +1,10 @@
+import { textOf } from '../data/attribution'
 import type { Entry } from '../data/documents'
 
 /** What an entry is called where several kinds stand together; `place` is its country's name. */
 export function titleOf(entry: Entry, place: string | undefined): string {
-  if (entry.kind === 'note') return entry.title || 'Untitled'
-  return `Your mark on ${place ?? entry.country}`
+  if (entry.kind === 'note') return textOf(entry.title) || 'Untitled'
+  return `Your mark on ${place ?? textOf(entry.country)}`
 }
 
 /** Where an entry is read. */

@@ -1,6 +1,8 @@
 // A note as a card: what it says first, who wrote it and when.
 
+import { attributionOf, textOf } from '../data/attribution'
 import type { Note } from '../data/documents'
+import { titleOf } from './entry-title'
 import { when } from './when'
 
 interface Properties {
@@ -12,11 +14,12 @@ interface Properties {
 }
 
 export function NoteCard({ note, place, heading: Heading = 'h3' }: Properties) {
-  const author = note.firkin?.author
+  const { author } = attributionOf(note)
+  const text = textOf(note.text)
   return (
     <a class="card note-card" href={`#/note/${encodeURIComponent(note._id)}`} data-testid="note-card">
-      <Heading>{note.title || 'Untitled'}</Heading>
-      {note.text && <p>{note.text}</p>}
+      <Heading>{titleOf(note, place)}</Heading>
+      {text && <p>{text}</p>}
       <footer>
         {place && <span class="place">{place}</span>}
         {author && <span>{author}</span>}

@@ -86,14 +86,19 @@ function SideHead({ side: { name, author, time }, isShown, onKeep }: SidePropert
 }
 
 function keepLabel(name: string): string {
-  if (name.startsWith('Mine') || name.startsWith('Version'))
-    return `Keep ${name.replace(/^[MV]/, (letter) => letter.toLowerCase())}`
-  return `Keep ${name}’s`
+  if (!/^(?:Mine(?: \(.\))?|Version .)$/u.test(name)) return `Keep ${name}’s`
+  return `Keep ${name.replace(/^[MV]/, (letter) => letter.toLowerCase())}`
 }
 
 /** The members that differ between the versions and what they grew from. */
 function changedPaths({ versions, review }: OpenReview): string[] {
   const clashing = review.clashes.map(({ path }) => topOf(path))
-  const changed = versions.flatMap(({ rev }) => review.diff(rev).map(({ path }) => path.split('/')[1] ?? ''))
+  const changed = versions.flatMap(({ rev }) => review.diff(rev).map(({ path }) => memberAt(path)))
   return [...clashing, ...changed].filter((path) => path !== '')
+}
+
+/** The member of a document that a JSON Pointer (RFC 6901) leads into. */
+function memberAt(pointer: string): string {
+  const [, name = ''] = pointer.split('/')
+  return name.replaceAll('~1', '/').replaceAll('~0', '~')
 }
