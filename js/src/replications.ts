@@ -69,6 +69,7 @@ export class Replications {
     if (client === undefined) throw closed('the replication has ended')
     return this.#questions.ask(client, { name, json, ...(body === undefined ? {} : { body }) })
   }
+
   async #cancel({ id, replication = 0 }: Call): Promise<Outcome> {
     const run = this.#runs.leave(replication)
     if (run !== undefined) await this.#callEngine('cancelReplication', { id: run })
