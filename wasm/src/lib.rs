@@ -41,6 +41,7 @@ pub mod payload;
 pub mod random;
 #[cfg(feature = "engine")]
 mod sequences;
+#[cfg(feature = "engine")]
 mod settling;
 #[cfg(feature = "engine")]
 pub mod transport;
