@@ -51,6 +51,8 @@ setup_browser() {
   if ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null; then
     install_debian "Chromium and its driver" chromium chromium-driver
   fi
+  # A test makes a certificate.
+  command -v openssl >/dev/null || install_debian "openssl" openssl
 }
 
 # install_debian WHAT PACKAGE...: installs packages of the distribution, as root or through sudo.

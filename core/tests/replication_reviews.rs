@@ -3,7 +3,10 @@
 
 mod replication_support;
 
-use firkin_core::database::{Choice, Database, Options, WriteOptions};
+use std::cell::Cell;
+use std::rc::Rc;
+
+use firkin_core::database::{Choice, Database, GetOptions, Options, Settling, WriteOptions};
 use firkin_core::json::{self, Object};
 use firkin_core::merge::Policies;
 use firkin_core::storage::blocks_memory::MemoryBlocks;
@@ -52,6 +55,65 @@ fn policies_close_after_a_pull_what_they_decide_on_and_replicas_agree() {
         assert_eq!(content(&first).await, content(&second).await);
         Client::new(&first, &clock, 12).push(&server, &options).await.unwrap();
         assert_eq!(content(&first).await, content(&master).await);
+    });
+}
+
+#[test]
+fn merge_that_comes_before_the_tombstones_of_what_it_merged_is_not_merged_again() {
+    let clock = SimulatedClock::default();
+    simulate(&clock, async {
+        let [master, first, second] = parted(&clock, r#"{"*":"three-way"}"#).await;
+        let (server, options) = (FakeServer::new(&master, &clock, 5), options("master"));
+        let merger = database(12).await.with_policies(policies(r#"{"*":"three-way"}"#));
+        Client::new(&merger, &clock, 13).pull(&server, &options).await.unwrap();
+        let merge = get(&merger, "note").await["_rev"].clone();
+        // Somewhere only the merge has arrived.
+        let with_history = GetOptions { revs: true, ..GetOptions::default() };
+        let document = merger.get("note", &with_history).await.unwrap();
+        let halfway = database(14).await;
+        let rows = halfway.bulk_docs(&[&document], false, &WriteOptions::default()).await.unwrap();
+        assert!(rows.iter().all(Result::is_ok));
+        let server = FakeServer::new(&halfway, &clock, 15);
+        for (replica, seed) in [(&first, 16), (&second, 17)] {
+            Client::new(replica, &clock, seed).pull(&server, &options).await.unwrap();
+            let note = get(replica, "note").await;
+            assert_eq!((&note["_rev"], &note["_conflicts"]), (&merge, &json!(null)));
+        }
+        Client::new(&first, &clock, 18).push(&FakeServer::new(&second, &clock, 19), &options).await.unwrap();
+        assert_eq!(content(&second).await, content(&merger).await);
+    });
+}
+
+#[test]
+fn policies_are_asked_about_what_another_peer_pushes_while_a_pull_asks_for_a_base() {
+    let clock = SimulatedClock::default();
+    simulate(&clock, async {
+        let [master, ..] = parted(&clock, r#"{"*":"three-way"}"#).await;
+        let root = put(&master, r#"{"_id":"other","a":0}"#).await;
+        let (server, options) = (FakeServer::new(&master, &clock, 5), options("master"));
+        let fresh = Rc::new(database(12).await.with_policies(policies(r#"{"*":"three-way"}"#)));
+        let (pushed_to, is_pushed) = (Rc::clone(&fresh), Rc::new(Cell::new(false)));
+        let seen = Rc::clone(&is_pushed);
+        server.script(move |request| {
+            let is_here = pollster::block_on(pushed_to.get("other", &GetOptions::default())).is_ok();
+            if request.path.starts_with("_bulk_get") && is_here && !seen.replace(true) {
+                for (hash, name) in [("aa", "b"), ("bb", "c")] {
+                    let revisions = json!({ "start": 2, "ids": [hash, &root[2..]] });
+                    let rev = format!("2-{hash}");
+                    let branch =
+                        json!({ "_id": "other", "_rev": rev, "_revisions": revisions, "a": 0, name: 1 }).to_string();
+                    let write = WriteOptions::default();
+                    let rows = pollster::block_on(pushed_to.bulk_docs(&[branch.as_bytes()], false, &write)).unwrap();
+                    assert!(rows.iter().all(Result::is_ok));
+                }
+            }
+            None
+        });
+        Client::new(&fresh, &clock, 13).pull(&server, &options).await.unwrap();
+        assert!(is_pushed.get());
+        fresh.settle_all(&mut Settling::default()).await.unwrap();
+        let other = get(&fresh, "other").await;
+        assert_eq!((&other["b"], &other["c"], &other["_conflicts"]), (&json!(1), &json!(1), &json!(null)));
     });
 }
 

@@ -273,6 +273,26 @@ impl Blocks for Counting {
 }
 
 #[test]
+fn of_small_commits_beside_many_segments_few_merge() {
+    block_on(async {
+        let blocks = Counting::default();
+        let store = LogStore::open(blocks.clone(), StoreOptions::new([1; 16])).await.unwrap();
+        // Each goes to a segment of its own, and their merge is a long one.
+        for round in 0..12 {
+            commit_numbers(&store, (0..4000).map(|number| number * 7919 + round), Some(&[b'v'; 1000])).await;
+        }
+        let mut merging = 0;
+        for number in 0..4000 {
+            blocks.written.set(0);
+            commit_numbers(&store, core::iter::once(number), Some(&[b's'; 1000])).await;
+            merging += u32::from(blocks.written.get() > 100_000);
+        }
+        assert!(merging > 0, "nobody merges");
+        assert!(merging < 50, "{merging} of 4000 small commits had to merge");
+    });
+}
+
+#[test]
 fn a_commit_never_waits_for_a_whole_merge() {
     block_on(async {
         let blocks = Counting::default();

@@ -1,6 +1,5 @@
 // Which page the address means, inside the frame that stays.
 
-import { listReviews } from './data/reviews'
 import { CountriesPage } from './pages/countries'
 import { CountryPage } from './pages/country'
 import { JourneyPage } from './pages/journey'
@@ -17,7 +16,7 @@ import { Empty } from './parts/states'
 import { Toasts } from './parts/toasts'
 import { Update } from './parts/update'
 import { type Route, useArrival, useRoute } from './router'
-import { useAnswer } from './use-answer'
+import { useReviews } from './use-reviews'
 import { useSettings } from './use-settings'
 
 export function App() {
@@ -34,7 +33,7 @@ export function App() {
 function Pages() {
   const route = useRoute()
   const [page = ''] = route.path
-  const { value: reviews } = useAnswer(listReviews, [])
+  const { reviews } = useReviews()
   useArrival(route.path.join('/'))
   return (
     <Shell page={page} reviews={reviews?.length ?? 0}>

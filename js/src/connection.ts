@@ -54,6 +54,8 @@ interface CallOptions {
   replication?: number
   /** The page sends the requests of that replication. */
   fetches?: true | undefined
+  /** All that the replication asks for, if others may have a part in it. */
+  shared?: string | undefined
   /** The number of what the call follows. */
   feed?: number
   /** It changes documents, and must not do so twice. */
@@ -231,12 +233,13 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   /** As `call`, with a payload and an answer that are bytes. The payload is given away. */
   async send(method: string, bytes: Uint8Array<ArrayBuffer>, options: CallOptions = {}): Promise<Uint8Array> {
-    const { signal, replication, fetches, feed, write, transaction, stages } = options
+    const { signal, replication, fetches, shared, feed, write, transaction, stages } = options
     this.#check(method, signal)
     this.#calls += 1
     const call: Call = { type: 'call', id: this.#calls, method, payload: bytes }
     if (replication !== undefined) call.replication = replication
     if (fetches) call.fetches = true
+    if (shared !== undefined) call.shared = shared
     if (feed !== undefined) call.feed = feed
     if (write) call.write = true
     if (transaction !== undefined) call.transaction = transaction

@@ -14,9 +14,10 @@ import { livingMembers } from './mail.js'
 import type { Call, EngineOptions, EventMessage, Outcome, Response as Reply, Request } from './messages.js'
 import { nameOf, recordName } from './names.js'
 import { type DatabaseFiles, openFiles } from './opfs.js'
-import { fetchThroughPage } from './page-fetch.js'
 import { Questions } from './questions.js'
+import { Replications } from './replications.js'
 import { type Asked, gone, isRescue, Rescue } from './rescue.js'
+import { begins } from './runs.js'
 import { destroyDatabase } from './stored.js'
 import type { Info } from './types.js'
 import type { Engine, Host } from './wasm-glue/engine.js'
@@ -53,7 +54,7 @@ export class Leader {
   readonly #held: Asked[] = []
   #waits = false
   readonly #underWay = new Set<{ client: string; call: Call }>()
-  readonly #replications = new Map<number, { client: string; fetches: boolean }>()
+  readonly #replications: Replications
   /** The clients of open transactions. */
   readonly #transactions = new Map<string, string>()
   /** What clients follow, by its number. */
@@ -85,6 +86,8 @@ export class Leader {
     this.#wasm = wasm
     this.#around = around
     this.#questions = new Questions((client, question) => around.send(client, question))
+    const callEngine = (method: string, payload: object) => this.#callSelf(method, payload)
+    this.#replications = new Replications(around.send, this.#questions, callEngine)
     this.#rescue = asked === undefined ? undefined : new Rescue(asked)
   }
 
@@ -106,9 +109,9 @@ export class Leader {
         ask: async (name, json) => {
           if (name === 'weave') return (await loadAutomerge(this.#wasm)).weave(json)
           if (name === 'judge' && logic !== undefined) return logic.judge(json)
-          return this.#ask(name, json) as Promise<string>
+          return this.#replications.ask(name, json) as Promise<string>
         },
-        fetch: (replication, url, init) => this.#fetch(replication, url, init),
+        fetch: (replication, url, init) => this.#replications.fetch(replication, url, init),
       }
       const opening = { name: this.#name, options, wasm: this.#wasm, host, openFiles: () => this.#openFiles(true) }
       await this.#rescue?.begin(opening, () => void this.#openAtLast(options, host))
@@ -189,9 +192,7 @@ export class Leader {
 
   /** The client is gone: what it began that has no end of its own is ended. */
   forget(client: string): void {
-    for (const [replication, owner] of this.#replications) {
-      if (owner.client === client) void this.#tell('cancelReplication', { id: replication })
-    }
+    this.#replications.forget(client)
     for (const [transaction, owner] of this.#transactions) {
       if (owner !== client) continue
       this.#transactions.delete(transaction)
@@ -227,7 +228,7 @@ export class Leader {
   }
 
   async #serve(client: string, call: Call): Promise<void> {
-    const { id, method, replication, transaction, feed, uploads, fetches = false } = call
+    const { id, method, transaction, feed, uploads } = call
     if (this.#leaving) return this.#around.send(client, { type: 'unserved', id })
     if (method === 'destroy') return this.#destroy(client, id)
     if (isRescue(method)) return this.#serveRescue(client, call)
@@ -236,9 +237,7 @@ export class Leader {
       return
     }
     const begun = { client, call }
-    const begins = method === 'replicate' && replication !== undefined
     this.#underWay.add(begun)
-    if (begins) this.#replications.set(replication, { client, fetches })
     if (transaction !== undefined) {
       if (method === 'begin') this.#transactions.set(transaction, client)
       else if (method !== 'operate') this.#transactions.delete(transaction)
@@ -246,8 +245,8 @@ export class Leader {
     if (feed !== undefined && method === 'followEnd') this.#feeds.delete(feed)
     else if (feed !== undefined) this.#feeds.set(feed, client)
     if (uploads !== undefined) this.#uploads.set(client, uploads)
-    const outcome = await this.#run(client, call)
-    if (begins) this.#replications.delete(replication)
+    const run = () => this.#run(client, call)
+    const outcome = await (begins(call) ? this.#replications.begin(client, call, run) : run())
     if (this.#underWay.delete(begun)) this.#around.send(client, outcome)
     if (outcome.type === 'refused' && outcome.error.name === 'engine_failed') this.#lose(outcome.error)
   }
@@ -287,6 +286,8 @@ export class Leader {
     let outcome: Outcome
     try {
       if (this.#engine === undefined) throw closed('the database is closed')
+      const served = this.#replications.serve(call)
+      if (served !== undefined) return await served
       const again = request?.again ?? false
       const answer = await this.#engine.call(method, payload, this.#requestName(client, call), again)
       outcome = { type: 'result', id, payload: answer }
@@ -357,6 +358,7 @@ export class Leader {
 
   #lose(error: ErrorReport): void {
     this.#engine = undefined
+    this.#replications.endAll()
     this.#files?.close()
     this.#logic?.close()
     for (const { client, call } of this.#underWay) {
@@ -373,28 +375,9 @@ export class Leader {
     } else if (name === 'disconnected') {
       this.#around.deposed()
     } else if (name === 'replication') {
-      const client = this.#replications.get((JSON.parse(json) as { id: number }).id)?.client
-      if (client !== undefined) this.#around.send(client, event)
+      this.#replications.happened(json)
     } else {
       this.#around.tell(event)
     }
-  }
-
-  /** Sends a request of a replication, or has the page send it that asked for that. */
-  #fetch(replication: number, url: string, init: RequestInit): Promise<Response> {
-    if (!this.#replications.get(replication)?.fetches) return fetch(url, init)
-    return fetchThroughPage(
-      (name, detail, body) => this.#ask(name, JSON.stringify(detail), body),
-      replication,
-      url,
-      init,
-    )
-  }
-
-  /** Asks the page that began the replication that this is about. */
-  async #ask(name: string, json: string, body?: Blob | Uint8Array): Promise<string | Uint8Array> {
-    const client = this.#replications.get((JSON.parse(json) as { replication: number }).replication)?.client
-    if (client === undefined) throw closed('the replication has ended')
-    return this.#questions.ask(client, { name, json, ...(body === undefined ? {} : { body }) })
   }
 }

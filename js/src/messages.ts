@@ -35,6 +35,8 @@ export interface Call {
   replication?: number
   /** Of a call that begins a replication: the page sends its requests. */
   fetches?: true
+  /** Of a call that begins a replication that others may have a part in who ask for the same: all that it asks for, as JSON. */
+  shared?: string
   /** Of a call that begins, reads or ends what is followed (see follow.ts): its number. */
   feed?: number
   /** It changes documents, and must not do so twice. */

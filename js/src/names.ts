@@ -1,6 +1,9 @@
-// By what names the engine knows clients and their calls.
+// By what names the engine knows clients, their calls, and peers that are no servers.
 
 import type { Call } from './messages.js'
+
+/** Nobody has a server under this name (RFC 2606): peers that are no servers have URLs below it. */
+export const NOWHERE = 'https://peer.invalid'
 
 /** The name of a call: the client, the slot of a write, and its number. */
 export function nameOf(client: string, { id, request }: Call): string {

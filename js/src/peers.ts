@@ -7,6 +7,7 @@ import { type Connection, connectionOf } from './connection.js'
 import { badRequest } from './errors.js'
 import type { Fetch } from './exchanges.js'
 import type { FramePort } from './frames.js'
+import { NOWHERE } from './names.js'
 import type { Peer, ReplicationOptions } from './replication-types.js'
 import type { Info } from './types.js'
 
@@ -16,9 +17,6 @@ export interface Way {
   fetch?: Fetch | undefined
   close?(): void
 }
-
-/** Nobody has a server under this name (RFC 2606). */
-const BASE = 'https://peer.invalid'
 
 /** For how long the other end of a port may say nothing. */
 const SILENT_MS_MAX = 60_000
@@ -57,9 +55,9 @@ async function wayWithin(connection: Connection, own: Connection): Promise<Way> 
 /** To the database that is served at the other end of a port. */
 async function wayOver(port: FramePort, own: Connection, signal: AbortSignal): Promise<Way> {
   const { fetchOver } = await import('./port-peer.js')
-  const asking = fetchOver(port, BASE)
+  const asking = fetchOver(port, NOWHERE)
   try {
-    const response = await asking(BASE, { signal })
+    const response = await asking(NOWHERE, { signal })
     const url = await urlOf(((await response.json()) as { uuid: string }).uuid, own)
     return { url, ...over(fetchOver(port, url)) }
   } finally {
@@ -72,7 +70,7 @@ const over = (fetch: Fetch & { close(): void }) => ({ fetch, close: () => fetch.
 async function urlOf(identity: string, own: Connection): Promise<string> {
   const { identity: mine } = (await own.call('info', {})) as Info
   if (identity === mine) throw badRequest('a database is not replicated with itself')
-  return `${BASE}/${encodeURIComponent(identity)}`
+  return `${NOWHERE}/${encodeURIComponent(identity)}`
 }
 
 function isPort(peer: object): peer is FramePort {

@@ -65,10 +65,11 @@ export class Replication
 
   /** Completes once all that either side knew when this was called has moved; rejects if it fails first. */
   async settled(): Promise<void> {
+    const at_ms = Date.now()
     while (!this.#ended) {
       // Listening comes before looking, so that a pause between the two is not missed.
       const pause = this.#nextPause()
-      if (await this.#upToDate()) break
+      if (await this.#upToDate(at_ms)) break
       await pause
     }
     const { state, error } = this.status
@@ -127,8 +128,11 @@ export class Replication
       if (this.#cancelled) return this.#finish('cancelled')
       way = await wayTo(peer, this.#connection, this.#options, this.#cancelling.signal)
       if (way.fetch !== undefined) exchanges = new Exchanges(way.fetch)
-      const options = { replication: this.#id, fetches: way.fetch === undefined ? undefined : (true as const) }
-      const status = (await this.#connection.call('replicate', this.#request(way.url), options)) as EngineStatus
+      const fetches = way.fetch === undefined ? undefined : (true as const)
+      const request = this.#request(way.url)
+      const shared = fetches ? undefined : this.#shared(request)
+      const asked = { replication: this.#id, fetches, shared }
+      const status = (await this.#connection.call('replicate', { id: this.#id, ...request }, asked)) as EngineStatus
       this.#progress.update(status)
       return this.#finish(status.state === 'cancelled' ? 'cancelled' : 'complete')
     } catch (error) {
@@ -156,10 +160,16 @@ export class Replication
 
   #request(url: string): object {
     const { live, retry, selector, doc_ids, keep, snapshot, since, credentials, batchBytes } = this.#options
-    const id = this.#id
     const { direction } = this
-    const asked = { id, direction, url, live, retry, selector, doc_ids, snapshot, since, credentials }
+    const asked = { direction, url, live, retry, selector, doc_ids, snapshot, since, credentials }
     return { ...asked, drop: keep === false, batch_bytes: batchBytes }
+  }
+
+  /** All that is asked for, if that says it all and goes on: who asks for the same, in whatever tab, has a part in one replication. */
+  #shared(request: object): string | undefined {
+    const { live, headers, onUnauthorized } = this.#options
+    if (!live || typeof headers === 'function' || onUnauthorized !== undefined) return undefined
+    return JSON.stringify({ ...request, headers })
   }
 
   async #headers(unauthorized: boolean): Promise<unknown> {
@@ -197,11 +207,15 @@ export class Replication
     this.emit('change', change)
   }
 
-  /** Whether the engine waits for something new, and nothing new is here. */
-  async #upToDate(): Promise<boolean> {
+  /** Whether the engine waits for something new, and nothing was left at the moment `at_ms`. */
+  async #upToDate(at_ms: number): Promise<boolean> {
     const { state, lastSeq } = this.status
     if (state !== 'idle') return false
-    if (this.direction === 'pull') return true
+    if (this.direction === 'pull') {
+      // One that holds no feed looks again.
+      await this.#connection.call('looked', { at_ms }, { replication: this.#id }).catch(() => {})
+      return this.status.state === 'idle' || this.#ended
+    }
     const { doc_ids, selector } = this.#options
     const since = lastSeq ?? 0
     const page = await this.#connection.call('changes', { since, limit: 1, doc_ids, selector })

@@ -6,6 +6,7 @@
 //! **An answer that acknowledges a write is sent after the write is on the disk.**
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+mod activity;
 mod auth;
 pub mod clients;
 pub mod config;

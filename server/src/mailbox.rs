@@ -26,6 +26,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::sleep;
 
+use crate::activity::Activity;
 use crate::random::SystemRandom;
 use crate::redb_kv::RedbKv;
 use crate::settings::Settings;
@@ -273,10 +274,11 @@ async fn serve(
 ) -> Ended {
     let mut tasks = JoinSet::new();
     tasks.spawn_local(count_writes(resident.clone(), writes.clone()));
-    let maintained = resident.kv.clone();
+    let activity = Rc::new(Activity::new());
+    let (maintained, seen) = (resident.kv.clone(), Rc::clone(&activity));
     tasks.spawn_local(async move {
         sleep(pause).await;
-        maintained.maintain().await;
+        maintained.maintain(async || seen.pause().await).await;
     });
     let ended = loop {
         let letter = match next.take() {
@@ -298,8 +300,12 @@ async fn serve(
                     }
                 }
                 join_all(jobs).await;
+                activity.note();
             }
-            Some(Letter::Alone(job)) => job(resident.clone()).await,
+            Some(Letter::Alone(job)) => {
+                job(resident.clone()).await;
+                activity.note();
+            }
             Some(Letter::Task(task)) => drop(tasks.spawn_local(task(resident.clone()))),
             Some(Letter::Settings(given, reply)) => {
                 let _ = reply.send(given.apply(&resident.database).map(|()| drop(settings.send_replace(given))));

@@ -25,7 +25,7 @@ use redb::{Builder, Durability, ReadableDatabase, ReadableTable, TableDefinition
 use crate::random::SystemRandom;
 
 /// About so many bytes of entries are merged between two turns of others.
-const MAINTAINED_BYTES: usize = 256 << 10;
+const MAINTAINED_BYTES: usize = 64 << 10;
 
 const BLOCKS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("blocks");
 
@@ -122,11 +122,14 @@ impl RedbKv {
         forget().map_err(failed)
     }
 
-    /// Merges segments and deletes what no longer counts, slice by slice, for as long as the store is open.
-    pub async fn maintain(&self) {
+    /// Merges segments and deletes what no longer counts for as long as the store is open: a slice after each `pause`.
+    pub async fn maintain(&self, pause: impl AsyncFn()) {
         loop {
             let due = self.store.maintenance_due();
-            self.maintain_once().await;
+            pause().await;
+            while matches!(self.store.maintain(MAINTAINED_BYTES).await, Ok(true)) {
+                pause().await;
+            }
             due.await;
         }
     }

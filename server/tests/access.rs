@@ -164,12 +164,15 @@ fn named_origins_may_ask_with_credentials_and_others_may_not() {
         let answer = from(&server, origin);
         answer.expect_error(401, "unauthorized");
         assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
+        // How it came may be known by whom it may be read.
+        assert_eq!(answer.header("timing-allow-origin"), Some(origin));
         assert!(answer.header("access-control-expose-headers").expect("headers").contains("etag"));
         assert!(answer.headers.get_all("vary").iter().any(|vary| vary.to_str().expect("text").contains("origin")));
     }
     for origin in ["https://evil.example", "http://localhost:8001", "null"] {
         assert_eq!(preflight(&server, origin).header("access-control-allow-origin"), None, "{origin}");
         assert_eq!(from(&server, origin).header("access-control-allow-origin"), None, "{origin}");
+        assert_eq!(from(&server, origin).header("timing-allow-origin"), None, "{origin}");
     }
     server = Server::start(&[]);
     assert_eq!(preflight(&server, "https://app.example").header("access-control-allow-origin"), None);

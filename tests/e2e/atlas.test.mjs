@@ -3,46 +3,16 @@
 // Each test has profiles of its own, which share nothing but the server's database that they are given.
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
-import { chromium } from 'playwright-core'
+import { test } from 'node:test'
 import countries from 'world-countries'
-import { flags } from '../support/browser.mjs'
+import { editNote, heading, open, state, synced, useAtlas, writeNote } from '../support/atlas.mjs'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
-const patience_ms = 20_000
-
-let folder
-let browser
-let app
-let server
-let appUrl
-let serverUrl
-
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'atlas-'))
-  const appPort = await freePort()
-  appUrl = `http://localhost:${appPort}`
-  server = await startServer(0)
-  serverUrl = server.url
-  app = await start(process.execPath, [join(root, 'demo/serve.mjs'), '--port', String(appPort)], /Atlas is at (\S+)/)
-  browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: flags })
-})
-
-after(async () => {
-  await browser?.close()
-  for (const running of [app, server]) await running?.stop()
-  await rm(folder, { recursive: true, force: true })
-})
+const atlas = useAtlas()
+const { newPage, welcomed, notesOnServer } = atlas
 
 test('the first start imports every country and shows how far it is', async (t) => {
   const page = await newPage(t)
-  await page.goto(appUrl)
+  await page.goto(atlas.appUrl)
   await page.getByText('250 of 250').waitFor()
   await page.getByTestId('name').fill('Alice')
   await page.getByTestId('start').click()
@@ -135,41 +105,6 @@ test('with the network off the app opens, and a note is written, kept and sent l
   assert.equal(note.firkin.author, 'Alice')
 })
 
-test('two people exchange a note, change it apart from each other, and review the conflict', async (t) => {
-  const alice = await welcomed(t, 'Alice', { database: 'shared' })
-  const bob = await welcomed(t, 'Bob', { database: 'shared' })
-  await writeNote(alice, 'JPN', 'Kyoto', 'Wet path, tall cedars.')
-  await open(bob, '#/notes')
-  await bob.getByTestId('note-card').click()
-  await bob.getByTestId('note-words').getByText('Wet path, tall cedars.').waitFor()
-  await bob.getByText('Alice', { exact: true }).waitFor()
-
-  await bob.context().setOffline(true)
-  await state(bob, 'offline')
-  await editNote(bob, 'Wet path, tall cedars. A cat.')
-  await alice.goto(new URL(new URL(bob.url()).hash, alice.url()).href)
-  await editNote(alice, 'Dry path, tall cedars.')
-  await synced(alice)
-  await bob.context().setOffline(false)
-
-  await bob.getByTestId('review-count').waitFor()
-  await bob.getByTestId('contested').getByRole('link').click()
-  await bob.getByTestId('version').nth(1).waitFor()
-  assert.equal(await bob.getByTestId('version').count(), 2)
-  await bob.getByRole('article').filter({ hasText: 'Alice' }).locator('ins', { hasText: 'Dry' }).waitFor()
-  await bob.getByTestId('combine').click()
-  await bob.getByTestId('note-text').fill('Dry path, tall cedars. A cat.')
-  await bob.getByTestId('combine-save').click()
-  await bob.getByText('Nothing to review').waitFor()
-
-  await alice.getByTestId('note-words').getByText('Dry path, tall cedars. A cat.').waitFor()
-  await alice.getByTestId('review-count').waitFor({ state: 'detached' })
-  await synced(bob)
-  const [note] = await notesOnServer('shared')
-  assert.equal(note.text, 'Dry path, tall cedars. A cat.')
-  assert.equal(note._conflicts, undefined)
-})
-
 test('a note that changes elsewhere while it is being edited is not overwritten unasked', async (t) => {
   const alice = await welcomed(t, 'Alice', { database: 'overtaken' })
   const bob = await welcomed(t, 'Bob', { database: 'overtaken' })
@@ -220,15 +155,14 @@ test('two people who mark the same country alike have nothing to review', async 
 test('a server that is gone is told in plain words, and the sync mends itself when it is back', async (t) => {
   const page = await welcomed(t, 'Alice', { database: 'gone' })
   await synced(page)
-  const port = new URL(serverUrl).port
-  await server.stop()
+  await atlas.server.stop()
   await open(page, '#/country/GEO')
   await page.getByTestId('want-GEO').click()
   await state(page, 'error')
   await open(page, '#/sync')
   await page.getByRole('alert').getByText('cannot be reached').waitFor()
   await page.getByTestId('sync-detail').getByText('1 change waits to be sent').waitFor()
-  server = await startServer(port)
+  await atlas.startServer()
   await page.getByTestId('sync-retry').click()
   await synced(page)
   await page.getByTestId('sync-detail').getByText('Nothing waits to be sent').waitFor()
@@ -243,59 +177,12 @@ test('the sync can be turned off and on, and an address that is none is refused'
   await page.getByTestId('server').fill('not an address')
   await page.getByTestId('server-save').click()
   await page.getByText('This is not an address.').waitFor()
-  await page.getByTestId('server').fill(`${serverUrl}/switch`)
+  await page.getByTestId('server').fill(`${atlas.server.url}/switch`)
   await page.getByTestId('sync-switch').check()
   await synced(page)
 })
 
-// What people do.
-
-async function newPage(t) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 } })
-  t.after(() => context.close())
-  const page = await context.newPage()
-  page.setDefaultTimeout(patience_ms)
-  page.on('pageerror', (error) => assert.fail(`the page failed: ${error.message}`))
-  return page
-}
-
-/** A page past the welcome; it syncs with `database` if one is named. */
-async function welcomed(t, name, { database } = {}) {
-  const page = await newPage(t)
-  const sync = database === undefined ? '' : `?sync=${encodeURIComponent(`${serverUrl}/${database}`)}`
-  if (database !== undefined) await fetch(`${serverUrl}/${database}`, { method: 'PUT' })
-  await page.goto(`${appUrl}/${sync}`)
-  await page.getByTestId('name').fill(name)
-  await page.getByTestId('start').click()
-  await page.getByTestId('tally').waitFor()
-  return page
-}
-
-async function open(page, hash) {
-  await page.evaluate((address) => {
-    location.hash = address
-  }, hash)
-}
-
-async function writeNote(page, code, title, text) {
-  await open(page, `#/country/${code}`)
-  await page.getByTestId('write-note').click()
-  await page.getByTestId('note-title').fill(title)
-  await page.getByTestId('note-text').fill(text)
-  await page.getByTestId('note-save').click()
-  await heading(page, title)
-}
-
-async function editNote(page, text) {
-  await page.getByTestId('note-edit').click()
-  await page.getByTestId('note-text').fill(text)
-  await page.getByTestId('note-save').click()
-  await page.getByTestId('note-words').getByText(text).waitFor()
-}
-
-async function heading(page, text) {
-  await page.getByRole('heading', { level: 1, name: text }).waitFor()
-}
+// What people see.
 
 async function counts(page, count) {
   await page
@@ -306,52 +193,4 @@ async function counts(page, count) {
 
 async function pressed(page, control) {
   await page.locator(`[data-testid=${control}][aria-pressed=true]`).waitFor()
-}
-
-async function state(page, name) {
-  await page.locator(`[data-testid=sync-state][data-state=${name}]`).waitFor()
-}
-
-const synced = (page) => state(page, 'synced')
-
-async function notesOnServer(database) {
-  const answer = await fetch(`${serverUrl}/${database}/_all_docs?include_docs=true&conflicts=true`)
-  const { rows } = await answer.json()
-  return rows.map(({ doc }) => doc).filter(({ kind }) => kind === 'note')
-}
-
-// What runs.
-
-function startServer(port) {
-  const binary = join(root, 'target/release/firkin-server')
-  const listen = `127.0.0.1:${port}`
-  return start(binary, ['--listen', listen, '--data', folder, '--open', '--cors', appUrl], /listening on (\S+)/)
-}
-
-async function start(command, parameters, ready) {
-  const child = spawn(command, parameters, { stdio: ['ignore', 'pipe', 'inherit'] })
-  const ended = new Promise((resolve) => child.once('exit', resolve))
-  const url = await new Promise((resolve, reject) => {
-    let text = ''
-    child.stdout.on('data', (chunk) => {
-      text += chunk
-      const found = ready.exec(text)
-      if (found) resolve(found[1])
-    })
-    child.once('error', reject)
-    child.once('exit', (code) => reject(new Error(`${command} ended with ${code}: ${text}`)))
-  })
-  const stop = async () => {
-    child.kill('SIGTERM')
-    await ended
-  }
-  return { url, stop }
-}
-
-async function freePort() {
-  const probe = createServer()
-  await new Promise((resolve) => probe.listen(0, '127.0.0.1', resolve))
-  const { port } = probe.address()
-  await new Promise((resolve) => probe.close(resolve))
-  return port
 }

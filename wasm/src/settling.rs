@@ -12,6 +12,8 @@ use crate::failure::Failure;
 
 /// For how long nothing may have come before policies are asked, in milliseconds: a peer brings branches one after the other.
 const REST_MS: u64 = 100;
+/// How often it waits for that in all.
+const RESTS_MAX: usize = 50;
 
 /// Does so whenever there is something to ask, until the database is closed.
 pub async fn settle(task: Task) {
@@ -35,7 +37,7 @@ pub async fn settle(task: Task) {
         if opened.closing.unless_cancelled(&mut unsettled).await.is_none() {
             return;
         }
-        loop {
+        for _ in 0..RESTS_MAX {
             let rest = select(opened.database.unsettled(), Box::pin(BrowserClock.sleep(REST_MS)));
             match opened.closing.unless_cancelled(rest).await {
                 None => return,

@@ -186,12 +186,13 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Writer<'_, '_, K, T,
     /// from and what may have merged them, is asked for, and then they are asked again: it may show that they lack something else.
     async fn review(&self, ids: &[&str], until: &Sequence) -> Result<(), ReplicationError> {
         let local = |error: StorageError| ReplicationError::Local(error.report());
-        let open = self.database.open_among(ids).await.map_err(local)?;
-        let mut open: Vec<String> = open.into_iter().map(|(id, _)| id).collect();
+        let mut open = self.database.open_among(ids).await.map_err(local)?;
+        // Others may write at any time: the policies were asked about no later change than those that are listed before.
+        let mut settled = Vec::new();
         let mut asked: Vec<Wanted> = Vec::new();
         loop {
             let before = asked.len();
-            for id in &open {
+            for (id, _) in &open {
                 for rev in self.database.settle(id).await.map_err(local)? {
                     let wanted = (id.clone(), rev);
                     if !asked.contains(&wanted) {
@@ -199,14 +200,17 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Writer<'_, '_, K, T,
                     }
                 }
             }
+            settled.append(&mut open);
             let wanted = asked.get(before..).unwrap_or_default().to_vec();
             if wanted.is_empty() {
-                return self.database.note_asked(ids).await.map_err(local);
+                return self.database.note_asked(&settled).await.map_err(local);
             }
-            open = wanted.iter().map(|(id, _)| id.clone()).collect();
-            open.dedup();
             let batch = self.fetch.fetch_as_they_are(wanted).await?;
             self.store_all(batch.arrivals(), until).await?;
+            let wanted = asked.get(before..).unwrap_or_default();
+            let mut again: Vec<&str> = wanted.iter().map(|(id, _)| id.as_str()).collect();
+            again.dedup();
+            open = self.database.open_among(&again).await.map_err(local)?;
         }
     }
 

@@ -27,6 +27,8 @@ use super::{Direction, Durability, KeyRange, StorageError};
 const SLICE_BYTES: usize = 256 * 1024;
 /// From how many segments on commits merge by themselves.
 const SEGMENTS_BEFORE_PRESSURE: usize = 12;
+/// How many bytes a commit merges for each of its own and each segment too many. A byte is merged three or four times in all.
+const MERGED_PER_COMMITTED: usize = 2;
 /// How many blocks of old segments are deleted at a time.
 const DELETES_PER_SLICE: usize = 256;
 
@@ -100,13 +102,21 @@ impl<B: Blocks> LogStore<B> {
         self.due.notify(usize::MAX);
     }
 
-    /// Where segments pile up, a commit of `bytes` does its share: the more, the more there are.
+    /// Where segments pile up, a commit of `bytes` does its share: the more, the more there are. A small one owes less than a
+    /// slice, which the one does that comes when a whole slice is owed.
     pub(super) async fn relieve(&self, bytes: usize) {
         let segments = self.version.borrow().segments.len();
-        let Some(excess) = segments.checked_sub(SEGMENTS_BEFORE_PRESSURE).filter(|excess| *excess > 0) else { return };
-        for _ in 0..1 + bytes.saturating_mul(excess) / SLICE_BYTES {
+        let Some(excess) = segments.checked_sub(SEGMENTS_BEFORE_PRESSURE).filter(|excess| *excess > 0) else {
+            self.owed_bytes.set(0);
+            return;
+        };
+        let share = bytes.saturating_mul(excess).saturating_mul(MERGED_PER_COMMITTED);
+        self.owed_bytes.set(self.owed_bytes.get().saturating_add(share));
+        while let Some(rest) = self.owed_bytes.get().checked_sub(SLICE_BYTES) {
+            self.owed_bytes.set(rest);
             // The commit does not depend on it.
             if !matches!(self.maintain(SLICE_BYTES).await, Ok(true)) {
+                self.owed_bytes.set(0);
                 return;
             }
         }

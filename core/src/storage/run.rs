@@ -1,9 +1,9 @@
 //! A sorted run: the entries of one commit, or of several merged ones, in memory and never changed again.
 //!
 //! A run is one arena of bytes and a sorted list of places in it, so that there is no allocation for each key. Runs stand
-//! in a [`Memtable`], newest first, each more than twice as heavy as the next newer one: a commit adds a run and merges
-//! it with those that are not much heavier. So an entry is copied a logarithmic number of times, there are few runs to
-//! search, and a snapshot is a clone of a pointer to the list.
+//! in a [`Memtable`], newest first, each heavy or more than twice as heavy as the next newer one: a commit adds a run and
+//! merges it with those that are not much heavier. So an entry is copied a few times, there are few runs to search, and a
+//! snapshot is a clone of a pointer to the list.
 
 use alloc::format;
 use alloc::rc::Rc;
@@ -13,6 +13,10 @@ use super::batch::{Batch, Span};
 use super::bytes::compare;
 use super::merge::{Merge, Source, Step, Value};
 use super::{Direction, KEY_BYTES_MAX, KeyRange, StorageError, VALUE_BYTES_MAX};
+
+/// A heavier run is merged with no newer one: a memtable has few of them, and copying them again would be most of what
+/// commits of many documents cost.
+const MERGED_BYTES_MAX: usize = 128 * 1024;
 
 /// Sorted entries with distinct keys.
 #[derive(Debug, Default)]
@@ -128,7 +132,7 @@ impl Memtable {
         let mut merging = Vec::from([run]);
         let mut older = self.runs.iter();
         for run in older.as_slice().iter().take_while(|run| {
-            let similar = run.bytes() <= bytes.saturating_mul(2);
+            let similar = run.bytes() <= bytes.saturating_mul(2).min(MERGED_BYTES_MAX);
             bytes += run.bytes();
             similar
         }) {

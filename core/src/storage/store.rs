@@ -85,6 +85,8 @@ pub struct LogStore<B> {
     pub(super) waiting: RefCell<Vec<Rc<Waiting>>>,
     /// Notified when there is something to merge or to delete.
     pub(super) due: Event,
+    /// How many bytes of entries the commits have still to merge.
+    pub(super) owed_bytes: Cell<usize>,
     /// A commit is running, or was dropped while it ran.
     pub(super) is_unsettled: Cell<bool>,
     is_closed: Cell<bool>,
@@ -113,6 +115,7 @@ impl<B: Blocks> LogStore<B> {
             slice: Mutex::new(()),
             waiting: RefCell::default(),
             due: Event::new(),
+            owed_bytes: Cell::new(0),
             is_unsettled: Cell::new(false),
             is_closed: Cell::new(false),
             is_owner: true,

@@ -3,7 +3,11 @@
 import { type FindQuery, Firkin } from 'firkin'
 import { statusOf } from './errors'
 
-export const database = new Firkin('atlas')
+/**
+ * What only one side changed is taken, and the later of two times, by every device alike; where both changed one place
+ * differently, a person decides.
+ */
+export const database = new Firkin('atlas', { merge: { '*': 'three-way', edited: 'max' } })
 
 /** The documents that a query finds, in the shape that its `fields` leave. */
 export async function ask<Shape extends object>(query: FindQuery): Promise<Shape[]> {

@@ -8,22 +8,29 @@ export interface Piece {
 /** Beyond this many words a table of pairs would be too large; between equal ends such texts count as different. */
 const wordsMax = 1500
 
-/** The pieces of `text`, marked where `other` does not have them. */
-export function piecesOf(text: string, other: string): Piece[] {
+/** The pieces of `text`, marked where one of `others` does not have them. */
+export function piecesOf(text: string, others: string[]): Piece[] {
   const words = split(text)
-  const others = split(other)
-  let start = 0
-  while (start < words.length && words[start] === others[start]) start += 1
-  let end = 0
-  const room = Math.min(words.length, others.length) - start
-  while (end < room && words[words.length - 1 - end] === others[others.length - 1 - end]) end += 1
-  const middle = words.slice(start, words.length - end)
-  const kept = commonOf(middle, others.slice(start, others.length - end))
-  return joined([
-    ...words.slice(0, start).map((word) => ({ text: word, differs: false })),
-    ...middle.map((word, place) => ({ text: word, differs: !kept.has(place) })),
-    ...words.slice(words.length - end).map((word) => ({ text: word, differs: false })),
-  ])
+  const kept = others.map((other) => sharedOf(words, split(other)))
+  return joined(words.map((word, place) => ({ text: word, differs: kept.some((shared) => !shared.has(place)) })))
+}
+
+/** An unchanged passage longer than this many characters is shortened to its ends, each of this many. */
+const passageMax = 320
+const endLength = 110
+
+/** The pieces without the middle of long passages in which nothing differs. */
+export function shortened(pieces: Piece[]): Piece[] {
+  return pieces.map((piece, place) => {
+    const { text, differs } = piece
+    if (differs || text.length <= passageMax) return piece
+    const head = text.slice(0, endLength).replace(/\S*$/u, '')
+    const tail = text.slice(-endLength).replace(/^\S*/u, '')
+    // Nobody reads on from what stands before the first change, or back from what follows on the last.
+    const start = place === 0 && pieces.length > 1 ? '' : `${head.trimEnd()} `
+    const end = place === pieces.length - 1 && pieces.length > 1 ? '' : ` ${tail.trimStart()}`
+    return { text: `${start}[…]${end}`, differs }
+  })
 }
 
 /** Both texts as one: lines that they share once, lines of one alone where they stand there. */
@@ -45,6 +52,21 @@ export function combined(text: string, other: string): string {
 
 function split(text: string): string[] {
   return text.match(/\s+|[^\s]+/gu) ?? []
+}
+
+/** The places in `words` of what both say, one after the other. */
+function sharedOf(words: string[], others: string[]): Set<number> {
+  const shared = new Set<number>()
+  let start = 0
+  for (; start < words.length && words[start] === others[start]; start += 1) shared.add(start)
+  let end = 0
+  const room = Math.min(words.length, others.length) - start
+  for (; end < room && words[words.length - 1 - end] === others[others.length - 1 - end]; end += 1) {
+    shared.add(words.length - 1 - end)
+  }
+  const middle = commonOf(words.slice(start, words.length - end), others.slice(start, others.length - end))
+  for (const place of middle) shared.add(start + place)
+  return shared
 }
 
 /** The places in `words` of a longest common subsequence. */
@@ -71,13 +93,13 @@ function commonOf(words: string[], others: string[]): Set<number> {
   return kept
 }
 
-/** Pieces of a kind made one; a space between two words that differ differs with them. */
+/** Pieces of a kind made one; a space differs where the words before and after it do. */
 function joined(pieces: Piece[]): Piece[] {
   const runs: Piece[] = []
   for (const [place, { text, differs }] of pieces.entries()) {
     const last = runs.at(-1)
-    const between = last?.differs === true && pieces[place + 1]?.differs === true && text.trim() === ''
-    const marked = differs || between
+    const isBetween = pieces[place - 1]?.differs === true && pieces[place + 1]?.differs === true
+    const marked = text.trim() === '' ? isBetween : differs
     if (last?.differs === marked) last.text += text
     else runs.push({ text, differs: marked })
   }

@@ -61,6 +61,7 @@ export interface Visit {
   country: string
   mark: Mark
   year?: number
+  firkin?: Attribution
 }
 
 export interface Note {
@@ -77,11 +78,17 @@ export interface Note {
   firkin?: Attribution
 }
 
+/** What Firkin tells of a revision: who wrote it and when, and what it did with reviews. */
 export interface Attribution {
   author?: string
   message?: string
   time?: string
-  policy?: string
+  /** The revisions that this one merged into its parent. */
+  merged?: string[]
+  /** The merges that this one took back. */
+  reverted?: string[]
+  /** The policies that merged by themselves; `review` where only a person may go on. */
+  policy?: 'review' | object
 }
 
 export type Entry = Visit | Note

@@ -27,7 +27,7 @@ export async function setMark(code: string, mark: Mark | null): Promise<void> {
 }
 
 export async function setYear(visit: Visit, year: number | null): Promise<void> {
-  const { year: _, ...others } = visit
+  const { year: _, firkin: __, ...others } = visit
   await database.put(year === null ? others : { ...others, year })
 }
 
@@ -76,7 +76,8 @@ export async function restoreNote(note: Note): Promise<void> {
   await database.put(kept, authorship())
 }
 
-function authorship(): { author?: string } {
+/** Who writes on this device, as far as that is known. */
+export function authorship(): { author?: string } {
   const { name } = currentSettings()
   return name === '' ? {} : { author: name }
 }

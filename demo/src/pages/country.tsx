@@ -4,7 +4,6 @@ import { countryOf, rowsOf } from '../data/countries'
 import { type Country, type Visit, visitId } from '../data/documents'
 import { addressOf } from '../data/filters'
 import { allMarks, listNotes, setYear, visitOf } from '../data/journal'
-import { reviewOf } from '../data/reviews'
 import { Contested } from '../parts/contested'
 import { CountryLink } from '../parts/country-link'
 import { Facts } from '../parts/facts'
@@ -20,8 +19,8 @@ import { useAnswer } from '../use-answer'
 
 export function CountryPage({ code }: { code: string }) {
   const { value, error } = useAnswer(async () => {
-    const [country, visit, review] = await Promise.all([countryOf(code), visitOf(code), reviewOf(visitId(code))])
-    return { country, visit, review }
+    const [country, visit] = await Promise.all([countryOf(code), visitOf(code)])
+    return { country, visit }
   }, [code])
   if (error) return <Trouble error={error} />
   if (!value) {
@@ -31,7 +30,7 @@ export function CountryPage({ code }: { code: string }) {
       </Page>
     )
   }
-  const { country, visit, review } = value
+  const { country, visit } = value
   if (!country) {
     return (
       <Page title="No such country">
@@ -64,7 +63,7 @@ export function CountryPage({ code }: { code: string }) {
           <Icon sign="pen" /> Write a note
         </a>
       </div>
-      <Contested review={review} />
+      <Contested id={visitId(code)} />
       <Notes country={country} />
       <div class="columns">
         <Facts country={country} />

@@ -4,9 +4,9 @@ import { rowsOf } from '../data/countries'
 import type { Note } from '../data/documents'
 import { dropDraft } from '../data/drafts'
 import { noteOf, removeEntry, restoreNote } from '../data/journal'
-import { reviewOf } from '../data/reviews'
 import { Contested } from '../parts/contested'
 import { CountryLink } from '../parts/country-link'
+import { History } from '../parts/history'
 import { Icon } from '../parts/icon'
 import { Page } from '../parts/page'
 import { Empty, Trouble, Waiting } from '../parts/states'
@@ -17,9 +17,9 @@ import { useAnswer } from '../use-answer'
 
 export function NotePage({ id }: { id: string }) {
   const { value, error } = useAnswer(async () => {
-    const [note, review] = await Promise.all([noteOf(id), reviewOf(id)])
+    const note = await noteOf(id)
     const [country] = await rowsOf(note ? [note.country] : [])
-    return { note, review, country }
+    return { note, country }
   }, [id])
   if (error) return <Trouble error={error} />
   if (!value) {
@@ -29,7 +29,7 @@ export function NotePage({ id }: { id: string }) {
       </Page>
     )
   }
-  const { note, review, country } = value
+  const { note, country } = value
   if (!note) return <NoSuchNote />
   return (
     <Page title={note.title} class="note">
@@ -38,7 +38,7 @@ export function NotePage({ id }: { id: string }) {
         {note.firkin?.author && <span>{note.firkin.author}</span>}
         <time dateTime={note.edited}>{when(note.edited)}</time>
       </p>
-      <Contested review={review} />
+      <Contested id={id} />
       <div class="text" data-testid="note-words">
         {note.text}
       </div>
@@ -50,6 +50,7 @@ export function NotePage({ id }: { id: string }) {
           <Icon sign="trash" /> Remove
         </button>
       </div>
+      <History id={id} />
     </Page>
   )
 }

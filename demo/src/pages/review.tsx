@@ -1,136 +1,133 @@
 // One review: the versions side by side, and what shall stand. Nothing is thrown away before the person has said so.
 
-import { useState } from 'preact/hooks'
-import { allNames, rowsOf } from '../data/countries'
-import { combined } from '../data/diff'
-import type { Entry, Note } from '../data/documents'
-import { closeReview, type OpenReview, reviewOf } from '../data/reviews'
-import { NoteFields } from '../parts/note-fields'
+import { allNames } from '../data/countries'
+import { statusOf } from '../data/errors'
+import { mergeAt } from '../data/merges'
+import { choiceOf, topOf } from '../data/resolution'
+import { closeReview, type OpenReview } from '../data/reviews'
+import { addressOfEntry, titleOf } from '../parts/entry-title'
+import { History } from '../parts/history'
+import { Icon } from '../parts/icon'
 import { Page } from '../parts/page'
+import { ReviewTable } from '../parts/review-table'
 import { Empty, Trouble, Waiting } from '../parts/states'
 import { attempt, say } from '../parts/toasts'
-import { VersionCard } from '../parts/version-card'
+import { undo } from '../parts/undo'
 import { go } from '../router'
 import { useAnswer } from '../use-answer'
-import { titleOf } from './reviews'
+import { useResolution } from '../use-resolution'
+import { useReviews } from '../use-reviews'
+import { useSettings } from '../use-settings'
+
+type Names = Awaited<ReturnType<typeof allNames>>
 
 export function ReviewPage({ id }: { id: string }) {
-  const { value, error } = useAnswer(async () => {
-    const review = await reviewOf(id)
-    const [names, rows] = await Promise.all([allNames(), rowsOf(review ? [review.country] : [])])
-    return { review, names, place: rows[0]?.name.common }
-  }, [id])
-  if (error) return <Trouble error={error} />
-  if (!value) {
+  const { reviews, error } = useReviews()
+  const { value: names, error: trouble } = useAnswer(allNames, [])
+  if (error || trouble) return <Trouble error={error ?? trouble} />
+  if (!reviews || !names) {
     return (
       <Page title="Review">
         <Waiting rows={1} height={320} />
       </Page>
     )
   }
-  const { review, names, place } = value
-  if (!review) {
-    return (
-      <Page title="Review">
-        <Empty sign="check" title="This review is closed">
-          <p>The entry has one version again, here and soon on every device.</p>
-          <a class="button" href="#/reviews">
-            All reviews
-          </a>
-        </Empty>
-      </Page>
-    )
-  }
-  return <Choice review={review} names={names} title={titleOf(review, place)} />
+  const review = reviews.find((open) => open.id === id)
+  return review ? <Decision review={review} names={names} /> : <ClosedReview id={id} />
 }
 
-interface ChoiceProperties {
-  review: OpenReview
-  names: Awaited<ReturnType<typeof allNames>>
-  title: string
-}
-
-function Choice({ review, names, title }: ChoiceProperties) {
-  const [combining, setCombining] = useState(false)
-  const close = (entry: Entry) =>
+function Decision({ review, names }: { review: OpenReview; names: Names }) {
+  const { name } = useSettings()
+  const resolution = useResolution(review)
+  const { id, versions, base } = review
+  const clashes = new Set(review.review.clashes.map(({ path }) => topOf(path)))
+  const open = [...clashes].filter((path) => resolution.picks[path] === undefined).length
+  const close = (choice: Parameters<typeof closeReview>[1]) =>
     attempt(async () => {
-      await closeReview(review, entry)
+      try {
+        await closeReview(review, choice)
+      } catch (error) {
+        if (statusOf(error) !== 409) throw error
+        throw new Error('Someone changed this entry meanwhile. Nothing was merged: look at what is new.')
+      }
       go('#/reviews')
-      say('Review closed. All devices will show this version.')
+      say('Merged. All devices will show this version.', { label: 'Undo', run: () => void undo(id) })
     })
-  const notes = review.versions.map(({ entry }) => entry).filter((entry) => entry.kind === 'note')
-  const nameOf = (code: string) => names.find(({ cca3 }) => cca3 === code)?.name.common ?? code
+  const entry = versions[0]?.entry
+  const place = names.find(({ cca3 }) => cca3 === entry?.country)?.name.common
   return (
-    <Page title={title} class="review">
-      <p class="quiet">
-        This was changed in {review.versions.length} places apart from each other. What differs is marked. Keep one
-        version
-        {notes.length === review.versions.length && ', or combine them'}: the others stay in its history.
+    <Page title={entry ? titleOf(entry, place) : 'Review'} class="review">
+      <p class="quiet lead">
+        This was changed in {versions.length} places apart from each other. What only one side changed is taken; where
+        they clash, you decide. The versions that do not stand stay in the history.
       </p>
-      <div class="versions">
-        {review.versions.map((version, place) => (
-          <VersionCard
-            key={version.rev}
-            version={version}
-            letter={String.fromCharCode(65 + place)}
-            other={review.versions[place === 0 ? 1 : 0]?.entry}
-            nameOf={nameOf}
-            onKeep={() => void close(version.entry)}
-          />
-        ))}
-      </div>
-      {notes.length === review.versions.length &&
-        (combining ? (
-          <Combination notes={notes} names={names} onDone={(note) => void close(note)} />
-        ) : (
-          <div class="actions">
-            <button type="button" class="button plain" data-testid="combine" onClick={() => setCombining(true)}>
-              Combine them
-            </button>
+      {!base && (
+        <p class="hint-line" data-testid="no-base">
+          <Icon sign="warning" /> There is no common version that these grew from, or this device does not hold it: they
+          are compared with each other.
+        </p>
+      )}
+      {resolution.overtaken && (
+        <div class="notice" role="alert" data-testid="review-overtaken">
+          <Icon sign="sync" />
+          <div>
+            <p>
+              <strong>Someone changed this entry while you were deciding.</strong> Below is what there is now.{' '}
+              {resolution.overtaken.lost > 0
+                ? 'Choices that mean the same were kept; decide on the others again.'
+                : 'Your choices were kept.'}
+            </p>
           </div>
-        ))}
+        </div>
+      )}
+      <form
+        aria-label="What shall stand"
+        onSubmit={(event) => {
+          event.preventDefault()
+          void close(choiceOf(resolution.picks))
+        }}
+      >
+        <ReviewTable
+          review={review}
+          me={name}
+          names={names}
+          resolution={resolution}
+          onKeep={(rev) => void close(rev)}
+        />
+        <footer class="decide">
+          <button type="submit" class="button large" data-testid="merge">
+            Merge
+          </button>
+          <p class="quiet" role="status" data-testid="still-open">
+            {open === 0
+              ? 'What will stand is decided.'
+              : `${open === 1 ? 'One clash is' : `${open} clashes are`} still to decide.`}
+          </p>
+        </footer>
+      </form>
+      <History id={id} />
     </Page>
   )
 }
 
-interface CombinationProperties {
-  notes: Note[]
-  names: ChoiceProperties['names']
-  onDone: (note: Note) => void
-}
-
-/** Starts with every line of every text: to cut is easier than to find again. */
-function Combination({ notes, names, onDone }: CombinationProperties) {
-  const [first] = notes
-  const [draft, setDraft] = useState(() => ({
-    country: first?.country ?? '',
-    title: distinct(notes.map(({ title }) => title)).join(' / '),
-    text: notes
-      .map(({ text }) => text)
-      .reduce(combined)
-      .trim(),
-  }))
-  if (!first) return null
+function ClosedReview({ id }: { id: string }) {
+  const { value: merge } = useAnswer(() => mergeAt(id), [id])
   return (
-    <form
-      class="editor card"
-      aria-label="Combined version"
-      onSubmit={(event) => {
-        event.preventDefault()
-        onDone({ ...first, ...draft, title: draft.title.trim(), edited: new Date().toISOString() })
-      }}
-    >
-      <h2>Combined version</h2>
-      <NoteFields draft={draft} names={names} onChange={(changes) => setDraft({ ...draft, ...changes })} />
-      <footer>
-        <button type="submit" class="button" data-testid="combine-save">
-          Save this version
-        </button>
-      </footer>
-    </form>
+    <Page title="Review">
+      <Empty sign="check" title="This review is closed">
+        <p>The entry has one version again, here and soon on every device.</p>
+        <div class="actions">
+          {merge && (
+            <a class="button" href={addressOfEntry(merge.entry)}>
+              Read it
+            </a>
+          )}
+          <a class="button plain" href="#/reviews">
+            All reviews
+          </a>
+        </div>
+      </Empty>
+      <History id={id} />
+    </Page>
   )
-}
-
-function distinct(texts: string[]): string[] {
-  return [...new Set(texts)].filter((text) => text !== '')
 }

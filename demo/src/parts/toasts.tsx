@@ -23,6 +23,12 @@ export function say(text: string, action?: Toast['action'], bad = false): void {
   setTimeout(() => dismiss(toast.key), shownFor_ms)
 }
 
+/** Takes back what was offered to do, as it was done elsewhere. */
+export function withdrawActions(): void {
+  toasts = toasts.filter(({ action }) => !action)
+  refresh()
+}
+
 /** Runs what a person asked for; if it fails, says why. */
 export async function attempt(work: () => Promise<unknown>): Promise<void> {
   try {

@@ -38,7 +38,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Extensions, HeaderMap, HeaderName, Method, StatusCode, Version, header};
 use axum::middleware;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post};
 pub use document::path_of;
 use tokio::sync::{Semaphore, watch};
@@ -124,6 +124,15 @@ pub fn router(app: Arc<App>, origins: &Origins) -> Router {
         .layer(middleware::from_fn(leftover::discard))
         .layer(middleware::from_fn_with_state(app, watched::watch))
         .layer(cors)
+        .layer(middleware::map_response(tell_of_connection))
+}
+
+/// Who may read an answer may know how it came: pages see by that whether feeds share a connection.
+async fn tell_of_connection(mut response: Response) -> Response {
+    if let Some(origin) = response.headers().get(header::ACCESS_CONTROL_ALLOW_ORIGIN).cloned() {
+        response.headers_mut().insert(HeaderName::from_static("timing-allow-origin"), origin);
+    }
+    response
 }
 
 fn may_be_compressed(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {

@@ -128,7 +128,9 @@ impl<K: Kv> Database<K> {
         };
         let told_here = told::all(&snapshot, id).await?;
         let merged = told::merged_at(&told_here, &tree, &merge);
-        let parent = tree.parent(&merge).filter(|_| !merged.is_empty()).ok_or(WriteError::NotFound)?;
+        // A branch that is open again may have been a merge before it was ended, and carries what that told along: it merged nothing.
+        let is_alive = |rev: &&Rev| tree.node(rev).is_some_and(|node| !node.deleted);
+        let parent = tree.parent(&merge).filter(|_| !merged.is_empty()).filter(is_alive).ok_or(WriteError::NotFound)?;
         let mut members = body(parent).await?;
         let mut told = told.clone();
         told.insert("reverted", Value::Array([Value::String(merge.to_string())].into()));

@@ -49,6 +49,17 @@ impl<'t> Lineage<'t> {
         first.iter().rev().find(|rev| others.iter().all(|other| other.contains(*rev))).cloned()
     }
 
+    /// The leaves that merges of other leaves have merged already: their tombstones are still to come. Where two tell that they merged each
+    /// other, neither did.
+    pub(super) fn merged_away(&self, leaves: &[Rev]) -> Vec<Rev> {
+        let ancestors: Vec<Set<Rev>> = leaves.iter().map(|leaf| self.ancestors(core::slice::from_ref(leaf))).collect();
+        let lineages: Vec<(&Rev, &Set<Rev>)> = leaves.iter().zip(&ancestors).collect();
+        let is_merged = |(leaf, own): &&(&Rev, &Set<Rev>)| {
+            lineages.iter().any(|(other, of_other)| of_other.contains(*leaf) && !own.contains(*other))
+        };
+        lineages.iter().filter(is_merged).map(|(leaf, _)| (*leaf).clone()).collect()
+    }
+
     /// Whether a person took a merge back on any of the branches since they parted from `base`.
     pub(super) fn is_pinned(&self, leaves: &[Rev], base: Option<&Rev>) -> bool {
         let own = |leaf: &Rev| {

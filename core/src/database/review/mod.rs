@@ -49,6 +49,8 @@ pub struct Review {
     pub missing_merges: Vec<String>,
     /// The branches, that which wins first.
     pub branches: Vec<Branch>,
+    /// The branches that another one has merged: what ends them is still to come.
+    pub merged_away: Vec<String>,
     /// What the policies make of the branches, and where they clash. Of one branch it is that branch.
     pub proposal: Merged,
     /// Whether no policy may close it: a person took a merge back.
@@ -159,9 +161,19 @@ async fn review_in<S: Snapshot>(
     // A branch whose body is lost has a say that is not known here, and what may have been decided is not decided again.
     proposal.is_decided &= untold.is_empty() && head.leaves.iter().all(|leaf| !leaf.lost);
     let is_pinned = lineage.is_pinned(&leaves, common.as_ref());
-    let [missing_bases, missing_merges] =
-        [&missing.into_keys(), &untold].map(|missing| missing.iter().map(ToString::to_string).collect());
-    Ok(Review { id: id.into(), base, missing_bases, missing_merges, branches, proposal, is_pinned, failure })
+    let [missing_bases, missing_merges, merged_away] = [missing.into_keys(), untold, lineage.merged_away(&leaves)]
+        .map(|revs| revs.iter().map(ToString::to_string).collect());
+    Ok(Review {
+        id: id.into(),
+        base,
+        missing_bases,
+        missing_merges,
+        branches,
+        merged_away,
+        proposal,
+        is_pinned,
+        failure,
+    })
 }
 
 fn first_of(branches: &[Branch]) -> Object {

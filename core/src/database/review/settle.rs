@@ -63,10 +63,16 @@ impl<K: Kv> Database<K> {
         let Some((winner, losers)) = review.branches.split_first().filter(|(_, losers)| !losers.is_empty()) else {
             return Ok(Settled::Nothing { lacking: Vec::new() });
         };
-        let merges: Vec<Merge<'_>> = review.branches.iter().filter_map(Merge::of).collect();
+        // A merge may arrive before the tombstones of what it merged. They are the same wherever they are written, and as if they were here,
+        // nothing yields to what they end: whatever merges tell of each other, one branch stays.
+        let is_merged_away = |branch: &&Branch| review.merged_away.contains(&branch.rev);
+        let merges: Vec<Merge<'_>> =
+            review.branches.iter().filter(|branch| !is_merged_away(branch)).filter_map(Merge::of).collect();
+        let yielding = merges.iter().filter(|merge| merges.iter().any(|other| merge.yields_to(other)));
+        let ended = yielding.map(|merge| &merge.branch.rev).chain(&review.merged_away);
         let mut ends = Vec::new();
-        for merge in merges.iter().filter(|merge| merges.iter().any(|other| merge.yields_to(other))) {
-            ends.push(tombstone(&snapshot, id, &merge.branch.rev).await?);
+        for rev in ended {
+            ends.push(tombstone(&snapshot, id, rev).await?);
         }
         if !ends.is_empty() {
             let is_open = ends.len() < losers.len();

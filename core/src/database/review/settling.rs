@@ -44,14 +44,15 @@ impl<K: Kv> Database<K> {
             return Ok(false);
         }
         if let Some(listed) = settling.pending.pop() {
-            self.settle(&listed.0).await?;
-            settling.asked.push(listed);
+            match self.settle(&listed.0).await {
+                // Who reads it is told; the others go on. It is asked about again when it has changed, as by a repair.
+                Ok(_) | Err(StorageError::Corrupt(_)) => settling.asked.push(listed),
+                Err(error) => return Err(error),
+            }
             return Ok(true);
         }
         let asked = core::mem::take(&mut settling.asked);
-        if !asked.is_empty() {
-            self.note(&asked).await?;
-        }
+        self.note_asked(&asked).await?;
         let snapshot = self.kv.snapshot()?;
         let listed = self.listed(&snapshot).await?;
         let keys: Vec<Vec<u8>> = listed.iter().map(|(id, _)| keys::asked_review(id)).collect();
@@ -71,22 +72,18 @@ impl<K: Kv> Database<K> {
         Ok(())
     }
 
-    /// Notes that the policies were asked about those of these documents whose reviews are open still.
-    pub(crate) async fn note_asked(&self, ids: &[&str]) -> Result<(), StorageError> {
-        let open = self.open_among(ids).await?;
-        if open.is_empty() || *self.policies() == Policies::default() {
+    /// Notes that the policies were asked about these reviews, as far as they are open and as they were.
+    pub(crate) async fn note_asked(&self, asked: &[Listed]) -> Result<(), StorageError> {
+        if asked.is_empty() || *self.policies() == Policies::default() {
             return Ok(());
         }
-        self.note(&open).await
-    }
-
-    /// Notes that the policies were asked about these reviews, as far as they are open and as they were.
-    async fn note(&self, asked: &[Listed]) -> Result<(), StorageError> {
         let _writer = self.writer.lock().await;
-        let ids: Vec<&str> = asked.iter().map(|(id, _)| id.as_str()).collect();
-        let open = self.open_among(&ids).await?;
+        let keys: Vec<Vec<u8>> = asked.iter().map(|(id, _)| keys::open_review(id)).collect();
+        let open = self.kv.snapshot()?.get_many(&keys).await?;
         let mut batch = Batch::new();
-        for (id, seq) in open.iter().filter(|listed| asked.contains(listed)) {
+        for ((id, seq), _) in
+            asked.iter().zip(open).filter(|((_, seq), open)| *open == Some(seq.to_be_bytes().to_vec()))
+        {
             batch.put(&keys::asked_review(id), &self.record(*seq));
         }
         if batch.is_empty() { Ok(()) } else { self.kv.commit(batch, Durability::Relaxed).await }

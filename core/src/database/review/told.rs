@@ -7,7 +7,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::database::Database;
-use crate::database::read::read_head;
+use crate::database::edit::load_tree;
 use crate::document::keys;
 use crate::json::{self, Object, Value};
 use crate::merge::FIRKIN;
@@ -73,13 +73,13 @@ impl<K: Kv> Database<K> {
     /// only would not know what was decided.
     pub(crate) async fn told_by(&self, id: &str) -> Result<Vec<String>, StorageError> {
         let snapshot = self.kv.snapshot()?;
-        let revs: Vec<Rev> = all(&snapshot, id).await?.into_iter().map(|(rev, _)| rev).collect();
-        let head = read_head(&snapshot, id).await?;
-        let is_leaf = |rev: &Rev| head.as_ref().is_some_and(|head| head.leaves.iter().any(|leaf| leaf.rev == *rev));
-        let keys: Vec<Vec<u8>> = revs.iter().map(|rev| keys::body(id, rev)).collect();
-        let bodies = snapshot.get_many(&keys).await?;
-        let here = revs.iter().zip(bodies).filter(|(rev, body)| body.is_some() && !is_leaf(rev));
-        Ok(here.map(|(rev, _)| rev.to_string()).collect())
+        let told = all(&snapshot, id).await?;
+        if told.is_empty() {
+            return Ok(Vec::new());
+        }
+        let tree = load_tree(&snapshot, id).await?;
+        let is_here = |rev: &&Rev| tree.node(rev).is_some_and(|node| node.available) && !tree.is_leaf(rev);
+        Ok(told.iter().map(|(rev, _)| rev).filter(is_here).map(ToString::to_string).collect())
     }
 }
 
