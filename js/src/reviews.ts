@@ -242,8 +242,9 @@ function branchOf<Doc>(word: string, branches: Branch<Doc>[]): string {
     return word
   }
   if (theirs === undefined || others.length > 0) {
+    const revs = branches.map(({ rev }) => rev).join(', ')
     throw badRequest(
-      `'theirs' is the other of two branches, and there are ${branches.length}: name one by its revision`,
+      `'theirs' is the other of two branches, and there are ${branches.length} (${revs}): name one by its revision, say { path: choice }, or give the document`,
     )
   }
   return theirs.rev

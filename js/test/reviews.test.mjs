@@ -173,6 +173,35 @@ test('a merge takes a side, the proposal, or a choice for each path', async (t) 
   assert.deepEqual(await merged({ _id: 'd', a: 'theirs', c: 'base' }), ['theirs', undefined, 'base'])
 })
 
+test('of three branches one is named by its revision, for all or for a path; theirs says so', async (t) => {
+  const { db, review } = await reviewOf(t, sides, {})
+  const [root] = review.branches[0].history.slice(-1)
+  const third = { _id: 'd', _rev: '2-b', _revisions: { start: 2, ids: ['b', root.slice(2)] }, a: 4, b: 4, c: 4 }
+  await db.bulkDocs([third], { new_edits: false })
+  const revs = ['2-z', '2-b', '2-a']
+  for (const choice of ['theirs', { a: 'theirs' }]) {
+    const three = await db.review('d')
+    assert.deepEqual(
+      three.branches.map(({ rev }) => rev),
+      revs,
+    )
+    await assert.rejects(three.merge(choice), ({ status, reason }) => {
+      const names = [...revs, 'by its revision', '{ path: choice }', 'the document']
+      assert.deepEqual([status, names.filter((name) => !reason.includes(name))], [400, []])
+      return true
+    })
+  }
+  await (await db.review('d')).merge({ a: '2-a', c: '2-b' })
+  const [{ rev }] = (await db.review('d')).branches
+  const { a, b, c } = await db.get('d', { rev, conflicts: true })
+  assert.deepEqual([a, b, c], [3, 2, 4])
+  await (await db.review('d')).revert()
+  const open = await db.review('d')
+  const other = open.branches.find(({ doc }) => doc.a === 4)
+  await open.merge(other.rev)
+  assert.deepEqual([(await db.get('d')).b, (await db.review('d')).branches.length], [4, 1])
+})
+
 test('who merges apart in the same way makes the same revision', async (t) => {
   const revs = []
   for (let replica = 0; replica < 5; replica += 1) {
@@ -183,10 +212,11 @@ test('who merges apart in the same way makes the same revision', async (t) => {
 })
 
 test('a merge can be taken back, also after a compaction, and is for a person then', async (t) => {
-  const { db, review } = await reviewOf(t, sides, { merge: { '*': 'max' } })
-  await review.merge('proposal')
+  const { db } = await reviewOf(t, sides, { merge: { '*': 'max' } })
+  // Nobody but the policy closes it.
+  for await (const { reviews } of db.reviews()) if (reviews.length === 0) break
   await db.compact()
-  await review.revert({ author: 'Bob' })
+  await (await db.review('d')).revert({ author: 'Bob' })
   const again = await db.review('d')
   assert.deepEqual(again.branches.map(({ doc: { a, b, c } }) => [a, b, c]).sort(), [
     [2, 2, 1],
