@@ -305,6 +305,38 @@ fn live_sync_carries_edits_both_ways_and_rests_between_them() {
 }
 
 #[test]
+fn live_pull_is_up_to_date_soon_after_its_peer_is_back_though_nothing_is_new() {
+    let clock = SimulatedClock::default();
+    simulate(&clock, async {
+        let (there, here) = (database(1).await, database(2).await);
+        let server = FakeServer::new(&there, &clock, 3);
+        let client = Client::new(&here, &clock, 4);
+        let options = Options { live: true, retry: true, ..options("peer") };
+        let script = async {
+            clock.sleep(5_000).await;
+            server.faults.set(Faults { lost_requests: 100, ..Faults::default() });
+            clock.sleep(200_000).await;
+            assert!(matches!(client.told().last(), Some(Told::BackingOff(_))));
+            server.faults.set(Faults::default());
+            server.requests.take();
+            client.control.wake();
+            clock.sleep(1_000).await;
+            assert_eq!(client.told().last(), Some(&Told::Paused));
+            // It is held again, and no more than that.
+            clock.sleep(1_000).await;
+            assert_eq!(
+                (server.requests_of("_changes"), server.requests_of("longpoll")),
+                (2, 1),
+                "{:?}",
+                server.requests
+            );
+            client.control.cancel();
+        };
+        join(client.pull(&server, &options), script).await.0.unwrap();
+    });
+}
+
+#[test]
 fn spaced_live_writes_share_requests() {
     let clock = SimulatedClock::default();
     simulate(&clock, async {

@@ -281,14 +281,15 @@ fn of_small_commits_beside_many_segments_few_merge() {
         for round in 0..12 {
             commit_numbers(&store, (0..4000).map(|number| number * 7919 + round), Some(&[b'v'; 1000])).await;
         }
-        let mut merging = 0;
+        let mut heavy = 0;
         for number in 0..4000 {
             blocks.written.set(0);
             commit_numbers(&store, core::iter::once(number), Some(&[b's'; 1000])).await;
-            merging += u32::from(blocks.written.get() > 100_000);
+            heavy += u32::from(blocks.written.get() > 100_000);
         }
-        assert!(merging > 0, "nobody merges");
-        assert!(merging < 50, "{merging} of 4000 small commits had to merge");
+        // A memtable of 1 MiB was full a few times.
+        assert!(heavy > 8, "nobody merges: {heavy} of 4000 small commits wrote much");
+        assert!(heavy < 50, "{heavy} of 4000 small commits wrote much");
     });
 }
 

@@ -79,8 +79,6 @@ class Feed {
   #askedAt_ms = 0
   #dealtWith_ms = 0
   #pause_ms = 0
-  /** What was asked for last has not come, or not whole. */
-  #isUnanswered = false
   #endPause: () => void = () => {}
   #lookers: { at_ms: number; resolve(): void }[] = []
 
@@ -104,10 +102,7 @@ class Feed {
     this.#dealtWith_ms = this.#askedAt_ms
     this.#answerLookers()
     if (moved) this.#restsAt_ms = Date.now() + RESTS_MS
-    // A feed that is held tells nothing for as long as nothing comes: whether a peer that was away is back shows when it is looked at.
-    const wasAway = this.#isUnanswered
-    this.#isUnanswered = true
-    const isDue = moved || wasAway || this.#lookers.length > 0
+    const isDue = moved || this.#lookers.length > 0
     this.#pause_ms = isDue ? 0 : Math.min(Math.max(2 * this.#pause_ms, PAUSE_MS_MIN), PAUSE_MS_MAX)
     if (this.#place === undefined && !this.#gaveWay) {
       this.#place = await this.#places.take(this.origin, moved)
@@ -115,8 +110,8 @@ class Feed {
     }
     this.#gaveWay = false
     if (this.#ended.signal.aborted) this.#leavePlace()
-    // Who waits to hear what the peer has is not told by a feed that is held, either.
-    const looks = this.#place === undefined || wasAway || this.#lookers.length > 0
+    // A feed that is held tells nothing for as long as nothing comes, so it does not tell what the peer has.
+    const looks = this.#place === undefined || this.#lookers.length > 0
     return looks ? this.#look(url, init, send) : this.#hold(url, init, send)
   }
 
@@ -164,13 +159,9 @@ class Feed {
     const over = await this.#places.turn(this.origin, signal)
     try {
       signal.throwIfAborted()
-      const { ok, body, status, headers } = await this.read(url.replace(HELD, ''), init, send)
-      const ended = () => {
-        over()
-        this.#isUnanswered = !ok
-      }
-      if (body === null) ended()
-      return new Response(body?.pipeThrough(new TransformStream({ flush: ended })) ?? null, { status, headers })
+      const { body, status, headers } = await this.read(url.replace(HELD, ''), init, send)
+      if (body === null) over()
+      return new Response(body?.pipeThrough(new TransformStream({ flush: over })) ?? null, { status, headers })
     } catch (error) {
       over()
       throw error
@@ -206,13 +197,9 @@ class Feed {
     try {
       const response = await this.read(url, { ...init, signal: sending.signal }, send)
       if (!response.ok || response.body === null) return response
-      const answered = () => {
-        this.#isUnanswered = false
-      }
-      return new Response(untilGiven(response.body, given.signal, nothing, answered), { headers: response.headers })
+      return new Response(untilGiven(response.body, given.signal, nothing), { headers: response.headers })
     } catch (error) {
       if (!given.signal.aborted || init.signal?.aborted) throw error
-      this.#isUnanswered = false
       return new Response(nothing)
     } finally {
       // What has begun to answer may be in the middle of it.
@@ -254,16 +241,8 @@ const BEGINNING_MAX = 1_000
 /** With these servers begin an answer when they have nothing to tell yet. */
 const BEGINNINGS = ['', '{"results":[']
 
-/**
- * The body of a feed that is held, which ends as `nothing` when its place is given away, unless it tells something already; `ended`
- * is called at its end.
- */
-function untilGiven(
-  body: ReadableStream<Uint8Array>,
-  given: AbortSignal,
-  nothing: string,
-  ended: () => void,
-): ReadableStream<Uint8Array> {
+/** The body of a feed that is held, which ends as `nothing` when its place is given away, unless it tells something already. */
+function untilGiven(body: ReadableStream<Uint8Array>, given: AbortSignal, nothing: string): ReadableStream<Uint8Array> {
   const reader = body.getReader()
   const whenGiven = new Promise<undefined>((resolve) => given.addEventListener('abort', () => resolve(undefined)))
   const decoder = new TextDecoder()
@@ -276,10 +255,8 @@ function untilGiven(
       if (piece === undefined) {
         reader.cancel().catch(() => {})
         controller.enqueue(new TextEncoder().encode(nothing.slice(said.length)))
-        ended()
         controller.close()
       } else if (piece.done) {
-        ended()
         controller.close()
       } else {
         if (said.length <= nothing.length) said += decoder.decode(piece.value, { stream: true }).trim()

@@ -73,7 +73,7 @@ impl Check {
         hasher.finish()
     }
 
-    fn expect(&mut self, key: &[u8], value: &[u8]) {
+    fn require(&mut self, key: &[u8], value: &[u8]) {
         self.missing = self.missing.wrapping_add(self.hash(key, value));
     }
 
@@ -105,7 +105,7 @@ impl Check {
                 hashes.sort_unstable();
                 hashes.dedup();
                 for hash in hashes {
-                    self.expect(&[&keys::uses(&hash), rest].concat(), &[]);
+                    self.require(&[&keys::uses(&hash), rest].concat(), &[]);
                 }
                 self.attached = self.attached.wrapping_add(1);
             }
@@ -113,7 +113,7 @@ impl Check {
                 let id = keys::head_id(key).filter(|id| check_id(id).is_ok() && !is_local(id));
                 let id = id.ok_or_else(|| wrong("an id"))?;
                 let head = Head::decode(value).map_err(damaged)?;
-                self.expect(&keys::change(head.seq), &change_row(id, value));
+                self.require(&keys::change(head.seq), &change_row(id, value));
                 if let Some(count) = self.state.count_of(&head) {
                     *count += 1;
                 }
@@ -123,7 +123,7 @@ impl Check {
                 let named = read_name(key, value).filter(|(path, parent, _)| parent < path);
                 let (path, ..) = named.ok_or_else(|| wrong("a path"))?;
                 self.path = path;
-                self.expect(&[&[keyspace::PATH], value].concat(), rest);
+                self.require(&[&[keyspace::PATH], value].concat(), rest);
             }
             [keyspace::POSTING] => {
                 let (path, posted) = rest.split_first_chunk().ok_or_else(|| wrong("a posting"))?;
@@ -150,7 +150,7 @@ impl Check {
     fn end_path(&mut self) {
         if let Some((path, cardinality)) = self.counted.take() {
             let (key, value) = cardinality.entry(path);
-            self.expect(&key, &value);
+            self.require(&key, &value);
         }
     }
 
@@ -175,7 +175,7 @@ impl Check {
 
     fn expect_content(&mut self, content: Incoming) {
         let hash = content.content_hash();
-        self.expect(&keys::content(&hash), &content.record());
+        self.require(&keys::content(&hash), &content.record());
     }
 
     /// Looks at all documents, once all entries have come, of which `snapshot` has nothing else; then all must agree. Returns what a
@@ -233,7 +233,7 @@ impl Check {
         members: &Object,
     ) -> Result<(), StorageError> {
         let postings = index.post(Some(members)).await?;
-        postings.each(id, &mut |key, value| self.expect(key, value));
+        postings.each(id, &mut |key, value| self.require(key, value));
         Ok(())
     }
 

@@ -160,7 +160,7 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C
             peer.monitor.source_waits(true);
         }
         let read = |body: Vec<u8>| ChangesAnswer::read(&body).map(|page| (body, page));
-        let reply = peer.call(&self.request(), read).await?;
+        let reply = peer.call_held(&self.request(waits), &self.request(false), read).await?;
         let limits = &peer.options.limits;
         if reply == Reply::TooLong && (self.with_documents || self.page_rows > 1) {
             self.page_rows = if self.with_documents { self.page_rows } else { self.page_rows / 2 };
@@ -256,7 +256,8 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C
         Ok(lacking.into_iter().flat_map(|row| row.missing.into_iter().map(move |rev| (row.id.clone(), rev))).collect())
     }
 
-    fn request(&self) -> Request {
+    /// The next page; with `held`, as soon as there is one.
+    fn request(&self, held: bool) -> Request {
         let peer = self.fetch.peer;
         let limits = &peer.options.limits;
         let since = percent_encoded(&self.since.to_text());
@@ -264,7 +265,7 @@ impl<K: Kv, T: Transport, C: Clock, R: Random, O: Observer> Feed<'_, '_, K, T, C
         if self.with_documents {
             path.push_str("&include_docs=true");
         }
-        if self.phase == Phase::Waiting {
+        if held {
             path.push_str(&format!("&feed=longpoll&heartbeat={}", limits.heartbeat_ms));
         }
         let body = match &peer.options.filter {

@@ -165,12 +165,33 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
         request: &Request,
         read: impl Fn(Vec<u8>) -> Result<P, ReplicationError>,
     ) -> Result<Reply<P>, ReplicationError> {
+        self.call_with(attempts_max, [request, request], read).await
+    }
+
+    /// As [`call`](Self::call), of a request that is answered only once there is something new: after a failure `look` is sent, which is
+    /// answered at once, and so tells that the peer is back.
+    pub(super) async fn call_held<P>(
+        &self,
+        held: &Request,
+        look: &Request,
+        read: impl Fn(Vec<u8>) -> Result<P, ReplicationError>,
+    ) -> Result<Reply<P>, ReplicationError> {
+        self.call_with(u32::MAX, [held, look], read).await
+    }
+
+    /// With so many attempts at most; the second request is the one for those after the first.
+    async fn call_with<P>(
+        &self,
+        attempts_max: u32,
+        requests: [&Request; 2],
+        read: impl Fn(Vec<u8>) -> Result<P, ReplicationError>,
+    ) -> Result<Reply<P>, ReplicationError> {
         let mut found = None;
         let mut keep = |body| {
             found = Some(read(body)?);
             Ok(())
         };
-        Ok(match self.answer(attempts_max, request, Target::Read(&mut keep)).await? {
+        Ok(match self.answer(attempts_max, requests, Target::Read(&mut keep)).await? {
             Reply::Refused { status, answer } => Reply::Refused { status, answer },
             // What was read is there, unless the answer was too long.
             Reply::Done(()) | Reply::TooLong => found.map_or(Reply::TooLong, Reply::Done),
@@ -180,19 +201,20 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
     /// Sends `request` until there is an answer that stands; the body of one of 2xx goes to `sink`, whose work is never dropped
     /// midway unless this future is.
     pub(super) async fn download(&self, request: &Request, sink: &dyn Sink) -> Result<Reply<()>, ReplicationError> {
-        self.answer(u32::MAX, request, Target::Sink(sink)).await
+        self.answer(u32::MAX, [request, request], Target::Sink(sink)).await
     }
 
     /// As [`call`](Self::call), which gets what was read by way of `read`: so this is compiled once, whatever is read.
     async fn answer(
         &self,
         attempts_max: u32,
-        request: &Request,
+        [first, after_failure]: [&Request; 2],
         mut target: Target<'_>,
     ) -> Result<Reply<()>, ReplicationError> {
         let (mut failures, mut malformed, mut renewed, mut anew) = (0, 0, false, 0);
         loop {
             let renewals = self.renewals.get();
+            let request = if failures == 0 { first } else { after_failure };
             let attempt = self.attempt(request, &mut target, (1..=ANEW_MAX).contains(&anew)).await?;
             let setback = match attempt {
                 Attempt::Over(reply) => {
