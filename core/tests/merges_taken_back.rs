@@ -1,28 +1,19 @@
 //! What is lost when merges arrive without what belongs to them: no branch that a person opened again, and no whole document.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod branched_support;
 mod common;
 
 use std::collections::BTreeSet;
 
-use common::{Seeded, get, put, replicate, value};
-use firkin_core::database::{Choice, Database, GetOptions, OpenRev, OpenRevs, Options, WriteError, WriteOptions};
+use branched_support::{Replica, leaves, open, policies};
+use common::{get, put, replicate};
+use firkin_core::database::{Choice, GetOptions, WriteError, WriteOptions};
 use firkin_core::json::Object;
 use firkin_core::merge::Policies;
-use firkin_core::storage::memory::MemoryKv;
 use pollster::block_on;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-
-type Replica = Database<MemoryKv>;
-
-fn open(seed: u64) -> Replica {
-    block_on(Database::open(MemoryKv::new(), &Seeded::new(seed), Options::default())).unwrap()
-}
-
-fn policies(policies: &Value) -> Policies {
-    Policies::parse(&value(policies)).unwrap()
-}
 
 /// Settles the document as far as it goes.
 fn settle(replica: &Replica, policies: &Policies) {
@@ -32,17 +23,6 @@ fn settle(replica: &Replica, policies: &Policies) {
         settled => settled.unwrap(),
     };
     assert!(std::iter::from_fn(step).take(20).count() < 20);
-}
-
-/// All leaves, tombstones included, as a peer gets them.
-fn leaves(replica: &Replica) -> Vec<Value> {
-    let options = GetOptions { revs: true, ..GetOptions::default() };
-    let read = block_on(replica.open_revs("d", OpenRevs::All, &options)).unwrap();
-    let text = |leaf| match leaf {
-        OpenRev::Ok(text) => serde_json::from_slice(&text).unwrap(),
-        OpenRev::Missing(rev) => panic!("{rev} has no body"),
-    };
-    read.into_iter().map(text).collect()
 }
 
 /// The revisions of the branches that are open.

@@ -1,24 +1,20 @@
 //! Reviews: what they tell, and how they are closed and opened again.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod branched_support;
 mod common;
 
+use branched_support::{Replica, leaves, open};
 use common::{Seeded, content, get, put, replicate, told, value};
-use firkin_core::database::{Choice, Database, GetOptions, OpenRev, OpenRevs, Options, Pick, Review, WriteOptions};
+use firkin_core::database::{Choice, GetOptions, Pick, Review, WriteOptions};
 use firkin_core::json::{self, Object};
 use firkin_core::merge::Policies;
 use firkin_core::path::Path;
-use firkin_core::storage::memory::MemoryKv;
 use pollster::block_on;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-type Replica = Database<MemoryKv>;
 type Refusal = (u16, &'static str, String);
-
-fn open(seed: u64) -> Replica {
-    block_on(Database::open(MemoryKv::new(), &Seeded::new(seed), Options::default())).unwrap()
-}
 
 fn three_way() -> Policies {
     Policies::parse(&value(&json!({ "*": "three-way" }))).unwrap()
@@ -45,17 +41,6 @@ fn with(document: &Value, more: &Value) -> Value {
     let mut document = document.clone();
     document.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     document
-}
-
-/// All leaves of the document with their ancestry.
-fn leaves(replica: &Replica) -> Vec<Value> {
-    let asked = GetOptions { revs: true, attachments: true, ..GetOptions::default() };
-    let read = block_on(replica.open_revs("d", OpenRevs::All, &asked)).unwrap();
-    let text = |leaf| match leaf {
-        OpenRev::Ok(text) => serde_json::from_slice(&text).unwrap(),
-        OpenRev::Missing(rev) => panic!("{rev} has no body"),
-    };
-    read.into_iter().map(text).collect()
 }
 
 /// Brings all leaves from one replica to another, as replication does.

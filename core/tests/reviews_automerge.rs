@@ -1,13 +1,15 @@
 //! Reviews whose policy merges texts by character and lists by element, with the crate that does so.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod branched_support;
 mod common;
 
 use std::cell::Cell;
 use std::rc::Rc;
 
+use branched_support::{Replica, leaves};
 use common::{Seeded, get, put, replicate, value};
-use firkin_core::database::{Database, GetOptions, OpenRev, OpenRevs, Options, WriteOptions};
+use firkin_core::database::{Database, GetOptions, Options, WriteOptions};
 use firkin_core::logic::LogicError;
 use firkin_core::merge::{Concurrent, Policies, Sequences, Woven};
 use firkin_core::storage::memory::MemoryKv;
@@ -31,8 +33,6 @@ impl Sequences for Automerge {
         Box::pin(ready(if self.is_lost.get() { Err("the network is down".into()) } else { Ok(merged) }))
     }
 }
-
-type Replica = Database<MemoryKv>;
 
 fn open(seed: u64, sequences: Automerge) -> Replica {
     let database = block_on(Database::open(MemoryKv::new(), &Seeded::new(seed), Options::default())).unwrap();
@@ -72,16 +72,6 @@ fn replicas<const N: usize>(base: &Value, branches: &[Value]) -> [Replica; N] {
         }
         replica
     })
-}
-
-fn leaves(replica: &Replica) -> Vec<Value> {
-    let asked = GetOptions { revs: true, ..GetOptions::default() };
-    let read = block_on(replica.open_revs("d", OpenRevs::All, &asked)).unwrap();
-    let text = |leaf| match leaf {
-        OpenRev::Ok(text) => serde_json::from_slice(&text).unwrap(),
-        OpenRev::Missing(rev) => panic!("{rev} has no body"),
-    };
-    read.into_iter().map(text).collect()
 }
 
 fn settle(replica: &Replica) -> bool {

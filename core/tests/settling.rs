@@ -1,41 +1,22 @@
 //! What policies close by themselves: replicas agree, and other versions of the policies settle.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod branched_support;
 mod common;
 
-use common::{Seeded, get, put, replicate, value};
-use firkin_core::database::{Choice, Database, GetOptions, OpenRev, OpenRevs, Options, WriteOptions};
+use branched_support::{Replica, leaves, open, policies};
+use common::{get, put, replicate};
+use firkin_core::database::{Choice, GetOptions, WriteOptions};
 use firkin_core::json::Object;
 use firkin_core::merge::Policies;
-use firkin_core::storage::memory::MemoryKv;
 use pollster::block_on;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-
-type Replica = Database<MemoryKv>;
-
-fn open(seed: u64) -> Replica {
-    block_on(Database::open(MemoryKv::new(), &Seeded::new(seed), Options::default())).unwrap()
-}
-
-fn policies(policies: &Value) -> Policies {
-    Policies::parse(&value(policies)).unwrap()
-}
 
 /// Settles the document as far as it goes; how many steps that took.
 fn settle(replica: &Replica, policies: &Policies) -> usize {
     let step = || block_on(replica.settle_review("d", policies, &WriteOptions::default())).unwrap();
     std::iter::from_fn(step).take(20).count()
-}
-
-fn leaves(replica: &Replica) -> Vec<Value> {
-    let read =
-        block_on(replica.open_revs("d", OpenRevs::All, &GetOptions { revs: true, ..GetOptions::default() })).unwrap();
-    let text = |leaf| match leaf {
-        OpenRev::Ok(text) => serde_json::from_slice(&text).unwrap(),
-        OpenRev::Missing(rev) => panic!("{rev} has no body"),
-    };
-    read.into_iter().map(text).collect()
 }
 
 fn bring(from: &Replica, to: &Replica) {

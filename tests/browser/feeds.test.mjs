@@ -6,13 +6,13 @@ import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { eventually, launchProfile, openPage } from '../support/browser.mjs'
 import { feedsHeld, startFirkinServer } from '../support/firkin-server.mjs'
-import { startGate } from '../support/gate.mjs'
 import { startPouchServer } from '../support/pouchdb.mjs'
 import { useProfile } from './profile.mjs'
+import { useGatedServer } from './server.mjs'
 
 /** How many feeds a page holds with one server over HTTP/1.1. */
 const HELD = 3
@@ -21,21 +21,7 @@ const HELD = 3
 const NAMES = Array.from({ length: 8 }, (_, n) => `feed${n}`)
 
 const profile = useProfile()
-let folder
-let server
-let gate
-
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'firkin-feeds-'))
-  await profile.open()
-  server = await startFirkinServer({ data: folder, origin: profile.origin })
-  gate = await startGate(server.url, { origin: profile.origin })
-})
-after(async () => {
-  await gate?.stop()
-  await server?.stop()
-  await rm(folder, { recursive: true, force: true })
-})
+const around = useGatedServer(profile)
 
 async function create(url) {
   assert.equal((await fetch(url, { method: 'PUT' })).status, 201)
@@ -90,26 +76,26 @@ async function certificate(folder) {
 }
 
 async function arriveAtServer(names, id) {
-  for (const name of names) await eventuallyHere(() => fetch(`${server.url}/${name}/${id}`).then(({ ok }) => ok))
+  for (const name of names) await eventuallyHere(() => fetch(`${around.server.url}/${name}/${id}`).then(({ ok }) => ok))
 }
 
-const heldCome = (to) => eventuallyHere(async () => (await feedsHeld(server)) === to)
+const heldCome = (to) => eventuallyHere(async () => (await feedsHeld(around.server)) === to)
 
 test('eight databases are live over HTTP/1.1: what is written in each arrives at the server, and back', {
   timeout: 60_000,
 }, async () => {
-  for (const name of NAMES) await create(`${server.url}/${name}`)
+  for (const name of NAMES) await create(`${around.server.url}/${name}`)
   const page = await profile.open()
-  await syncAll(page, NAMES, gate.url)
+  await syncAll(page, NAMES, around.gate.url)
   await page.evaluate(() => Promise.all(dbs.map((db) => db.put({ _id: 'here' }))))
   await arriveAtServer(NAMES, 'here')
-  for (const name of NAMES) await put(`${server.url}/${name}`, 'there')
+  for (const name of NAMES) await put(`${around.server.url}/${name}`, 'there')
   await eventually(page, haveAll, 'there')
   // What settles has looked: of those too that hold no feed.
-  for (const name of NAMES) await put(`${server.url}/${name}`, 'later')
+  for (const name of NAMES) await put(`${around.server.url}/${name}`, 'later')
   await page.evaluate(() => Promise.all(syncs.map((sync) => sync.settled())))
   const holding = NAMES.filter((name) =>
-    gate.requests.findLast((request) => isFeedOf(name, request)).includes('longpoll'),
+    around.gate.requests.findLast((request) => isFeedOf(name, request)).includes('longpoll'),
   )
   const there = await page.evaluate(() => Promise.all(dbs.map((db) => db.get('later').catch(() => false))))
   for (const [n, name] of NAMES.entries()) if (!holding.includes(name)) assert.ok(there[n], `${name} has not looked`)
@@ -124,26 +110,26 @@ test('tabs and databases of a page share the places of a server, and who goes gi
   timeout: 60_000,
 }, async () => {
   const [first, second] = [NAMES.slice(0, 3), NAMES.slice(3, 6)]
-  for (const name of [...first, ...second]) await create(`${server.url}/tabs-${name}`)
+  for (const name of [...first, ...second]) await create(`${around.server.url}/tabs-${name}`)
   const [one, other] = [await profile.open(), await profile.open()]
   await syncAll(
     one,
     first.map((name) => `tabs-${name}`),
-    gate.url,
+    around.gate.url,
   )
   await syncAll(
     other,
     second.map((name) => `tabs-${name}`),
-    gate.url,
+    around.gate.url,
   )
   await heldCome(HELD)
-  for (const name of second) await put(`${server.url}/tabs-${name}`, 'there')
+  for (const name of second) await put(`${around.server.url}/tabs-${name}`, 'there')
   await eventually(other, haveAll, 'there')
   await heldCome(HELD)
   await one.close()
   for (const name of second) {
     await eventuallyHere(() =>
-      gate.requests.some((request) => isFeedOf(`tabs-${name}`, request) && request.includes('longpoll')),
+      around.gate.requests.some((request) => isFeedOf(`tabs-${name}`, request) && request.includes('longpoll')),
     )
   }
   await heldCome(HELD)
@@ -156,7 +142,7 @@ for (const kind of ['Firkin', 'PouchDB']) {
     timeout: 60_000,
   }, async () => {
     const pouch = kind === 'PouchDB' ? await startPouchServer({ origin: profile.origin }) : undefined
-    const base = pouch?.url ?? server.url
+    const base = pouch?.url ?? around.server.url
     const between = await startGate(base, { origin: profile.origin })
     const names = NAMES.slice(0, HELD + 1).map((name) => `rest-${name}`)
     const urls = names.map((name) => `${base}/${name}`)

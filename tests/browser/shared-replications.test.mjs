@@ -1,35 +1,18 @@
 // Tabs that begin the same live replication have a part in one, which the leading tab's engine runs.
 
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { eventually } from '../support/browser.mjs'
-import { feedsHeld, startFirkinServer } from '../support/firkin-server.mjs'
-import { startGate } from '../support/gate.mjs'
+import { feedsHeld } from '../support/firkin-server.mjs'
 import { useProfile } from './profile.mjs'
+import { useGatedServer } from './server.mjs'
 
 const profile = useProfile()
-let folder
-let server
-let gate
-
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'firkin-shared-'))
-  await profile.open()
-  server = await startFirkinServer({ data: folder, origin: profile.origin })
-  gate = await startGate(server.url, { origin: profile.origin })
-})
-after(async () => {
-  await gate?.stop()
-  await server?.stop()
-  await rm(folder, { recursive: true, force: true })
-})
+const around = useGatedServer(profile)
 
 /** A database on the server. */
 async function create(name) {
-  const url = `${server.url}/${name}`
+  const url = `${around.server.url}/${name}`
   assert.equal((await fetch(url, { method: 'PUT' })).status, 201)
   const put = async (id) => assert.equal((await fetch(`${url}/${id}`, { method: 'PUT', body: '{}' })).status, 201)
   return { url, put, path: `/${name}` }
@@ -62,8 +45,8 @@ const close = (tabs) => Promise.all(tabs.map((tab) => tab.close()))
 
 async function feedsCome(to) {
   const deadline = Date.now() + 20_000
-  while ((await feedsHeld(server)) !== to) {
-    assert.ok(Date.now() < deadline, `there are ${await feedsHeld(server)} feeds, and not ${to}`)
+  while ((await feedsHeld(around.server)) !== to) {
+    assert.ok(Date.now() < deadline, `there are ${await feedsHeld(around.server)} feeds, and not ${to}`)
     await new Promise((resolve) => setTimeout(resolve, 25))
   }
 }
@@ -83,7 +66,7 @@ test('three tabs with the same live pull hold one feed, and each hears of a chan
     await eventually(tab, isHere, 'after')
     await eventually(tab, () => heard.includes('change') && pull.status.state === 'idle')
   }
-  assert.equal(await feedsHeld(server), 1)
+  assert.equal(await feedsHeld(around.server), 1)
   await close(tabs)
 })
 
@@ -101,7 +84,7 @@ test('a replication that tabs share goes on until the last of them has cancelled
   await eventually(tabs[2], isHere, 'after')
   await eventually(tabs[2], () => heard.includes('change'))
   assert.ok(!(await tabs[0].evaluate(() => heard)).includes('change'), 'who has left hears nothing')
-  assert.equal(await feedsHeld(server), 1)
+  assert.equal(await feedsHeld(around.server), 1)
   assert.deepEqual(await cancel(tabs[2]), [false, 'cancelled'])
   await feedsCome(0)
   // Who comes after the end begins anew.
@@ -134,41 +117,41 @@ test('the tab that began it is closed, leading or not: for the others it goes on
 test('who comes later, and settles, has what the peer had, whatever the feed has told yet', async () => {
   const { put } = await create('settled')
   const tabs = [await profile.open(), await profile.open()]
-  gate.feeds_delay_ms = 500
-  await begin(tabs[0], 'settled', `${gate.url}/settled`)
+  around.gate.feeds_delay_ms = 500
+  await begin(tabs[0], 'settled', `${around.gate.url}/settled`)
   await feedsCome(1)
   await put('before')
-  await begin(tabs[1], 'settled', `${gate.url}/settled`)
+  await begin(tabs[1], 'settled', `${around.gate.url}/settled`)
   assert.ok(await tabs[1].evaluate(isHere, 'before'), 'it settled without')
   // The same holds of one that has a feed already.
   await put('later')
   await tabs[0].evaluate(() => pull.settled())
   assert.ok(await tabs[0].evaluate(isHere, 'later'), 'it settled without')
-  gate.feeds_delay_ms = 0
+  around.gate.feeds_delay_ms = 0
   await close(tabs)
 })
 
 test('what is refused, and the end by an error, reach all who share a replication', async () => {
   const { url } = await create('failing')
   const tabs = [await profile.open(), await profile.open()]
-  gate.token = 'good'
+  around.gate.token = 'good'
   const headers = { authorization: 'Bearer good' }
   for (const tab of tabs) {
     await tab.evaluate(() => {
       window.db = new Firkin('failing', { documentBytesMax: 1_000 })
     })
-    await begin(tab, 'failing', `${gate.url}/failing`, { headers, retry: true })
+    await begin(tab, 'failing', `${around.gate.url}/failing`, { headers, retry: true })
   }
   await feedsCome(1)
   const body = JSON.stringify({ text: 'x'.repeat(2_000) })
   assert.equal((await fetch(`${url}/long`, { method: 'PUT', body })).status, 201)
   for (const tab of tabs) await eventually(tab, () => heard.includes('denied') && pull.status.state === 'idle')
-  gate.token = 'of another hour'
+  around.gate.token = 'of another hour'
   // The feed that is held tells of it, and the next request is refused.
   assert.equal((await fetch(`${url}/after`, { method: 'PUT', body: '{}' })).status, 201)
   for (const tab of tabs) assert.equal(await tab.evaluate(() => pull.then(null, ({ status }) => status)), 401)
   for (const tab of tabs) assert.equal(await tab.evaluate(() => pull.status.state), 'error')
-  gate.token = undefined
+  around.gate.token = undefined
   await close(tabs)
 })
 
@@ -176,7 +159,7 @@ test('replications that ask for something else, or by a function, run by themsel
   await create('other')
   const tabs = [await profile.open(), await profile.open()]
   const shared = [{}, { doc_ids: ['a'] }, { headers: { 'x-token': 'a' } }]
-  gate.requests.length = 0
+  around.gate.requests.length = 0
   for (const tab of tabs) {
     await tab.evaluate(
       ([url, shared]) => {
@@ -185,11 +168,11 @@ test('replications that ask for something else, or by a function, run by themsel
         window.pulls = options.map((options) => db.replicate.from(url, { live: true, ...options }))
         return Promise.all(pulls.map((pull) => pull.settled()))
       },
-      [`${gate.url}/other`, shared],
+      [`${around.gate.url}/other`, shared],
     )
   }
   // Each begins by asking what the peer is.
-  const begun = gate.requests.filter((request) => request === 'GET /other/' || request === 'GET /other')
-  assert.equal(begun.length, shared.length + tabs.length, gate.requests.join('\n'))
+  const begun = around.gate.requests.filter((request) => request === 'GET /other/' || request === 'GET /other')
+  assert.equal(begun.length, shared.length + tabs.length, around.gate.requests.join('\n'))
   await close(tabs)
 })
