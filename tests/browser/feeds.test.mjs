@@ -10,6 +10,7 @@ import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { eventually, launchProfile, openPage } from '../support/browser.mjs'
 import { feedsHeld, startFirkinServer } from '../support/firkin-server.mjs'
+import { startGate } from '../support/gate.mjs'
 import { startPouchServer } from '../support/pouchdb.mjs'
 import { useProfile } from './profile.mjs'
 import { useGatedServer } from './server.mjs'
@@ -140,10 +141,12 @@ test('tabs and databases of a page share the places of a server, and who goes gi
 for (const kind of ['Firkin', 'PouchDB']) {
   test(`a feed that moves takes the place of one that rests, at the server of ${kind}`, {
     timeout: 60_000,
-  }, async () => {
+  }, async (t) => {
     const pouch = kind === 'PouchDB' ? await startPouchServer({ origin: profile.origin }) : undefined
+    t.after(() => pouch?.stop())
     const base = pouch?.url ?? around.server.url
     const between = await startGate(base, { origin: profile.origin })
+    t.after(() => between.stop())
     const names = NAMES.slice(0, HELD + 1).map((name) => `rest-${name}`)
     const urls = names.map((name) => `${base}/${name}`)
     for (const url of urls) await create(url)
@@ -166,16 +169,17 @@ for (const kind of ['Firkin', 'PouchDB']) {
     assert.deepEqual(new Set(errors), new Set(['none']))
     await endAll(page)
     await page.close()
-    await between.stop()
-    await pouch?.stop()
   })
 }
 
-test('over HTTP/2 feeds share a connection, and all are held', { timeout: 60_000 }, async () => {
+test('over HTTP/2 feeds share a connection, and all are held', { timeout: 60_000 }, async (t) => {
   const data = await mkdtemp(join(tmpdir(), 'firkin-feeds-tls-'))
+  t.after(() => rm(data, { recursive: true, force: true, maxRetries: 5 }))
   const [cert, key] = await certificate(data)
   const served = await startFirkinServer({ data: join(data, 'data'), origin: profile.origin, tls: { cert, key } })
+  t.after(() => served.stop())
   const context = await launchProfile(join(data, 'profile'), ['--ignore-certificate-errors'])
+  t.after(() => context.close())
   const page = await openPage(context, profile.origin)
   await page.evaluate(
     async ([names, url]) => {
@@ -192,7 +196,4 @@ test('over HTTP/2 feeds share a connection, and all are held', { timeout: 60_000
   )
   await eventually(page, haveAll, 'there')
   await endAll(page)
-  await context.close()
-  await served.stop()
-  await rm(data, { recursive: true, force: true, maxRetries: 5 })
 })
