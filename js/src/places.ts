@@ -1,7 +1,7 @@
 // Places for feeds: how many are held open with one server at a time, by all databases and tabs of the page's origin.
 //
 // Over HTTP/1.1 a browser opens six connections to a server, and a feed that is held takes one for good. So a few feeds are held, and
-// the others look one after the other whether there is something new: of six connections at most four are taken by feeds. Over HTTP/2
+// the others look one after the other whether there is something new: of six connections at most four wait for feeds. Over HTTP/2
 // all share one connection, which carries a hundred requests or more. Both places and turns are Web Locks: the platform gives back
 // what a tab holds that ends, however it ends.
 
