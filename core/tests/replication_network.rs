@@ -40,10 +40,8 @@ fn request_that_is_silent_is_sent_anew_when_the_network_is_back() {
             client.control.wake();
             clock.sleep(500).await;
             assert_eq!(server.requests.borrow().len(), 1, "an answer may still come");
-            clock.sleep(5_000).await;
             server.silent.set(0);
-            client.control.wake();
-            clock.sleep(1_000).await;
+            clock.sleep(3_500).await;
             assert_eq!(content(&here).await, content(&there).await);
             // The feed waits; its connection dies, and nobody says so.
             clock.sleep(5_000).await;
@@ -80,6 +78,26 @@ fn all_dead_connections_of_a_pool_are_got_over() {
             assert_eq!(content(&here).await, content(&there).await);
         };
         beside(&client, client.pull(&server, &live()), script).await.unwrap();
+    });
+}
+
+#[test]
+fn dead_connections_of_a_pool_hold_up_no_later_request() {
+    let clock = SimulatedClock::default();
+    simulate(&clock, async {
+        let (there, here) = (database(1).await, database(2).await);
+        let server = FakeServer::new(&there, &clock, 3);
+        let client = Client::new(&here, &clock, 4);
+        let script = async {
+            clock.sleep(5_000).await;
+            // Nothing is under way: nobody hears that the connections which are kept have died.
+            client.control.wake();
+            server.silent.set(2);
+            put(&here, r#"{"_id":"b"}"#).await;
+            clock.sleep(10_000).await;
+            assert_eq!(content(&there).await, content(&here).await);
+        };
+        beside(&client, client.push(&server, &live()), script).await.unwrap();
     });
 }
 

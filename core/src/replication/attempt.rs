@@ -2,7 +2,7 @@
 //!
 //! Waits for the network end when the replication is cancelled. When the network is said to be back, or to be another, a request
 //! of whose answer nothing was heard of late is given up, and sent anew: its connection may be a dead one. The next may be one as
-//! well, from a pool of such, so then an answer has to begin soon.
+//! well, of this request or of another, as platforms keep connections in a pool: so of some requests something has to be heard soon.
 
 use alloc::vec::Vec;
 use core::cell::Cell;
@@ -21,7 +21,7 @@ use crate::effects::{Clock, Random, Request, Response, ResponseBody, Transport, 
 /// longer than this.
 const SILENT_MS: u64 = 1_000;
 const ANEW_BYTES_MAX: u64 = 64 << 10;
-/// Within so many milliseconds the answer to a request begins that is sent anew.
+/// Within so many milliseconds something is heard of a request whose connection may be dead.
 const BEGINS_MS: u64 = 3_000;
 
 /// The slowest line that is waited for while a request is sent, in bytes a millisecond.
@@ -56,7 +56,7 @@ pub(super) struct Setback {
 pub(super) enum Attempt {
     Over(Reply<()>),
     Again(Setback),
-    /// The network may be another, and the peer was silent.
+    /// The network may be another, and the peer was silent: the connection is taken for dead.
     Anew,
     Unauthorized(ErrorAnswer),
 }
@@ -70,12 +70,11 @@ fn read_with(target: &mut Target<'_>, body: Vec<u8>) -> Result<(), ReplicationEr
 }
 
 impl<T: Transport, C: Clock, R: Random, O: Observer> Peer<'_, T, C, R, O> {
-    /// Sends `request` once; `is_anew` if its last connection may have been dead.
+    /// Sends `request` once.
     pub(super) async fn attempt(
         &self,
         request: &Request,
         target: &mut Target<'_>,
-        is_anew: bool,
     ) -> Result<Attempt, ReplicationError> {
         let again = |error, retry_after_ms| Ok(Attempt::Again(Setback { error, retry_after_ms }));
         let bytes = request.body.as_ref().map_or(0, |body| body.len() as u64);
@@ -89,9 +88,9 @@ impl<T: Transport, C: Clock, R: Random, O: Observer> Peer<'_, T, C, R, O> {
         // A long body is not sent twice because somebody came back to the page.
         let heard_ms = (bytes <= ANEW_BYTES_MAX).then(|| Cell::new(self.effects.clock.now_ms()));
         let heard_ms = heard_ms.as_ref();
-        let begins_ms = (is_anew && heard_ms.is_some()).then_some(BEGINS_MS);
+        let may_be_dead = heard_ms.is_some() && self.may_be_dead();
         let sent = self.effects.transport.send(request);
-        let mut response = match self.unless_silent(heard_ms, begins_ms, sent).await? {
+        let mut response = match self.unless_silent(heard_ms, may_be_dead, sent).await? {
             None => return Ok(Attempt::Anew),
             Some(Ok(response)) => response,
             Some(Err(error @ (TransportError::BadUrl(_) | TransportError::Unreadable(_)))) => return Err(error.into()),
@@ -106,7 +105,7 @@ impl<T: Transport, C: Clock, R: Random, O: Observer> Peer<'_, T, C, R, O> {
                 Err(error) => Err(error),
             };
         }
-        let body = match self.unless_silent(heard_ms, None, self.body(&mut response, heard_ms)).await? {
+        let body = match self.unless_silent(heard_ms, false, self.body(&mut response, heard_ms)).await? {
             None => return Ok(Attempt::Anew),
             Some(Ok(Some(body))) => body,
             Some(Ok(None)) => return Ok(Attempt::Over(Reply::TooLong)),
@@ -126,30 +125,37 @@ impl<T: Transport, C: Clock, R: Random, O: Observer> Peer<'_, T, C, R, O> {
         }
     }
 
-    /// What `wait` brings; `None` if the peer had been silent when the network was said to be another, or brings nothing within
-    /// `limit_ms`.
+    /// What `wait` brings; `None` if nothing is heard of the peer that shows its connection to live, after the network was said to be
+    /// another, or with `may_be_dead` from the beginning.
     async fn unless_silent<F: Future>(
         &self,
         heard_ms: Option<&Cell<u64>>,
-        limit_ms: Option<u64>,
+        may_be_dead: bool,
         wait: F,
     ) -> Result<Option<F::Output>, ReplicationError> {
-        let limit = async {
-            match limit_ms {
-                Some(limit_ms) => self.effects.clock.sleep(limit_ms).await,
-                None => pending().await,
-            }
-        };
-        let (mut wait, mut limit) = (pin!(wait), pin!(limit));
+        let now_ms = || self.effects.clock.now_ms();
+        let mut asked_ms = may_be_dead.then(now_ms);
+        let mut wait = pin!(wait);
         loop {
-            match self.control().until_woken(select(wait.as_mut(), limit.as_mut())).await? {
+            let left_ms = asked_ms.map(|asked_ms| (asked_ms + BEGINS_MS).saturating_sub(now_ms()));
+            let limit = pin!(async {
+                match left_ms {
+                    Some(left_ms) => self.effects.clock.sleep(left_ms).await,
+                    None => pending().await,
+                }
+            });
+            let ended = self.control().until_woken(select(wait.as_mut(), limit)).await?;
+            let heard = heard_ms.map(Cell::get);
+            match ended {
                 Some(Either::Left((output, _))) => return Ok(Some(output)),
-                Some(Either::Right(_)) => return Ok(None),
+                Some(Either::Right(_)) if heard <= asked_ms => return Ok(None),
+                Some(Either::Right(_)) => asked_ms = None,
+                None if heard.is_some_and(|heard_ms| now_ms().saturating_sub(heard_ms) >= SILENT_MS) => {
+                    return Ok(None);
+                }
+                // Its connection may be dead all the same.
+                None if heard.is_some() => asked_ms = asked_ms.or_else(|| Some(now_ms())),
                 None => {}
-            }
-            let now_ms = self.effects.clock.now_ms();
-            if heard_ms.is_some_and(|heard_ms| now_ms.saturating_sub(heard_ms.get()) >= SILENT_MS) {
-                return Ok(None);
             }
         }
     }
@@ -169,7 +175,7 @@ impl<T: Transport, C: Clock, R: Random, O: Observer> Peer<'_, T, C, R, O> {
     ) -> Result<bool, ReplicationError> {
         let mut position = 0;
         loop {
-            let Some(chunk) = self.unless_silent(heard_ms, None, response.body.chunk()).await? else {
+            let Some(chunk) = self.unless_silent(heard_ms, false, response.body.chunk()).await? else {
                 return Ok(false);
             };
             let chunk = chunk?;

@@ -48,6 +48,11 @@ impl Control {
         self.state.changed.notify(usize::MAX);
     }
 
+    /// How often [`wake`](Self::wake) was called.
+    pub(super) fn wakes(&self) -> u64 {
+        self.state.wakes.get()
+    }
+
     /// Whether [`cancel`](Self::cancel) was called.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {

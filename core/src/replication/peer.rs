@@ -23,8 +23,8 @@ use crate::effects::{Clock, Method, Random, Request, Transport};
 /// So many answers in a row that make no sense are taken for cut short on the way; one more ends the replication.
 const MALFORMED_MAX: u32 = 5;
 
-/// So often at most an answer has to begin soon: browsers keep no more connections to a server.
-const ANEW_MAX: u32 = 6;
+/// So many connections at most are dead after the network was said to be another: browsers keep no more to a server.
+const DEAD_MAX: u32 = 6;
 
 /// The peer of one replication.
 pub(super) struct Peer<'a, T, C, R, O> {
@@ -45,6 +45,9 @@ pub(super) struct Peer<'a, T, C, R, O> {
     pub(super) was_away: Cell<bool>,
     /// How often in a row the replication began again because the peer did not remember.
     pub(super) beginnings: Cell<u32>,
+    /// So many connections may still be dead, of those that were there when the network was said for the `wakes`th time to be another.
+    dead_max: Cell<u32>,
+    wakes: Cell<u64>,
 }
 
 /// What a request came to.
@@ -98,6 +101,8 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
             has_snapshot: Cell::new(false),
             was_away: Cell::new(false),
             beginnings: Cell::new(0),
+            dead_max: Cell::new(0),
+            wakes: Cell::new(effects.control.wakes()),
         }
     }
 
@@ -114,6 +119,15 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
 
     pub(super) fn control(&self) -> &Control {
         self.effects.control
+    }
+
+    /// Whether the connection that a request gets may be one that has been dead since the network was said to be another.
+    pub(super) fn may_be_dead(&self) -> bool {
+        let wakes = self.control().wakes();
+        if self.wakes.replace(wakes) != wakes {
+            self.dead_max.set(DEAD_MAX);
+        }
+        self.dead_max.get() > 0
     }
 
     /// A request with the usual timeout.
@@ -211,11 +225,11 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
         [first, after_failure]: [&Request; 2],
         mut target: Target<'_>,
     ) -> Result<Reply<()>, ReplicationError> {
-        let (mut failures, mut malformed, mut renewed, mut anew) = (0, 0, false, 0);
+        let (mut failures, mut malformed, mut renewed) = (0, 0, false);
         loop {
             let renewals = self.renewals.get();
             let request = if failures == 0 { first } else { after_failure };
-            let attempt = self.attempt(request, &mut target, (1..=ANEW_MAX).contains(&anew)).await?;
+            let attempt = self.attempt(request, &mut target).await?;
             let setback = match attempt {
                 Attempt::Over(reply) => {
                     self.monitor.answered();
@@ -230,7 +244,7 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
                 }
                 Attempt::Anew => {
                     self.was_away.set(true);
-                    anew += 1;
+                    self.dead_max.set(self.dead_max.get().saturating_sub(1));
                     continue;
                 }
                 Attempt::Again(setback) => setback,
