@@ -10,11 +10,12 @@
 //! Feeds wait on [`Mailbox::writes`], a counter that moves with the commits, and then read what changed.
 //!
 //! An IO error spoils the file's handle: it is opened again at once, and replications that ran on it end. **The thread ends**
-//! when it is told to, when the last mailbox handle is dropped, or when the file cannot be opened again; from then on every job
-//! fails with [`Closed`].
+//! when it is told to, when the last mailbox handle is dropped, or when the file cannot be opened again, as where the disk is full;
+//! from then on every job fails with [`Closed`], those that wait as well.
 
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -69,9 +70,10 @@ pub struct Opening {
     pub cache_bytes: usize,
 }
 
-/// The database is closed: the server stops, the database was deleted, or its file failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Closed;
+/// The database is closed: the server stops, the database was deleted, or its file failed and could not be opened again: for this
+/// reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed(pub Option<StorageError>);
 
 /// A handle to a database's thread.
 #[derive(Clone, Debug)]
@@ -80,6 +82,8 @@ pub struct Mailbox {
     writes: watch::Receiver<u64>,
     settings: watch::Receiver<Settings>,
     snapshots: Cache,
+    /// Why the thread has ended, if its file could not be opened again.
+    end: Arc<OnceLock<StorageError>>,
 }
 
 impl Mailbox {
@@ -91,12 +95,14 @@ impl Mailbox {
         let (letters, inbox) = mpsc::channel(WAITING_JOBS_MAX);
         let (writes_sender, writes) = watch::channel(0);
         let (opened, opening_result) = oneshot::channel();
+        let end = Arc::new(OnceLock::new());
+        let told = Arc::clone(&end);
         let body = move || match open_first(&opening) {
             Ok((runtime, resident, settings)) => {
                 let (settings_sender, settings) = watch::channel(settings);
                 let _ = opened.send(Ok(settings));
                 let writes = Rc::new(writes_sender);
-                LocalSet::new().block_on(&runtime, live(opening, resident, inbox, writes, settings_sender));
+                LocalSet::new().block_on(&runtime, live(opening, resident, inbox, writes, settings_sender, &told));
             }
             Err(error) => {
                 let _ = opened.send(Err(error));
@@ -107,7 +113,7 @@ impl Mailbox {
             .spawn(body)
             .map_err(|error| StorageError::Failed(error.to_string()))?;
         let settings = opening_result.await.unwrap_or(Err(StorageError::Closed))?;
-        Ok(Self { letters, writes, settings, snapshots: Cache::default() })
+        Ok(Self { letters, writes, settings, snapshots: Cache::default(), end })
     }
 
     /// Runs `work` with the jobs that wait beside it, before those that come later.
@@ -154,9 +160,7 @@ impl Mailbox {
     /// # Errors
     /// The database is closed; inside, what the store says.
     pub async fn set(&self, settings: Settings) -> Result<Result<(), StorageError>, Closed> {
-        let (reply, answer) = oneshot::channel();
-        self.letters.send(Letter::Settings(settings, reply)).await.map_err(|_| Closed)?;
-        answer.await.map_err(|_| Closed)
+        self.ask(|(), reply| Letter::Settings(settings, reply), ()).await
     }
 
     /// A counter that moves with the commits. It fails once the database is closed.
@@ -191,8 +195,9 @@ impl Mailbox {
         work: W,
     ) -> Result<T, Closed> {
         let (reply, answer) = oneshot::channel();
-        self.letters.send(letter(work, reply)).await.map_err(|_| Closed)?;
-        answer.await.map_err(|_| Closed)
+        let closed = || Closed(self.end.get().cloned());
+        self.letters.send(letter(work, reply)).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())
     }
 }
 
@@ -233,18 +238,23 @@ async fn live(
     mut inbox: mpsc::Receiver<Letter>,
     writes: Rc<watch::Sender<u64>>,
     settings: watch::Sender<Settings>,
+    end: &OnceLock<StorageError>,
 ) {
     let (mut next, mut pause) = (None, Duration::ZERO);
     loop {
         let ended = serve(Rc::new(resident), next, pause, &mut inbox, &writes, &settings).await;
         let stopped = match ended {
-            Ended::Spoilt(letter) => {
-                if let Ok((again, _)) = open_resident(&opening).await {
+            Ended::Spoilt(letter) => match open_resident(&opening).await {
+                Ok((again, _)) => {
                     (resident, next, pause) = (again, letter, PAUSE_AFTER_ERROR);
                     continue;
                 }
-                None
-            }
+                Err(error) => {
+                    // Told before the letter goes, whose sender hears of that.
+                    let _ = end.set(error);
+                    None
+                }
+            },
             Ended::Stopped(stopped) => stopped,
         };
         drop(inbox);

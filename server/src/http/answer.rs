@@ -92,8 +92,11 @@ impl IntoResponse for Failure {
 }
 
 impl From<Closed> for Failure {
-    fn from(_: Closed) -> Self {
-        Self::new(503, "closed", "The database was closed while this was waiting.")
+    fn from(Closed(why): Closed) -> Self {
+        match why {
+            Some(error) => error.into(),
+            None => Self::new(503, "closed", "The database was closed while this was waiting."),
+        }
     }
 }
 
