@@ -149,3 +149,20 @@ fn point_reads_of_a_store_that_fits_the_cache_read_neighbours_too() {
     let (roomy, narrow) = (steps(64 * 1024 * 1024), steps(2 * 1024 * 1024));
     assert!(roomy * 3 < narrow, "{roomy} steps with room for all, {narrow} without");
 }
+
+#[test]
+fn scattered_point_reads_begin_with_little_and_soon_have_all_at_hand() {
+    let (blocks, store) = cold_store(64 * 1024 * 1024);
+    let snapshot = store.snapshot().unwrap();
+    let get = |place: usize| assert!(block_on(snapshot.get(&key(place))).unwrap() == expected(place), "at {place}");
+    let at = |step: usize| step * 3_583 % ENTRIES;
+    get(at(1));
+    assert!(blocks.read.get() <= 10, "{} blocks for one value", blocks.read.get());
+    (2..ENTRIES).map(at).filter(|place| !place.is_multiple_of(1000)).for_each(get);
+    let (steps, read) = (blocks.steps.get(), blocks.read.get());
+    assert!(steps <= 20, "{steps} steps for {read} blocks");
+    (1..ENTRIES).map(at).filter(|place| !place.is_multiple_of(1000)).for_each(get);
+    assert_eq!((blocks.steps.get(), blocks.read.get()), (steps, read));
+    let there = block_on(blocks.keys(BlockKey::segment(0), BlockKey::epoch())).unwrap().len();
+    assert!(read <= there, "{read} blocks read of {there}");
+}

@@ -19,6 +19,7 @@ mod factory;
 use std::cell::Cell;
 use std::fmt::Write;
 use std::rc::Rc;
+use std::slice;
 
 use firkin_core::effects::Clock;
 use firkin_core::storage::blocks::{BlockBatch, BlockKey, Blocks};
@@ -38,6 +39,8 @@ pub use factory::{destroy, list};
 const STORE: &str = "blocks";
 /// What the keys of fences start with, before the epoch in hex digits. They are text, and so no blocks.
 const FENCE: &str = "fence ";
+/// So many blocks with consecutive keys are read by one request.
+const ROW_MIN: usize = 3;
 /// How many of the digits name the owner of the epoch.
 const OWNER_DIGITS: usize = 16;
 /// How long after a failure the platform may yet tell that it closed the connection, in milliseconds. Chromium that clears a
@@ -237,27 +240,49 @@ impl Drop for IndexedDbBlocks {
 }
 
 impl IndexedDbBlocks {
-    async fn try_read(&self, keys: &[BlockKey]) -> Result<Vec<Option<Vec<u8>>>, StorageError> {
+    /// The blocks; so many with consecutive keys, or more, are read by one request.
+    async fn try_read(&self, keys: &[BlockKey], row_min: usize) -> Result<Vec<Option<Vec<u8>>>, StorageError> {
         let transaction = self.begin("readonly", Durability::Relaxed)?;
-        let requests: Vec<IdbRequest> = keys
-            .iter()
-            .map(|key| transaction.store.get(&number(*key)))
-            .collect::<Result<_, _>>()
-            .map_err(|error| self.explain(&error))?;
-        transaction.end().map_err(|error| self.explain(&error))?;
+        let send = || {
+            let mut requests = Vec::new();
+            for row in keys.chunk_by(|key, next| key.as_u64() + 1 == next.as_u64()) {
+                match row {
+                    [first, .., last] if row.len() >= row_min => {
+                        let range = IdbKeyRange::bound(&number(*first), &number(*last))?;
+                        requests.push((row, transaction.store.get_all_with_key(&range)?));
+                    }
+                    _ => {
+                        for key in row {
+                            requests.push((slice::from_ref(key), transaction.store.get(&number(*key))?));
+                        }
+                    }
+                }
+            }
+            transaction.end()?;
+            Ok(requests)
+        };
+        let requests: Vec<(&[BlockKey], IdbRequest)> = send().map_err(|error| self.explain(&error))?;
         // Requests of a transaction are answered in order, so the last answer comes when all are there.
-        if let Some(last) = requests.last() {
+        if let Some((_, last)) = requests.last() {
             result(last).await.map_err(|error| self.explain(&error))?;
         }
-        let block = |(key, request): (&BlockKey, &IdbRequest)| {
-            let value = request.result().map_err(|error| self.explain(&error))?;
-            if value.is_undefined() {
-                return Ok(None);
+        let mut blocks = Vec::with_capacity(keys.len());
+        for (row, request) in requests {
+            let answer = request.result().map_err(|error| self.explain(&error))?;
+            if let [key] = row {
+                blocks.push(block(*key, &answer)?);
+                continue;
             }
-            let foreign = || StorageError::Corrupt(format!("block {} holds something else than bytes", key.as_u64()));
-            js::bytes(&value).map(Some).ok_or_else(foreign)
-        };
-        keys.iter().zip(&requests).map(block).collect()
+            let found: Array = answer.unchecked_into();
+            if found.length() as usize != row.len() {
+                // Some are not there, and the answer does not say which.
+                return Box::pin(self.try_read(keys, usize::MAX)).await;
+            }
+            for (key, value) in row.iter().zip(found.iter()) {
+                blocks.push(block(*key, &value)?);
+            }
+        }
+        Ok(blocks)
     }
 
     async fn try_keys(&self, first: BlockKey, last: BlockKey) -> Result<Vec<BlockKey>, StorageError> {
@@ -300,7 +325,7 @@ impl IndexedDbBlocks {
 
 impl Blocks for IndexedDbBlocks {
     async fn read(&self, keys: &[BlockKey]) -> Result<Vec<Option<Vec<u8>>>, StorageError> {
-        match self.try_read(keys).await {
+        match self.try_read(keys, ROW_MIN).await {
             Err(failure) => Err(self.settle(failure).await),
             found => found,
         }
@@ -383,6 +408,15 @@ impl Transaction {
         #[expect(deprecated, reason = "web-sys takes it for Mozilla's old extension; it is part of IndexedDB 3.0")]
         self.inner.commit()
     }
+}
+
+/// The bytes of a block that was read, if it is there.
+fn block(key: BlockKey, value: &JsValue) -> Result<Option<Vec<u8>>, StorageError> {
+    if value.is_undefined() {
+        return Ok(None);
+    }
+    let foreign = || StorageError::Corrupt(format!("block {} holds something else than bytes", key.as_u64()));
+    js::bytes(value).map(Some).ok_or_else(foreign)
 }
 
 fn number(key: BlockKey) -> JsValue {

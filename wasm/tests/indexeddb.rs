@@ -42,6 +42,25 @@ async fn blocks_come_back_in_the_order_asked_for() {
 }
 
 #[wasm_bindgen_test]
+async fn of_blocks_with_consecutive_keys_those_are_told_that_are_missing() {
+    let blocks = fresh("rows").await;
+    let keys: Vec<BlockKey> = (10..18).map(BlockKey::segment).collect();
+    let contents: Vec<[u8; 1]> = (10..18).map(|number| [number]).collect();
+    let stored: Vec<(BlockKey, &[u8])> = keys.iter().copied().zip(contents.iter().map(<[u8; 1]>::as_slice)).collect();
+    blocks.commit(puts(&stored), Durability::Relaxed).await.unwrap();
+    let whole: Vec<Option<Vec<u8>>> = contents.iter().map(|content| Some(content.to_vec())).collect();
+    assert_eq!(blocks.read(&keys).await.unwrap(), whole);
+    let backwards: Vec<BlockKey> = keys.iter().rev().copied().collect();
+    assert_eq!(blocks.read(&backwards).await.unwrap(), whole.iter().rev().cloned().collect::<Vec<_>>());
+    blocks.commit(BlockBatch { deletes: vec![keys[3]], ..BlockBatch::default() }, Durability::Relaxed).await.unwrap();
+    let mut holed = whole.clone();
+    holed[3] = None;
+    assert_eq!(blocks.read(&keys).await.unwrap(), holed);
+    let and_one_before = [&[BlockKey::segment(2)], keys.as_slice()].concat();
+    assert_eq!(blocks.read(&and_one_before).await.unwrap(), [vec![None], holed].concat());
+}
+
+#[wasm_bindgen_test]
 async fn a_strict_commit_is_there_after_reopening() {
     let blocks = fresh("reopen").await;
     let block: Vec<u8> = (0..BLOCK_BYTES_MAX).map(|at| at as u8).collect();

@@ -38,6 +38,11 @@ impl BlockCache {
         Some(Rc::clone(&slot.block))
     }
 
+    /// Whether the block is here.
+    pub(super) fn holds(&self, key: BlockKey) -> bool {
+        self.slots.contains_key(&key.as_u64())
+    }
+
     /// Keeps a block, and drops others if there is no room.
     pub(super) fn insert(&mut self, key: BlockKey, block: Rc<[u8]>) {
         if block.len() > self.bytes_max {

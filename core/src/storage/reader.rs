@@ -3,7 +3,7 @@
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 
 use super::StorageError;
 use super::blocks::{BlockKey, Blocks};
@@ -16,6 +16,11 @@ use crate::progress::Listener;
 /// How many blocks of a large value are read at once.
 const PARTS_AT_ONCE: u32 = 16;
 
+/// How many data blocks a point read reads at once: few at first, and twice as many each time. So who asks for a single document
+/// waits for little, and who asks for many has soon read all there is.
+const REACH_MIN: usize = 4;
+const REACH_MAX: usize = 32;
+
 /// Blocks, with a cache before them.
 #[derive(Debug)]
 pub(super) struct BlockReader<B> {
@@ -27,6 +32,7 @@ pub(super) struct BlockReader<B> {
     /// Who is told how far a long opening is.
     pub(super) progress: Listener,
     cache: RefCell<BlockCache>,
+    reach: Cell<usize>,
 }
 
 impl<B: Blocks> BlockReader<B> {
@@ -38,6 +44,7 @@ impl<B: Blocks> BlockReader<B> {
             unfiltered: options.unfiltered,
             progress: options.progress.clone(),
             cache: RefCell::new(BlockCache::new(options.cache_bytes)),
+            reach: Cell::new(REACH_MIN),
         }
     }
 
@@ -52,6 +59,18 @@ impl<B: Blocks> BlockReader<B> {
     /// The block, if it is in the cache.
     pub(super) fn at_hand(&self, key: BlockKey) -> Option<Rc<[u8]>> {
         self.cache.borrow_mut().get(key)
+    }
+
+    /// Whether the block is in the cache; that somebody asks is not taken for use.
+    pub(super) fn holds(&self, key: BlockKey) -> bool {
+        self.cache.borrow().holds(key)
+    }
+
+    /// How many blocks a point read takes at once this time.
+    pub(super) fn reach(&self) -> usize {
+        let reach = self.reach.get();
+        self.reach.set((2 * reach).min(REACH_MAX));
+        reach
     }
 
     /// Whether the cache could hold so many bytes and still be of use to others.

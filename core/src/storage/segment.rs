@@ -20,9 +20,6 @@ use super::{Direction, KeyRange, StorageError};
 /// How many data blocks a walk reads at once when it has been going on for a while.
 const READ_AHEAD_MAX: usize = 16;
 
-/// How many data blocks a point read of a small segment reads at once.
-const NEIGHBOURS: usize = 4;
-
 /// What the manifest says of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
@@ -110,8 +107,8 @@ impl Segment {
 }
 
 impl Segment {
-    /// The block; where the cache has room for all of the segment, with those that follow it: that costs little more than the
-    /// block alone, and before long they are asked for as well.
+    /// The block; where the cache has room for all of the segment, with those beside it that are not at hand: that costs little more
+    /// than the block alone, and before long they are asked for as well.
     async fn read_with_neighbours<B: Blocks>(
         &self,
         reader: &BlockReader<B>,
@@ -120,9 +117,28 @@ impl Segment {
         parent: Option<&BlockCursor>,
     ) -> Result<Rc<[u8]>, StorageError> {
         let mut wanted = Vec::from([(name, kind)]);
-        if let Some(mut next) = parent.filter(|_| reader.has_room_for(self.bytes)).cloned() {
-            while wanted.len() < NEIGHBOURS && next.next()? {
-                wanted.push((self.block(next.child()?), kind));
+        if let Some(parent) = parent.filter(|_| reader.has_room_for(self.bytes)) {
+            let reach = reader.reach();
+            for direction in [Direction::Forward, Direction::Backward] {
+                let (mut beside, first) = (parent.clone(), wanted.len());
+                for _ in 0..2 * reach {
+                    let is_there = wanted.len() < reach
+                        && match direction {
+                            Direction::Forward => beside.next()?,
+                            Direction::Backward => beside.previous()?,
+                        };
+                    if !is_there {
+                        break;
+                    }
+                    let name = self.block(beside.child()?);
+                    if !reader.holds(name) {
+                        wanted.push((name, kind));
+                    }
+                }
+                if direction == Direction::Backward {
+                    // Ascending names are read as one.
+                    wanted.get_mut(first..).unwrap_or_default().reverse();
+                }
             }
         }
         reader.block_and_more(&wanted, true).await?.into_iter().next().ok_or(StorageError::Closed)
