@@ -7,6 +7,7 @@ import { type Contents, withContents } from './attachments.js'
 import { deferred } from './deferred.js'
 import { Emitter } from './emitter.js'
 import { decode, encode } from './encode.js'
+import { compileEngine } from './engine.js'
 import {
   type AbortError,
   aborted,
@@ -154,7 +155,10 @@ function start(inWorker: boolean, fail: (error: FirkinError) => void): PagePort 
     // A script that cannot be loaded is told by a bare event; anything else is an error in a script that runs.
     if (!(event instanceof ErrorEvent)) fail(storageFailed('the worker of the database could not be loaded'))
   }
-  return threadPort<FromPage, ToPage>(worker, () => worker.terminate())
+  const page = threadPort<FromPage, ToPage>(worker, () => worker.terminate())
+  page.post({ type: 'compiling' })
+  void compileEngine(wasmUrl).then((module) => page.post({ type: 'compiled', module }))
+  return page
 }
 
 /** The worker, or why a page may have none: one without an origin, as in a sandbox, may not load scripts of others. */

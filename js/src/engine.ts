@@ -1,16 +1,24 @@
-// Loads the wasm modules: each once for each thread, when it is first needed.
+// Loads the wasm modules: each once for each thread, when it is first needed. The engine's is compiled by the page while a worker
+// starts.
 
+import { type Deferred, deferred } from './deferred.js'
 import { networkFailed } from './errors.js'
 import initAutomerge, * as automerge from './wasm-glue/automerge.js'
 import initEngine, * as engine from './wasm-glue/engine.js'
 import initRescue, * as rescue from './wasm-glue/rescue.js'
 
+const engineUrl = new URL('../firkin.wasm', import.meta.url)
+
+/** What the page compiles of the engine for this worker, if it does: `undefined` at last where it could not. */
+let fromPage: Deferred<WebAssembly.Module | undefined> | undefined
+
 /** Loads the engine's module; `wasm` tells where it is, if not beside the package. */
 export const loadEngine = loader(
   initEngine,
   engine,
-  new URL('../firkin.wasm', import.meta.url),
+  engineUrl,
   (wasm) => new URL(wasm),
+  async () => fromPage?.promise,
 )
 
 /** Loads the module for what is seldom needed, which is found where the engine is. */
@@ -29,10 +37,43 @@ export const loadAutomerge = loader(
   (wasm) => new URL('firkin-automerge.wasm', wasm),
 )
 
-function loader<Module>(init: typeof initEngine, module: Module, own: URL, where: (wasm: string) => URL) {
+const compiling = new Map<string, Promise<WebAssembly.Module>>()
+
+/**
+ * Compiles the engine's module in a page, once for all its workers, while these start. `undefined` where that fails: a worker that
+ * loads the module itself tells why.
+ */
+export async function compileEngine(wasm: string = engineUrl.href): Promise<WebAssembly.Module | undefined> {
+  const compiled = compiling.get(wasm) ?? WebAssembly.compileStreaming(fetch(wasm))
+  compiling.set(wasm, compiled)
+  try {
+    return await compiled
+  } catch {
+    compiling.delete(wasm)
+    return undefined
+  }
+}
+
+/** The page compiles the engine's module for this worker. */
+export function expectEngine(): void {
+  fromPage = deferred()
+}
+
+/** What the page has compiled. */
+export function takeEngine(module: WebAssembly.Module | undefined): void {
+  fromPage?.resolve(module)
+}
+
+function loader<Module>(
+  init: typeof initEngine,
+  module: Module,
+  own: URL,
+  where: (wasm: string) => URL,
+  compiled = async (): Promise<WebAssembly.Module | undefined> => undefined,
+) {
   let loading: Promise<Module> | undefined
   return (wasm?: string): Promise<Module> => {
-    loading ??= load(init, wasm === undefined ? own : where(wasm)).then(() => module)
+    loading ??= load(init, wasm === undefined ? own : where(wasm), compiled).then(() => module)
     // A failure is not kept: the network may be back for the next database.
     loading.catch(() => {
       loading = undefined
@@ -41,9 +82,14 @@ function loader<Module>(init: typeof initEngine, module: Module, own: URL, where
   }
 }
 
-async function load(init: typeof initEngine, url: URL): Promise<void> {
+async function load(
+  init: typeof initEngine,
+  url: URL,
+  compiled: () => Promise<WebAssembly.Module | undefined>,
+): Promise<void> {
   try {
-    await init({ module_or_path: url.protocol === 'file:' ? fromDisk(url) : url })
+    const source = (await compiled()) ?? (url.protocol === 'file:' ? fromDisk(url) : url)
+    await init({ module_or_path: source })
   } catch (error) {
     throw networkFailed(`the engine could not be loaded from ${url}: ${(error as Error).message}`, error)
   }

@@ -99,6 +99,9 @@ export type FromPage =
   | { type: 'open'; name: string; options: EngineOptions; wasm?: string }
   | { type: 'close' }
   | { type: 'list'; wasm?: string }
+  /** The page compiles the engine's module for the worker; then, what it has compiled, if it could. */
+  | { type: 'compiling' }
+  | { type: 'compiled'; module: WebAssembly.Module | undefined }
 
 /** What a member says to its page. */
 export type ToPage =

@@ -1,6 +1,6 @@
 // The far end of a page's line: what a worker runs, or the page itself with `worker: false`.
 
-import { loadEngine } from './engine.js'
+import { expectEngine, loadEngine, takeEngine } from './engine.js'
 import { reportOf } from './errors.js'
 import type { StartThread } from './logic.js'
 import { Member } from './member.js'
@@ -13,12 +13,15 @@ import type { Port } from './port.js'
  * the app's logic runs in.
  */
 export function serve(page: Port<ToPage, FromPage>, startLogic: StartThread): void {
+  let member: Member | undefined
   page.receive = (message) => {
-    if (message.type === 'list') void list(page, message.wasm)
-    if (message.type !== 'open') return
-    const member = new Member(page, message.name, message.options, message.wasm, startLogic)
-    page.receive = (next) => member.receive(next)
-    void member.join()
+    if (message.type === 'compiling') expectEngine()
+    else if (message.type === 'compiled') takeEngine(message.module)
+    else if (message.type === 'list') void list(page, message.wasm)
+    else if (message.type === 'open') {
+      member = new Member(page, message.name, message.options, message.wasm, startLogic)
+      void member.join()
+    } else member?.receive(message)
   }
 }
 
