@@ -88,8 +88,8 @@ async function load(
   compiled: () => Promise<WebAssembly.Module | undefined>,
 ): Promise<void> {
   try {
-    const source = (await compiled()) ?? (url.protocol === 'file:' ? fromDisk(url) : url)
-    await init({ module_or_path: source })
+    const module = await compiled()
+    await init({ module_or_path: module ?? (url.protocol === 'file:' ? fromDisk(url) : url) })
   } catch (error) {
     throw networkFailed(`the engine could not be loaded from ${url}: ${(error as Error).message}`, error)
   }

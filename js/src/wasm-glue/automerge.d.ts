@@ -2,4 +2,6 @@
 
 export function weave(asked: string): string
 
-export default function init(source: { module_or_path: URL | string | BufferSource }): Promise<unknown>
+export default function init(source: {
+  module_or_path: URL | string | BufferSource | WebAssembly.Module
+}): Promise<unknown>

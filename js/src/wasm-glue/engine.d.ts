@@ -19,4 +19,6 @@ export class Engine {
 export function destroy(name: string): Promise<void>
 export function list(): Promise<string[]>
 
-export default function init(source: { module_or_path: URL | string | BufferSource }): Promise<unknown>
+export default function init(source: {
+  module_or_path: URL | string | BufferSource | WebAssembly.Module
+}): Promise<unknown>

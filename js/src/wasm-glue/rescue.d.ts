@@ -12,4 +12,6 @@ export class Restore {
   free(): void
 }
 
-export default function init(source: { module_or_path: URL | string | BufferSource }): Promise<unknown>
+export default function init(source: {
+  module_or_path: URL | string | BufferSource | WebAssembly.Module
+}): Promise<unknown>
