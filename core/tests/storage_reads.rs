@@ -166,3 +166,23 @@ fn scattered_point_reads_begin_with_little_and_soon_have_all_at_hand() {
     let there = block_on(blocks.keys(BlockKey::segment(0), BlockKey::epoch())).unwrap().len();
     assert!(read <= there, "{read} blocks read of {there}");
 }
+
+#[test]
+fn a_value_costs_one_step_for_the_filters_of_all_segments_and_one_for_each_level() {
+    let blocks = CountedBlocks::default();
+    let options = StoreOptions { logged_batch_bytes_max: 0, ..StoreOptions::new([1; 16]) };
+    let store = block_on(LogStore::open(blocks.clone(), options.clone())).unwrap();
+    for segment in 0..6 {
+        let mut batch = Batch::new();
+        (segment..ENTRIES).step_by(6).for_each(|place| batch.put(&key(place), &value(place)));
+        block_on(store.commit(batch, Durability::Relaxed)).unwrap();
+    }
+    block_on(store.close());
+    for place in [601, 602, 603, 604, 605, 606] {
+        let store = block_on(LogStore::open(blocks.clone(), options.clone())).unwrap();
+        blocks.steps.set(0);
+        assert!(block_on(store.snapshot().unwrap().get(&key(place))).unwrap() == Some(value(place)));
+        assert_eq!(blocks.steps.get(), 2, "steps for the value at {place}");
+        block_on(store.close());
+    }
+}

@@ -3,8 +3,9 @@
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
-use super::blocks::Blocks;
+use super::blocks::{BLOCK_BYTES_MAX, Blocks};
 use super::filter::KeyHash;
+use super::frame::BlockKind;
 use super::merge::{Source, Step, Value};
 use super::reader::BlockReader;
 use super::run::{Memtable, RunCursor};
@@ -29,12 +30,37 @@ impl Version {
             return Ok(found.map(<[u8]>::to_vec));
         }
         let hash = KeyHash::of(key);
+        self.read_filters(reader, key, hash).await?;
         for segment in self.segments.iter() {
             if let Some(found) = segment.get(reader, key, hash).await? {
                 return Ok(found);
             }
         }
         Ok(None)
+    }
+
+    /// Has all at hand that a search for the key begins with, read in one step: the filter of each segment, and the root.
+    async fn read_filters<B: Blocks>(
+        &self,
+        reader: &BlockReader<B>,
+        key: &[u8],
+        hash: KeyHash,
+    ) -> Result<(), StorageError> {
+        let mut wanted = Vec::new();
+        for segment in self.segments.iter() {
+            if let Some(filter) = segment.filter_for(reader, key, hash) {
+                let begins = [(filter, BlockKind::Filter), (segment.block(segment.root), segment.kind_at(0))];
+                wanted.extend(begins.into_iter().filter(|(name, _)| !reader.holds(*name)));
+            }
+        }
+        if wanted.len() < 2 || !reader.has_room_for((wanted.len() * BLOCK_BYTES_MAX) as u64) {
+            return Ok(());
+        }
+        match reader.blocks(&wanted, true).await {
+            // It is reported by whoever needs it.
+            Err(StorageError::Corrupt(_)) => Ok(()),
+            read => read.map(drop),
+        }
     }
 
     /// Cursors over the memtable and the segments, newest first.
