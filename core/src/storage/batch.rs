@@ -20,6 +20,10 @@ pub(super) struct Span {
     value_bytes: u32,
 }
 
+/// A part of a key, to be compared with others.
+type Part = [u64; 2];
+const PART_BYTES: usize = size_of::<Part>();
+
 /// The length that marks a deletion.
 const TOMBSTONE: u32 = u32::MAX;
 
@@ -40,14 +44,11 @@ impl Span {
         slice(arena, self.start, self.key_bytes)
     }
 
-    /// Eight bytes of the key from `depth` on, as a number that is ordered as they are; what a shorter key lacks is zero.
+    /// Bytes of the key from `depth` on, as numbers that are ordered as they are; what a shorter key lacks is zero.
     #[inline(always)]
-    fn key_part(self, arena: &[u8], depth: usize) -> u64 {
+    fn key_part(self, arena: &[u8], depth: usize) -> Part {
         let rest = self.key(arena).get(depth..).unwrap_or_default();
-        match rest.first_chunk() {
-            Some(part) => u64::from_be_bytes(*part),
-            None => rest.iter().zip((0..8).rev()).fold(0, |part, (byte, place)| part | u64::from(*byte) << (8 * place)),
-        }
+        [number(rest), number(rest.get(8..).unwrap_or_default())]
     }
 
     /// The value; `None` for a deletion.
@@ -55,6 +56,15 @@ impl Span {
     pub(super) fn value(self, arena: &[u8]) -> Option<&[u8]> {
         let start = self.start.saturating_add(self.key_bytes as usize);
         (self.value_bytes != TOMBSTONE).then(|| slice(arena, start, self.value_bytes))
+    }
+}
+
+/// The first eight bytes as a number.
+#[inline(always)]
+fn number(bytes: &[u8]) -> u64 {
+    match bytes.first_chunk() {
+        Some(part) => u64::from_be_bytes(*part),
+        None => bytes.iter().zip((0..8).rev()).fold(0, |part, (byte, place)| part | u64::from(*byte) << (8 * place)),
     }
 }
 
@@ -99,7 +109,7 @@ impl Batch {
     /// Puts the operations in the order of their keys; of several on one key the last stays.
     pub(crate) fn sort(&mut self) {
         let arena = &self.arena;
-        let mut spans: Vec<(u64, Span)> = self.spans.iter().map(|span| (0, *span)).collect();
+        let mut spans: Vec<(Part, Span)> = self.spans.iter().map(|span| ([0; 2], *span)).collect();
         sort_from(&mut spans, arena, 0);
         spans.dedup_by(|(_, later), (_, earlier)| {
             let is_same = later.key(arena) == earlier.key(arena);
@@ -144,8 +154,8 @@ const PARTS_END: usize = 32;
 /// Puts operations in order whose keys agree in their first `depth` bytes; those on one key stay as they are.
 ///
 /// A bulk write has a hundred thousand keys, which agree in their beginnings: comparing whole keys jumps to and fro in the arena.
-/// So eight bytes of all are fetched and put in order as numbers; what agrees in these goes by the next eight.
-fn sort_from(spans: &mut [(u64, Span)], arena: &[u8], depth: usize) {
+/// So sixteen bytes of all are fetched and put in order as numbers; what agrees in these goes by the next.
+fn sort_from(spans: &mut [(Part, Span)], arena: &[u8], depth: usize) {
     for (part, span) in spans.iter_mut() {
         *part = span.key_part(arena, depth);
     }
@@ -157,7 +167,7 @@ fn sort_from(spans: &mut [(u64, Span)], arena: &[u8], depth: usize) {
     });
     if !is_whole {
         for alike in spans.chunk_by_mut(|(part, _), (other, _)| part == other).filter(|alike| alike.len() > 1) {
-            sort_from(alike, arena, depth + size_of::<u64>());
+            sort_from(alike, arena, depth + PART_BYTES);
         }
     }
 }
