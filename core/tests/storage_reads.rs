@@ -167,8 +167,8 @@ fn scattered_point_reads_begin_with_little_and_soon_have_all_at_hand() {
     assert!(read <= there, "{read} blocks read of {there}");
 }
 
-#[test]
-fn a_value_costs_one_step_for_the_filters_of_all_segments_and_one_for_each_level() {
+/// A store in which every sixth entry stands in the same of six segments.
+fn six_segments() -> (CountedBlocks, StoreOptions) {
     let blocks = CountedBlocks::default();
     let options = StoreOptions { logged_batch_bytes_max: 0, ..StoreOptions::new([1; 16]) };
     let store = block_on(LogStore::open(blocks.clone(), options.clone())).unwrap();
@@ -178,6 +178,12 @@ fn a_value_costs_one_step_for_the_filters_of_all_segments_and_one_for_each_level
         block_on(store.commit(batch, Durability::Relaxed)).unwrap();
     }
     block_on(store.close());
+    (blocks, options)
+}
+
+#[test]
+fn a_value_costs_one_step_for_the_filters_of_all_segments_and_one_for_each_level() {
+    let (blocks, options) = six_segments();
     for place in [601, 602, 603, 604, 605, 606] {
         let store = block_on(LogStore::open(blocks.clone(), options.clone())).unwrap();
         blocks.steps.set(0);
@@ -185,4 +191,13 @@ fn a_value_costs_one_step_for_the_filters_of_all_segments_and_one_for_each_level
         assert_eq!(blocks.steps.get(), 2, "steps for the value at {place}");
         block_on(store.close());
     }
+}
+
+#[test]
+fn values_of_all_segments_cost_one_step_for_the_filters_and_one_for_each_level() {
+    let (blocks, options) = six_segments();
+    let store = block_on(LogStore::open(blocks.clone(), options)).unwrap();
+    blocks.steps.set(0);
+    compare(&store.snapshot().unwrap(), &[601, 1202, 1803, 2404, 3005, 3606]);
+    assert_eq!(blocks.steps.get(), 2);
 }

@@ -19,6 +19,7 @@ use super::bases::PeerKey;
 use crate::document::{Head, keys};
 use crate::effects::Random;
 use crate::hex::hex;
+use crate::index::keyspace;
 use crate::storage::{Batch, Cursor, Direction, Durability, KeyRange, Kv, Snapshot, StorageError};
 
 /// How many epochs are remembered.
@@ -59,7 +60,10 @@ impl State {
         let mut epoch = [0; 4];
         random.fill(&mut epoch);
         let next_epoch = Some(u32::from_be_bytes(epoch));
-        let records = [keys::STATE, EPOCHS, keys::REPAIR, keys::RESTORED, keys::PEERS].map(<[u8]>::to_vec);
+        let records = [keys::STATE, EPOCHS, keys::REPAIR, keys::RESTORED, keys::PEERS];
+        // The index and the reviews are asked next whether they fit: what that takes is read along.
+        let read_along = [keyspace::EXCLUDED, keys::OPEN_LISTED];
+        let records: Vec<Vec<u8>> = records.into_iter().chain(read_along).map(<[u8]>::to_vec).collect();
         let mut records = kv.snapshot()?.get_many(&records).await?.into_iter();
         let mut next = || records.next().flatten();
         let (stored, epochs, repair, restored, peers) = (next(), next(), next(), next(), next());

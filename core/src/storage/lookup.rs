@@ -21,7 +21,7 @@ use super::version::Version;
 use crate::sorting::sort_by;
 
 /// How many blocks are read at once.
-const BLOCKS_AT_ONCE: usize = 64;
+pub(super) const BLOCKS_AT_ONCE: usize = 64;
 
 /// A search for one key, which stands before a block.
 struct Search {
@@ -62,6 +62,8 @@ pub(super) async fn get_many<B: Blocks>(
             }
         }
     }
+    let begins = searches.iter().filter_map(|search| Some((keys.get(search.place)?.as_slice(), search.hash)));
+    version.read_filters(reader, begins).await?;
     // What was read last, in the order of the names.
     let mut read: Vec<(BlockKey, Rc<[u8]>)> = Vec::new();
     while !searches.is_empty() {

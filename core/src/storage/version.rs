@@ -2,15 +2,18 @@
 
 use alloc::rc::Rc;
 use alloc::vec::Vec;
+use core::iter;
 
 use super::blocks::{BLOCK_BYTES_MAX, Blocks};
 use super::filter::KeyHash;
 use super::frame::BlockKind;
+use super::lookup::BLOCKS_AT_ONCE;
 use super::merge::{Source, Step, Value};
 use super::reader::BlockReader;
 use super::run::{Memtable, RunCursor};
 use super::segment::{Segment, SegmentCursor};
 use super::{Direction, KeyRange, StorageError};
+use crate::sorting::sort_by;
 
 /// A memtable and, below it, the segments, newest first.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +33,7 @@ impl Version {
             return Ok(found.map(<[u8]>::to_vec));
         }
         let hash = KeyHash::of(key);
-        self.read_filters(reader, key, hash).await?;
+        self.read_filters(reader, iter::once((key, hash))).await?;
         for segment in self.segments.iter() {
             if let Some(found) = segment.get(reader, key, hash).await? {
                 return Ok(found);
@@ -39,20 +42,28 @@ impl Version {
         Ok(None)
     }
 
-    /// Has all at hand that a search for the key begins with, read in one step: the filter of each segment, and the root.
-    async fn read_filters<B: Blocks>(
+    /// Has all at hand that searches for these keys begin with, read in one step: of each segment the filters, and the root. Where the
+    /// first key's are at hand, so are the others' most likely.
+    pub(super) async fn read_filters<'k, B: Blocks>(
         &self,
         reader: &BlockReader<B>,
-        key: &[u8],
-        hash: KeyHash,
+        keys: impl Iterator<Item = (&'k [u8], KeyHash)>,
     ) -> Result<(), StorageError> {
         let mut wanted = Vec::new();
-        for segment in self.segments.iter() {
-            if let Some(filter) = segment.filter_for(reader, key, hash) {
-                let begins = [(filter, BlockKind::Filter), (segment.block(segment.root), segment.kind_at(0))];
-                wanted.extend(begins.into_iter().filter(|(name, _)| !reader.holds(*name)));
+        for (key, hash) in keys {
+            for segment in self.segments.iter() {
+                if let Some(filter) = segment.filter_for(reader, key, hash) {
+                    let begins = [(segment.block(segment.root), segment.kind_at(0)), (filter, BlockKind::Filter)];
+                    wanted.extend(begins.into_iter().filter(|(name, _)| !reader.holds(*name)));
+                }
+            }
+            if wanted.is_empty() {
+                return Ok(());
             }
         }
+        sort_by(&mut wanted, |(left, _), (right, _)| left.cmp(right));
+        wanted.dedup_by_key(|(name, _)| *name);
+        wanted.truncate(BLOCKS_AT_ONCE);
         if wanted.len() < 2 || !reader.has_room_for((wanted.len() * BLOCK_BYTES_MAX) as u64) {
             return Ok(());
         }
