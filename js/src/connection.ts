@@ -157,7 +157,10 @@ function start(inWorker: boolean, fail: (error: FirkinError) => void): PagePort 
   }
   const page = threadPort<FromPage, ToPage>(worker, () => worker.terminate())
   page.post({ type: 'compiling' })
-  void compileEngine(wasmUrl).then((module) => page.post({ type: 'compiled', module }))
+  const compiled = (module?: WebAssembly.Module) => page.post({ type: 'compiled', module })
+  compileEngine(wasmUrl)
+    .then(compiled)
+    .catch(() => compiled())
   return page
 }
 

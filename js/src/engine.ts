@@ -9,6 +9,9 @@ import initRescue, * as rescue from './wasm-glue/rescue.js'
 
 const engineUrl = new URL('../firkin.wasm', import.meta.url)
 
+/** A page that is busy keeps the module no longer than this from its worker, which then loads it itself. */
+const PAGE_MS_MAX = 5_000
+
 /** What the page compiles of the engine for this worker, if it does: `undefined` at last where it could not. */
 let fromPage: Deferred<WebAssembly.Module | undefined> | undefined
 
@@ -18,7 +21,7 @@ export const loadEngine = loader(
   engine,
   engineUrl,
   (wasm) => new URL(wasm),
-  async () => fromPage?.promise,
+  async () => fromPage && Promise.race([fromPage.promise, nothingIn(PAGE_MS_MAX)]),
 )
 
 /** Loads the module for what is seldom needed, which is found where the engine is. */
@@ -44,9 +47,9 @@ const compiling = new Map<string, Promise<WebAssembly.Module>>()
  * loads the module itself tells why.
  */
 export async function compileEngine(wasm: string = engineUrl.href): Promise<WebAssembly.Module | undefined> {
-  const compiled = compiling.get(wasm) ?? WebAssembly.compileStreaming(fetch(wasm))
-  compiling.set(wasm, compiled)
   try {
+    const compiled = compiling.get(wasm) ?? WebAssembly.compileStreaming(fetch(wasm))
+    compiling.set(wasm, compiled)
     return await compiled
   } catch {
     compiling.delete(wasm)
@@ -63,6 +66,8 @@ export function expectEngine(): void {
 export function takeEngine(module: WebAssembly.Module | undefined): void {
   fromPage?.resolve(module)
 }
+
+const nothingIn = (delay_ms: number) => new Promise<undefined>((resolve) => setTimeout(resolve, delay_ms))
 
 function loader<Module>(
   init: typeof initEngine,

@@ -98,11 +98,11 @@ export class Leader {
     if (this.#options.storage === 'indexeddb' && identity === undefined) {
       beginNewLog((reason) => this.#happened('lost', JSON.stringify({ reason })))
     }
-    const [parties] = await Promise.all([this.#parties(), loadEngine(this.#wasm)])
+    await loadEngine(this.#wasm)
     const logic = await this.#loadLogic()
     this.#logic = logic
     try {
-      const more = { ...parties, logic: logic !== undefined, identity }
+      const more = { ...(await this.#parties()), logic: logic !== undefined, identity }
       const options = JSON.stringify({ ...this.#options, ...more })
       const host: Host = {
         event: (name, json) => this.#happened(name, json),

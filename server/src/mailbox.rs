@@ -70,8 +70,8 @@ pub struct Opening {
     pub cache_bytes: usize,
 }
 
-/// The database is closed: the server stops, the database was deleted, or its file failed and could not be opened again: for this
-/// reason.
+/// The database is closed: the server stops, the database was deleted, or its file failed. If it could not be opened again, this says
+/// why to jobs that waited for that, and to those that come later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closed(pub Option<StorageError>);
 

@@ -154,7 +154,10 @@ impl<T: Transport, C: Clock, R: Random, O: Observer> Peer<'_, T, C, R, O> {
                     return Ok(None);
                 }
                 // Its connection may be dead all the same.
-                None if heard.is_some() => asked_ms = asked_ms.or_else(|| Some(now_ms())),
+                None if heard.is_some() => {
+                    // What was asked before it was heard of is answered.
+                    asked_ms = asked_ms.filter(|asked_ms| heard <= Some(*asked_ms)).or_else(|| Some(now_ms()));
+                }
                 None => {}
             }
         }
@@ -173,9 +176,9 @@ impl<T: Transport, C: Clock, R: Random, O: Observer> Peer<'_, T, C, R, O> {
         sink: &dyn Sink,
         heard_ms: Option<&Cell<u64>>,
     ) -> Result<bool, ReplicationError> {
-        let mut position = 0;
+        let (mut position, mut may_be_dead) = (0, false);
         loop {
-            let Some(chunk) = self.unless_silent(heard_ms, false, response.body.chunk()).await? else {
+            let Some(chunk) = self.unless_silent(heard_ms, may_be_dead, response.body.chunk()).await? else {
                 return Ok(false);
             };
             let chunk = chunk?;
@@ -183,9 +186,11 @@ impl<T: Transport, C: Clock, R: Random, O: Observer> Peer<'_, T, C, R, O> {
             let is_end = chunk.is_none();
             let chunk = chunk.unwrap_or_default();
             self.monitor.update(|status| status.bytes_read += chunk.len() as u64);
+            let wakes = self.control().wakes();
             if !is_end || position == 0 {
                 sink.take(position, &chunk).await?;
             }
+            may_be_dead = heard_ms.is_some() && self.control().wakes() != wakes;
             position += chunk.len() as u64;
             if is_end {
                 return sink.end(position).map(|()| true);

@@ -26,6 +26,9 @@ const MALFORMED_MAX: u32 = 5;
 /// So many connections at most are dead after the network was said to be another: browsers keep no more to a server.
 const DEAD_MAX: u32 = 6;
 
+/// So long after that a connection which nobody used is taken for gone: platforms keep such for some minutes, and servers for less.
+const KEPT_MS: u64 = 60_000;
+
 /// The peer of one replication.
 pub(super) struct Peer<'a, T, C, R, O> {
     pub(super) effects: &'a Effects<'a, T, C, R, O>,
@@ -45,9 +48,11 @@ pub(super) struct Peer<'a, T, C, R, O> {
     pub(super) was_away: Cell<bool>,
     /// How often in a row the replication began again because the peer did not remember.
     pub(super) beginnings: Cell<u32>,
-    /// So many connections may still be dead, of those that were there when the network was said for the `wakes`th time to be another.
+    /// So many connections may still be dead, of those that were there when the network was said for the `wakes`th time to be another,
+    /// which was heard at `woken_ms`.
     dead_max: Cell<u32>,
     wakes: Cell<u64>,
+    woken_ms: Cell<u64>,
 }
 
 /// What a request came to.
@@ -103,6 +108,7 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
             beginnings: Cell::new(0),
             dead_max: Cell::new(0),
             wakes: Cell::new(effects.control.wakes()),
+            woken_ms: Cell::new(0),
         }
     }
 
@@ -123,11 +129,12 @@ impl<'a, T: Transport, C: Clock, R: Random, O: Observer> Peer<'a, T, C, R, O> {
 
     /// Whether the connection that a request gets may be one that has been dead since the network was said to be another.
     pub(super) fn may_be_dead(&self) -> bool {
-        let wakes = self.control().wakes();
+        let (wakes, now_ms) = (self.control().wakes(), self.effects.clock.now_ms());
         if self.wakes.replace(wakes) != wakes {
             self.dead_max.set(DEAD_MAX);
+            self.woken_ms.set(now_ms);
         }
-        self.dead_max.get() > 0
+        self.dead_max.get() > 0 && now_ms.saturating_sub(self.woken_ms.get()) < KEPT_MS
     }
 
     /// A request with the usual timeout.

@@ -16,7 +16,7 @@ use crate::progress::Listener;
 /// How many blocks of a large value are read at once.
 const PARTS_AT_ONCE: u32 = 16;
 
-/// How many data blocks a point read reads at once: few at first, and twice as many each time. So who asks for a single document
+/// How many data blocks a point read reads at once: few at first, and twice as many after each time. So who asks for a single document
 /// waits for little, and who asks for many has soon read all there is.
 const REACH_MIN: usize = 4;
 const REACH_MAX: usize = 32;
@@ -33,6 +33,30 @@ pub(super) struct BlockReader<B> {
     pub(super) progress: Listener,
     cache: RefCell<BlockCache>,
     reach: Cell<usize>,
+    is_reaching: Cell<bool>,
+}
+
+/// The right to read more than one block; given back when it is dropped.
+pub(super) struct Reach<'r> {
+    blocks: &'r Cell<usize>,
+    is_reaching: &'r Cell<bool>,
+}
+
+impl Reach<'_> {
+    pub(super) fn blocks(&self) -> usize {
+        self.blocks.get()
+    }
+
+    /// The blocks have come.
+    pub(super) fn grow(&self) {
+        self.blocks.set((2 * self.blocks.get()).min(REACH_MAX));
+    }
+}
+
+impl Drop for Reach<'_> {
+    fn drop(&mut self) {
+        self.is_reaching.set(false);
+    }
 }
 
 impl<B: Blocks> BlockReader<B> {
@@ -45,6 +69,7 @@ impl<B: Blocks> BlockReader<B> {
             progress: options.progress.clone(),
             cache: RefCell::new(BlockCache::new(options.cache_bytes)),
             reach: Cell::new(REACH_MIN),
+            is_reaching: Cell::new(false),
         }
     }
 
@@ -66,11 +91,10 @@ impl<B: Blocks> BlockReader<B> {
         self.cache.borrow().holds(key)
     }
 
-    /// How many blocks a point read takes at once this time.
-    pub(super) fn reach(&self) -> usize {
-        let reach = self.reach.get();
-        self.reach.set((2 * reach).min(REACH_MAX));
-        reach
+    /// How many blocks a point read may take at once. One at a time takes more than its own: what others are reading is not known
+    /// yet to be at hand.
+    pub(super) fn reach(&self) -> Option<Reach<'_>> {
+        (!self.is_reaching.replace(true)).then_some(Reach { blocks: &self.reach, is_reaching: &self.is_reaching })
     }
 
     /// Whether the cache could hold so many bytes and still be of use to others.

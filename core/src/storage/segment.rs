@@ -56,12 +56,14 @@ impl Segment {
         is_asked.then(|| self.block(self.root + 1 + filter::block_of(hash, count)))
     }
 
-    /// What the segment says of `key`: nothing, that it is deleted (`Some(None)`), or its value.
+    /// What the segment says of `key`: nothing, that it is deleted (`Some(None)`), or its value. `fits` is whether the cache has room for
+    /// all of the store.
     pub(super) async fn get<B: Blocks>(
         &self,
         reader: &BlockReader<B>,
         key: &[u8],
         hash: KeyHash,
+        fits: bool,
     ) -> Result<Option<Option<Vec<u8>>>, StorageError> {
         if let Some(name) = self.filter_for(reader, key, hash) {
             let root = (self.block(self.root), self.kind_at(0));
@@ -85,7 +87,7 @@ impl Segment {
             let (name, kind) = (self.block(block), self.kind_at(depth));
             let found = match reader.at_hand(name) {
                 Some(found) => found,
-                None => self.read_with_neighbours(reader, name, kind, parent.as_ref()).await?,
+                None => self.read_with_neighbours(reader, name, kind, parent.as_ref().filter(|_| fits)).await?,
             };
             let mut cursor = BlockCursor::new(name, kind, found)?;
             if kind == BlockKind::Index {
@@ -107,8 +109,8 @@ impl Segment {
 }
 
 impl Segment {
-    /// The block; where the cache has room for all of the segment, with those beside it that are not at hand: that costs little more
-    /// than the block alone, and before long they are asked for as well.
+    /// The block; with a parent, those beside it that are not at hand as well: that costs little more than the block alone, and before
+    /// long they are asked for.
     async fn read_with_neighbours<B: Blocks>(
         &self,
         reader: &BlockReader<B>,
@@ -117,12 +119,12 @@ impl Segment {
         parent: Option<&BlockCursor>,
     ) -> Result<Rc<[u8]>, StorageError> {
         let mut wanted = Vec::from([(name, kind)]);
-        if let Some(parent) = parent.filter(|_| reader.has_room_for(self.bytes)) {
-            let reach = reader.reach();
+        let reach = parent.and_then(|parent| Some((parent, reader.reach()?)));
+        if let Some((parent, reach)) = &reach {
             for direction in [Direction::Forward, Direction::Backward] {
-                let (mut beside, first) = (parent.clone(), wanted.len());
-                for _ in 0..2 * reach {
-                    let is_there = wanted.len() < reach
+                let (mut beside, first) = ((*parent).clone(), wanted.len());
+                for _ in 0..2 * reach.blocks() {
+                    let is_there = wanted.len() < reach.blocks()
                         && match direction {
                             Direction::Forward => beside.next()?,
                             Direction::Backward => beside.previous()?,
@@ -141,7 +143,11 @@ impl Segment {
                 }
             }
         }
-        reader.block_and_more(&wanted, true).await?.into_iter().next().ok_or(StorageError::Closed)
+        let block = reader.block_and_more(&wanted, true).await?.into_iter().next().ok_or(StorageError::Closed)?;
+        if let Some((_, reach)) = &reach {
+            reach.grow();
+        }
+        Ok(block)
     }
 }
 

@@ -34,16 +34,18 @@ impl Version {
         }
         let hash = KeyHash::of(key);
         self.read_filters(reader, iter::once((key, hash))).await?;
+        let fits = reader.has_room_for(self.segments.iter().map(|segment| segment.bytes).sum());
         for segment in self.segments.iter() {
-            if let Some(found) = segment.get(reader, key, hash).await? {
+            if let Some(found) = segment.get(reader, key, hash, fits).await? {
                 return Ok(found);
             }
         }
         Ok(None)
     }
 
-    /// Has all at hand that searches for these keys begin with, read in one step: of each segment the filters, and the root. Where the
-    /// first key's are at hand, so are the others' most likely.
+    /// Reads what searches for these keys begin with, in one step: of each segment the filters, and the root. Not more than is worth it:
+    /// up to [`BLOCKS_AT_ONCE`], if the cache has room for them; and of the keys none from the first one on for which all is at hand,
+    /// as it is for the others most likely.
     pub(super) async fn read_filters<'k, B: Blocks>(
         &self,
         reader: &BlockReader<B>,
