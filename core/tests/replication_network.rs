@@ -96,8 +96,37 @@ fn dead_connections_of_a_pool_hold_up_no_later_request() {
             put(&here, r#"{"_id":"b"}"#).await;
             clock.sleep(10_000).await;
             assert_eq!(content(&there).await, content(&here).await);
+            // Much later a peer is only slow.
+            clock.sleep(120_000).await;
+            server.requests.take();
+            server.latency_ms.set(4_000);
+            put(&here, r#"{"_id":"c"}"#).await;
+            clock.sleep(30_000).await;
+            assert_eq!(server.requests_of("_bulk_docs"), 1);
         };
         beside(&client, client.push(&server, &live()), script).await.unwrap();
+    });
+}
+
+#[test]
+fn answer_that_dies_in_its_middle_after_one_wake_and_before_another_is_asked_for_anew() {
+    let clock = SimulatedClock::default();
+    simulate(&clock, async {
+        let (there, here) = (database(1).await, database(2).await);
+        put(&there, r#"{"_id":"a"}"#).await;
+        let server = FakeServer::new(&there, &clock, 3);
+        server.dying.set(true);
+        let client = Client::new(&here, &clock, 4);
+        let script = async {
+            // Between the two a chunk comes.
+            clock.sleep(200).await;
+            client.control.wake();
+            clock.sleep(400).await;
+            client.control.wake();
+            clock.sleep(5_000).await;
+            assert_eq!(content(&here).await, content(&there).await);
+        };
+        beside(&client, client.pull(&server, &live()), script).await.unwrap();
     });
 }
 

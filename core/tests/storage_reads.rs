@@ -2,12 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 
 use firkin_core::storage::blocks::{BlockBatch, BlockKey, Blocks};
 use firkin_core::storage::blocks_memory::MemoryBlocks;
 use firkin_core::storage::store::{LogSnapshot, LogStore, StoreOptions};
 use firkin_core::storage::{Batch, Cursor, Direction, Durability, KeyRange, Kv, Snapshot, StorageError};
+use futures_util::future::join_all;
 use pollster::block_on;
 
 /// Counts the steps in which blocks are read, and the blocks.
@@ -22,6 +25,13 @@ impl Blocks for CountedBlocks {
     async fn read(&self, keys: &[BlockKey]) -> Result<Vec<Option<Vec<u8>>>, StorageError> {
         self.steps.set(self.steps.get() + 1);
         self.read.set(self.read.get() + keys.len());
+        // Others ask meanwhile.
+        let mut asked = false;
+        poll_fn(|context| {
+            context.waker().wake_by_ref();
+            if core::mem::replace(&mut asked, true) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
         self.blocks.read(keys).await
     }
 
@@ -168,9 +178,9 @@ fn scattered_point_reads_begin_with_little_and_soon_have_all_at_hand() {
 }
 
 /// A store in which every sixth entry stands in the same of six segments.
-fn six_segments() -> (CountedBlocks, StoreOptions) {
+fn six_segments(cache_bytes: usize) -> (CountedBlocks, StoreOptions) {
     let blocks = CountedBlocks::default();
-    let options = StoreOptions { logged_batch_bytes_max: 0, ..StoreOptions::new([1; 16]) };
+    let options = StoreOptions { logged_batch_bytes_max: 0, cache_bytes, ..StoreOptions::new([1; 16]) };
     let store = block_on(LogStore::open(blocks.clone(), options.clone())).unwrap();
     for segment in 0..6 {
         let mut batch = Batch::new();
@@ -183,7 +193,7 @@ fn six_segments() -> (CountedBlocks, StoreOptions) {
 
 #[test]
 fn a_value_costs_one_step_for_the_filters_of_all_segments_and_one_for_each_level() {
-    let (blocks, options) = six_segments();
+    let (blocks, options) = six_segments(64 * 1024 * 1024);
     for place in [601, 602, 603, 604, 605, 606] {
         let store = block_on(LogStore::open(blocks.clone(), options.clone())).unwrap();
         blocks.steps.set(0);
@@ -195,9 +205,35 @@ fn a_value_costs_one_step_for_the_filters_of_all_segments_and_one_for_each_level
 
 #[test]
 fn values_of_all_segments_cost_one_step_for_the_filters_and_one_for_each_level() {
-    let (blocks, options) = six_segments();
+    let (blocks, options) = six_segments(64 * 1024 * 1024);
     let store = block_on(LogStore::open(blocks.clone(), options)).unwrap();
     blocks.steps.set(0);
     compare(&store.snapshot().unwrap(), &[601, 1202, 1803, 2404, 3005, 3606]);
     assert_eq!(blocks.steps.get(), 2);
+}
+
+#[test]
+fn of_values_that_are_asked_for_at_once_one_at_a_time_has_neighbours_read() {
+    let (blocks, store) = cold_store(64 * 1024 * 1024);
+    let snapshot = store.snapshot().unwrap();
+    let keys: Vec<Vec<u8>> = (2..ENTRIES).step_by(30).map(key).collect();
+    let found = block_on(join_all(keys.iter().map(|key| snapshot.get(key))));
+    assert!(found.into_iter().all(|found| found.unwrap().is_some()));
+    let there = block_on(blocks.keys(BlockKey::segment(0), BlockKey::epoch())).unwrap().len();
+    // Of each value what it takes alone, whoever else is reading that: of two segments the filter, the root and a block with entries.
+    assert!(blocks.read.get() < 6 * keys.len() + there, "{} blocks read of {there}", blocks.read.get());
+}
+
+#[test]
+fn segments_that_fit_the_cache_each_and_not_all_are_read_block_by_block() {
+    let (blocks, options) = six_segments(2 * 1024 * 1024);
+    let store = block_on(LogStore::open(blocks.clone(), options)).unwrap();
+    let snapshot = store.snapshot().unwrap();
+    blocks.steps.set(0);
+    blocks.read.set(0);
+    for place in (1..ENTRIES).map(|step| step * 3_583 % ENTRIES).filter(|place| !place.is_multiple_of(1000)) {
+        assert!(block_on(snapshot.get(&key(place))).unwrap() == Some(value(place)));
+    }
+    let (steps, read) = (blocks.steps.get(), blocks.read.get());
+    assert!(steps > 1_000 && read < 2 * steps, "{read} blocks in {steps} steps");
 }

@@ -64,7 +64,12 @@ pub struct FakeServer<'d> {
     pub in_flight_max: Cell<u64>,
     /// To so many requests nothing comes back, as over connections whose network is gone.
     pub silent: Cell<usize>,
+    /// The next answer dies in its middle.
+    pub dying: Cell<bool>,
 }
+
+/// When the first chunk of an answer comes that dies.
+const CHUNK_MS: u64 = 300;
 
 impl<'d> FakeServer<'d> {
     pub fn new(database: &'d Memory, clock: &'d SimulatedClock, seed: u64) -> Self {
@@ -94,6 +99,7 @@ impl<'d> FakeServer<'d> {
             in_flight: Cell::new(0),
             in_flight_max: Cell::new(0),
             silent: Cell::new(0),
+            dying: Cell::new(false),
         }
     }
 
@@ -197,13 +203,18 @@ impl Drop for Flight<'_> {
     }
 }
 
-pub struct FakeBody {
+pub struct FakeBody<'d> {
     chunks: Vec<Vec<u8>>,
     cut: bool,
+    /// The connection dies after the first chunk, which takes a while, and nobody hears of that.
+    dies: Option<&'d SimulatedClock>,
 }
 
-impl ResponseBody for FakeBody {
+impl ResponseBody for FakeBody<'_> {
     async fn chunk(&mut self) -> Result<Option<Vec<u8>>, TransportError> {
+        if let Some(clock) = self.dies {
+            clock.sleep(if self.chunks.len() > 1 { CHUNK_MS } else { 60_000 }).await;
+        }
         match self.chunks.pop() {
             Some(chunk) => Ok(Some(chunk)),
             None if self.cut => Err(TransportError::Unreachable("the connection broke".into())),
@@ -212,10 +223,10 @@ impl ResponseBody for FakeBody {
     }
 }
 
-impl Transport for FakeServer<'_> {
-    type Body = FakeBody;
+impl<'d> Transport for FakeServer<'d> {
+    type Body = FakeBody<'d>;
 
-    async fn send(&self, request: Request) -> Result<Response<FakeBody>, TransportError> {
+    async fn send(&self, request: Request) -> Result<Response<FakeBody<'d>>, TransportError> {
         self.requests.borrow_mut().push(format!("{} {}", request.method.name(), request.path));
         self.in_flight.set(self.in_flight.get() + 1);
         self.in_flight_max.set(self.in_flight_max.get().max(self.in_flight.get()));
@@ -232,7 +243,11 @@ impl Transport for FakeServer<'_> {
         }
         if self.happens(faults.errors) {
             let status = [429, 500, 503][usize::try_from(self.random.below(3)).unwrap()];
-            let body = FakeBody { chunks: vec![b"{\"error\":\"busy\",\"reason\":\"later\"}".to_vec()], cut: false };
+            let body = FakeBody {
+                chunks: vec![b"{\"error\":\"busy\",\"reason\":\"later\"}".to_vec()],
+                cut: false,
+                dies: None,
+            };
             return Ok(Response { status, retry_after_ms: self.retry_after_ms.get(), body });
         }
         let (status, mut text) = self.answer(&request).await;
@@ -251,7 +266,8 @@ impl Transport for FakeServer<'_> {
         let breaks = is_broken || cut && self.random.below(2) == 0;
         let middle = text.len() / 2;
         let second = text.split_off(middle);
-        Ok(Response { status, retry_after_ms: None, body: FakeBody { chunks: vec![second, text], cut: breaks } })
+        let dies = self.dying.take().then_some(self.clock);
+        Ok(Response { status, retry_after_ms: None, body: FakeBody { chunks: vec![second, text], cut: breaks, dies } })
     }
 
     async fn renew_credentials(&self) -> bool {
