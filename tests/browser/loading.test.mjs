@@ -1,0 +1,62 @@
+// The engine's module, which the page compiles while the worker starts: where it cannot, the worker loads the module itself.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { useProfile } from './profile.mjs'
+
+const profile = useProfile()
+
+const hindrances = {
+  'may not compile': () => {
+    WebAssembly.compileStreaming = () => {
+      throw new TypeError('not here')
+    }
+  },
+  'cannot fetch the module': () => {
+    window.fetch = () => Promise.reject(new TypeError('not here'))
+  },
+  'has no WebAssembly': () => {
+    delete window.WebAssembly
+  },
+  'never has the module': () => {
+    WebAssembly.compileStreaming = () => new Promise(() => {})
+  },
+}
+
+for (const [what, hinder] of Object.entries(hindrances)) {
+  test(`a database opens on a page that ${what}`, async () => {
+    const page = await profile.open()
+    await page.evaluate(hinder)
+    const found = await page.evaluate(async () => {
+      const db = new Firkin('loading')
+      await db.put({ _id: 'a', n: 1 })
+      const { n } = await db.get('a')
+      const names = await Firkin.list()
+      await db.destroy()
+      return { n, names }
+    })
+    assert.deepEqual(found, { n: 1, names: ['loading'] })
+    await page.close()
+  })
+}
+
+test('databases of one page have one module, compiled by the page', async () => {
+  const page = await profile.open()
+  const compiled = await page.evaluate(async () => {
+    let calls = 0
+    const compile = WebAssembly.compileStreaming
+    WebAssembly.compileStreaming = (source) => {
+      calls += 1
+      return compile.call(WebAssembly, source)
+    }
+    const databases = ['one', 'two', 'three'].map((name) => new Firkin(name))
+    await Promise.all(databases.map((db) => db.ready))
+    await Promise.all(databases.map((db) => db.destroy()))
+    return calls
+  })
+  assert.equal(compiled, 1)
+  const loads = await page.evaluate(
+    () => performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('/firkin.wasm')).length,
+  )
+  assert.equal(loads, 1)
+})
