@@ -97,6 +97,11 @@ impl<B: Blocks> BlockReader<B> {
         (!self.is_reaching.replace(true)).then_some(Reach { blocks: &self.reach, is_reaching: &self.is_reaching })
     }
 
+    /// Whether the cache could hold all of a store of so many bytes.
+    pub(super) fn fits(&self, bytes: u64) -> bool {
+        bytes <= self.cache.borrow().bytes_max as u64
+    }
+
     /// Whether the cache could hold so many bytes and still be of use to others.
     pub(super) fn has_room_for(&self, bytes: u64) -> bool {
         bytes <= self.cache.borrow().bytes_max as u64 / 2

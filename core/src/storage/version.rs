@@ -34,7 +34,7 @@ impl Version {
         }
         let hash = KeyHash::of(key);
         self.read_filters(reader, iter::once((key, hash))).await?;
-        let fits = reader.has_room_for(self.segments.iter().map(|segment| segment.bytes).sum());
+        let fits = reader.fits(self.segments.iter().map(|segment| segment.bytes).sum());
         for segment in self.segments.iter() {
             if let Some(found) = segment.get(reader, key, hash, fits).await? {
                 return Ok(found);
