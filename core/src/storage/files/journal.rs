@@ -71,7 +71,10 @@ impl Header {
         let found = file.read_at(0, &mut bytes)?;
         let mut reader = Reader::new(&bytes, 0);
         let magic = reader.take(MAGIC.len()).unwrap_or_default();
-        if found < HEADER_BYTES || magic.iter().all(|byte| *byte == 0) {
+        // Of the first header that was ever written here a part may be missing.
+        if found < HEADER_BYTES
+            || (magic != MAGIC && magic.iter().zip(MAGIC).all(|(byte, its)| *byte == 0 || byte == its))
+        {
             return Ok(None);
         }
         if magic != MAGIC {
