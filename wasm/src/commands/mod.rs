@@ -18,6 +18,8 @@ mod upkeep;
 
 pub use follow::Followed;
 
+use std::future::{Future, ready};
+use std::pin::Pin;
 use std::rc::Rc;
 
 use firkin_core::database::Request;
@@ -37,63 +39,71 @@ pub struct Asked<'call> {
     pub again: bool,
 }
 
+/// What a method comes to. Each is a function of its own in the module: as parts of one, all would have to be compiled before the first call
+/// of any.
+type Answer<'call> = Pin<Box<dyn Future<Output = Result<Vec<u8>, Failure>> + 'call>>;
+
 /// Runs `method` on an open database. The answer is JSON; empty where there is nothing to say.
 pub async fn run(engine: &Rc<Opened>, method: &str, asked: &Asked<'_>) -> Result<Vec<u8>, Failure> {
-    let (database, Asked { payload, request, again }) = (&engine.database, *asked);
-    if let (Some(request), true) = (&request, again)
-        && let Some(done) = database.done(request).await?
+    if let (Some(request), true) = (&asked.request, asked.again)
+        && let Some(done) = engine.database.done(request).await?
     {
-        return requests::answer(method, payload, &done);
+        return requests::answer(method, asked.payload, &done);
     }
+    begin(engine, method, asked).await
+}
+
+fn begin<'call>(engine: &'call Rc<Opened>, method: &str, asked: &'call Asked<'call>) -> Answer<'call> {
+    let (database, payload) = (&engine.database, asked.payload);
     match method {
-        "put" => documents::put(database, asked).await,
-        "remove" => documents::remove(database, asked).await,
-        "get" => documents::get(database, payload).await,
-        "openRevs" => documents::open_revs(database, payload).await,
-        "bulkDocs" => documents::bulk_docs(database, asked).await,
-        "bulkGet" => documents::bulk_get(database, payload).await,
-        "allDocs" => documents::all_docs(database, payload).await,
-        "changes" => changes::changes(database, payload).await,
-        "openConsumer" => consumers::open(database, payload).await,
-        "acknowledge" => consumers::acknowledge(database, payload).await,
-        "removeConsumer" => consumers::remove(database, payload).await,
-        "consumers" => consumers::list(database).await,
-        "revsDiff" => changes::revs_diff(database, payload).await,
-        "info" => changes::info(engine).await,
-        "find" => find::find(database, payload).await,
-        "value" => paths::value(database, payload).await,
-        "count" => paths::count(database, payload).await,
-        "distinct" => paths::distinct(database, payload).await,
-        "paths" => paths::paths(database).await,
-        "explain" => find::explain(database, payload).await,
-        "begin" => transactions::begin(engine, payload).await,
-        "operate" => transactions::operate(engine, payload).await,
-        "commit" => transactions::commit(engine, asked).await,
-        "abort" => transactions::abort(engine, payload),
-        "live" => follow::live(engine, payload).await,
-        "watch" => follow::watch(engine, payload).await,
-        "reviews" => follow::reviews(engine, payload).await,
-        "review" => reviews::review(database, payload).await,
-        "mergeReview" => reviews::merge(database, asked).await,
-        "revertMerge" => reviews::revert(database, asked).await,
-        "followNext" => follow::next(engine, payload).await,
-        "followEnd" => follow::end(engine, payload),
-        "stage" => attachments::stage(database, payload).await,
-        "unstage" => attachments::unstage(database, payload).await,
-        "putAttachment" => attachments::put(database, asked).await,
-        "getAttachment" => attachments::get(database, payload).await,
-        "removeAttachment" => attachments::remove(database, asked).await,
-        "backup" => backup::begin(engine, payload).await,
-        "backupNext" => backup::next(engine, payload).await,
-        "backupEnd" => backup::end(engine, payload),
-        "settle" => settling::settle_now(engine).await,
-        "compact" => upkeep::compact(engine).await,
-        "purge" => upkeep::purge(database, asked).await,
-        "clients" => requests::clients(database).await,
-        "forgetClient" => requests::forget(database, payload).await,
-        "replicate" => replicate::replicate(engine, payload).await,
-        "cancelReplication" => replicate::cancel(engine, payload),
-        "wakeReplications" => Ok(replicate::wake(engine)),
-        _ => Err(Failure::bad_request(format!("there is no method {method:?}"))),
+        "put" => Box::pin(documents::put(database, asked)),
+        "remove" => Box::pin(documents::remove(database, asked)),
+        "get" => Box::pin(documents::get(database, payload)),
+        "openRevs" => Box::pin(documents::open_revs(database, payload)),
+        "bulkDocs" => Box::pin(documents::bulk_docs(database, asked)),
+        "bulkGet" => Box::pin(documents::bulk_get(database, payload)),
+        "allDocs" => Box::pin(documents::all_docs(database, payload)),
+        "changes" => Box::pin(changes::changes(database, payload)),
+        "openConsumer" => Box::pin(consumers::open(database, payload)),
+        "acknowledge" => Box::pin(consumers::acknowledge(database, payload)),
+        "removeConsumer" => Box::pin(consumers::remove(database, payload)),
+        "consumers" => Box::pin(consumers::list(database)),
+        "revsDiff" => Box::pin(changes::revs_diff(database, payload)),
+        "info" => Box::pin(changes::info(engine)),
+        "find" => Box::pin(find::find(database, payload)),
+        "value" => Box::pin(paths::value(database, payload)),
+        "count" => Box::pin(paths::count(database, payload)),
+        "distinct" => Box::pin(paths::distinct(database, payload)),
+        "paths" => Box::pin(paths::paths(database)),
+        "explain" => Box::pin(find::explain(database, payload)),
+        "begin" => Box::pin(transactions::begin(engine, payload)),
+        "operate" => Box::pin(transactions::operate(engine, payload)),
+        "commit" => Box::pin(transactions::commit(engine, asked)),
+        "abort" => Box::pin(ready(transactions::abort(engine, payload))),
+        "live" => Box::pin(follow::live(engine, payload)),
+        "watch" => Box::pin(follow::watch(engine, payload)),
+        "reviews" => Box::pin(follow::reviews(engine, payload)),
+        "review" => Box::pin(reviews::review(database, payload)),
+        "mergeReview" => Box::pin(reviews::merge(database, asked)),
+        "revertMerge" => Box::pin(reviews::revert(database, asked)),
+        "followNext" => Box::pin(follow::next(engine, payload)),
+        "followEnd" => Box::pin(ready(follow::end(engine, payload))),
+        "stage" => Box::pin(attachments::stage(database, payload)),
+        "unstage" => Box::pin(attachments::unstage(database, payload)),
+        "putAttachment" => Box::pin(attachments::put(database, asked)),
+        "getAttachment" => Box::pin(attachments::get(database, payload)),
+        "removeAttachment" => Box::pin(attachments::remove(database, asked)),
+        "backup" => Box::pin(backup::begin(engine, payload)),
+        "backupNext" => Box::pin(backup::next(engine, payload)),
+        "backupEnd" => Box::pin(ready(backup::end(engine, payload))),
+        "settle" => Box::pin(settling::settle_now(engine)),
+        "compact" => Box::pin(upkeep::compact(engine)),
+        "purge" => Box::pin(upkeep::purge(database, asked)),
+        "clients" => Box::pin(requests::clients(database)),
+        "forgetClient" => Box::pin(requests::forget(database, payload)),
+        "replicate" => Box::pin(replicate::replicate(engine, payload)),
+        "cancelReplication" => Box::pin(ready(replicate::cancel(engine, payload))),
+        "wakeReplications" => Box::pin(ready(Ok(replicate::wake(engine)))),
+        _ => Box::pin(ready(Err(Failure::bad_request(format!("there is no method {method:?}"))))),
     }
 }
