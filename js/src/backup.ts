@@ -133,7 +133,12 @@ export async function importAny(
   const pieces = new Pieces(source)
   try {
     if (!(await pieces.begin(BLOCKS_MAGIC))) {
-      const imported = await importInto(db, linesOf(pieces), (progress) => connection.tell(progress), options)
+      const imported = await importInto(
+        db,
+        linesOf(pieces),
+        (progress) => connection.tell('progress', progress),
+        options,
+      )
       // What policies decide on is decided when the promise resolves.
       await connection.call('settle', {}, options)
       return imported

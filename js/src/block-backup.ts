@@ -63,7 +63,7 @@ async function* backupParts(
       const bytes = new Uint8Array(await connection.send('backupNext', encode({ name }), { signal }))
       if (bytes.length === 0) return
       done += bytes.length
-      connection.tell({ task: 'export', done, total })
+      connection.tell('progress', { task: 'export', done, total })
       yield bytes
     }
   } finally {
@@ -83,7 +83,7 @@ export async function importBlocks(connection: Connection, pieces: Pieces, { sig
         const part = piece.slice(from, from + PART_BYTES)
         done += part.length
         await connection.send('restoreNext', part, { signal })
-        connection.tell({ task: 'import', done, total: head.bytes })
+        connection.tell('progress', { task: 'import', done, total: head.bytes })
       }
     }
     const { documents, revisions } = (await connection.call('restoreEnd', {}, { signal })) as Partial<Counts>

@@ -5,39 +5,19 @@
 
 import { type Contents, withContents } from './attachments.js'
 import { deferred } from './deferred.js'
+import { openEarly } from './early.js'
 import { Emitter } from './emitter.js'
 import { decode, encode } from './encode.js'
-import { compileEngine } from './engine.js'
-import {
-  type AbortError,
-  aborted,
-  badRequest,
-  closed,
-  type ErrorReport,
-  FirkinError,
-  reportOf,
-  storageFailed,
-} from './errors.js'
-import { relayLogic, startInPlace } from './logic.js'
-import {
-  type Call,
-  type EngineOptions,
-  type FromPage,
-  type Question,
-  sharedName,
-  type ToPage,
-  UNOPENED,
-} from './messages.js'
+import { type AbortError, aborted, badRequest, closed, type ErrorReport, FirkinError, reportOf } from './errors.js'
+import { relayLogic } from './logic.js'
+import { type Call, type EngineOptions, type Question, sharedName, type ToPage, UNOPENED } from './messages.js'
 import { checkOptions } from './options.js'
-import { type Port, portPair, threadPort } from './port.js'
 import type { EngineProgress } from './progress.js'
 import { speakForEngine } from './pulse.js'
 import { randomName } from './random.js'
 import { handIn } from './rules.js'
-import { serve } from './serve.js'
+import { type PagePort, start, wasmMember } from './start.js'
 import type { DatabaseOptions, LogicModule, Progress } from './types.js'
-
-type PagePort = Port<FromPage, ToPage>
 
 interface ConnectionEvents {
   changed: { last_seq: string }
@@ -78,8 +58,6 @@ interface Waiting {
   reject(error: FirkinError | AbortError): void
 }
 
-let wasmUrl: string | undefined
-
 // Whoever has a database of this page in hand has not its connection.
 const connections = new WeakMap<object, Connection>()
 
@@ -93,13 +71,6 @@ export function introduce(database: object, connection: Connection): void {
   connections.set(database, connection)
 }
 
-/** Has `firkin.wasm` fetched from another place from now on. */
-export function setWasm(url: URL | string): void {
-  wasmUrl = new URL(url, globalThis.location?.href).href
-}
-
-const wasmMember = () => (wasmUrl === undefined ? {} : { wasm: wasmUrl })
-
 /** Opens the database `name`. */
 export function connect(name: string, options: DatabaseOptions): Connection {
   checkOptions(options)
@@ -111,6 +82,7 @@ export function connect(name: string, options: DatabaseOptions): Connection {
   const engineOptions = JSON.parse(JSON.stringify(asked)) as EngineOptions
   const connection = new Connection((fail) => start(inWorker, fail))
   connection.open(name, engineOptions)
+  if (storage === 'indexeddb' && inWorker) openEarly(name, (reason) => connection.tell('lost', { reason }))
   if (signal?.aborted) void connection.close()
   else signal?.addEventListener('abort', () => void connection.close(), { once: true })
   return connection
@@ -140,37 +112,6 @@ export async function listDatabases(): Promise<string[]> {
   }
   port.post({ type: 'list', ...wasmMember() })
   return promise.finally(() => port.close())
-}
-
-/** Starts what serves a page, in a worker or here. */
-function start(inWorker: boolean, fail: (error: FirkinError) => void): PagePort {
-  const worker = inWorker ? startWorker() : undefined
-  if (worker === undefined || worker instanceof FirkinError) {
-    const [page, member] = portPair<FromPage, ToPage>()
-    if (worker === undefined) serve(member, startInPlace)
-    else queueMicrotask(() => fail(worker))
-    return page
-  }
-  worker.onerror = (event) => {
-    // A script that cannot be loaded is told by a bare event; anything else is an error in a script that runs.
-    if (!(event instanceof ErrorEvent)) fail(storageFailed('the worker of the database could not be loaded'))
-  }
-  const page = threadPort<FromPage, ToPage>(worker, () => worker.terminate())
-  page.post({ type: 'compiling' })
-  const compiled = (module?: WebAssembly.Module) => page.post({ type: 'compiled', module })
-  compileEngine(wasmUrl)
-    .then(compiled)
-    .catch(() => compiled())
-  return page
-}
-
-/** The worker, or why a page may have none: one without an origin, as in a sandbox, may not load scripts of others. */
-function startWorker(): Worker | FirkinError {
-  try {
-    return new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'firkin' })
-  } catch (error) {
-    return storageFailed(`the worker of the database could not be started: ${(error as Error).message}`, error)
-  }
 }
 
 /** The line to one database. */
@@ -277,10 +218,10 @@ export class Connection extends Emitter<ConnectionEvents> {
     return () => this.#answering.delete(replication)
   }
 
-  /** Tells all tabs, this one among them, how far something is that this page does. */
-  tell(progress: Progress): void {
-    this.emit('progress', progress)
-    if (!this.isClosed) this.#port.post({ type: 'event', name: 'progress', json: JSON.stringify(progress) })
+  /** Tells all tabs, this one among them, how far something is that this page does, or what it has found out. */
+  tell<Name extends 'progress' | 'lost'>(name: Name, detail: ConnectionEvents[Name]): void {
+    this.emit(name, detail)
+    if (!this.isClosed) this.#port.post({ type: 'event', name, json: JSON.stringify(detail) })
   }
 
   /** Ends the connection once what was begun is done. */

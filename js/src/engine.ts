@@ -1,5 +1,5 @@
 // Loads the wasm modules: each once for each thread, when it is first needed. The engine's is compiled by the page while a worker
-// starts.
+// starts (`compile.ts`).
 
 import { type Deferred, deferred } from './deferred.js'
 import { networkFailed } from './errors.js'
@@ -39,23 +39,6 @@ export const loadAutomerge = loader(
   new URL('../firkin-automerge.wasm', import.meta.url),
   (wasm) => new URL('firkin-automerge.wasm', wasm),
 )
-
-const compiling = new Map<string, Promise<WebAssembly.Module>>()
-
-/**
- * Compiles the engine's module in a page, once for all its workers, while these start. `undefined` where that fails: a worker that
- * loads the module itself tells why.
- */
-export async function compileEngine(wasm: string = engineUrl.href): Promise<WebAssembly.Module | undefined> {
-  try {
-    const compiled = compiling.get(wasm) ?? WebAssembly.compileStreaming(fetch(wasm))
-    compiling.set(wasm, compiled)
-    return await compiled
-  } catch {
-    compiling.delete(wasm)
-    return undefined
-  }
-}
 
 /** The page compiles the engine's module for this worker. */
 export function expectEngine(): void {

@@ -8,7 +8,7 @@ import { attachmentGiven, blobOf, type Contents, readAttachment, withBlobs, with
 import { exportFrom, type Imported, importAny } from './backup.js'
 import { exportBlocks } from './block-backup.js'
 import { ChangesFeed } from './changes.js'
-import { type Connection, connect, introduce, listDatabases, setWasm } from './connection.js'
+import { type Connection, connect, introduce, listDatabases } from './connection.js'
 import { identified, named, withAttribution } from './document.js'
 import { Emitter } from './emitter.js'
 import { badRequest, FirkinError } from './errors.js'
@@ -28,6 +28,7 @@ import type {
 import { Replication } from './replication.js'
 import type { Direction, FramePort, Peer, ReplicationOptions } from './replication-types.js'
 import { Review, Reviews } from './reviews.js'
+import { setWasm } from './start.js'
 import { estimate, persist, type StorageEstimate } from './storage.js'
 import { Sync } from './sync.js'
 import { type Transaction, type TransactionOptions, transact } from './transaction.js'
@@ -373,7 +374,7 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
   export({ format = 'lines', ...options }: ExportOptions = {}): ReadableStream<Uint8Array<ArrayBuffer>> {
     if (format === 'blocks') return exportBlocks(this.#connection, this.name, options)
     if (format !== 'lines') throw badRequest('a backup has the format "lines" or "blocks"')
-    return exportFrom(this, (progress) => this.#connection.tell(progress), options)
+    return exportFrom(this, (progress) => this.#connection.tell('progress', progress), options)
   }
 
   /**

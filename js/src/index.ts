@@ -1,18 +1,11 @@
-export type * from './attachment-types.js'
-export type { Imported } from './backup.js'
-export { ChangesFeed } from './changes.js'
-export type { AbortError, ErrorReport } from './errors.js'
-export { FirkinError } from './errors.js'
-export { type DatabaseEvents, Firkin } from './firkin.js'
-export { LiveQuery, type LiveQueryOptions, type LiveUpdate } from './live.js'
-export type { BackupSource } from './pieces.js'
-export type * from './query-types.js'
-export { Replication } from './replication.js'
-export type * from './replication-types.js'
-export type * from './review-types.js'
-export { Review, Reviews } from './reviews.js'
-export type { StorageEstimate } from './storage.js'
-export { Sync } from './sync.js'
-export type { PatchOperation, Transaction, TransactionOptions } from './transaction.js'
-export type * from './types.js'
-export { Watched } from './watch.js'
+// The package, as it is imported by who uses no bundler, by Node and by service workers.
+//
+// The engine that runs where the app is comes along: a service worker, which needs it, may import nothing later. Bundlers take
+// `page.js`, which loads it when it is asked for, as pages hardly ever do.
+
+import { serveInPlace } from './in-place.js'
+import { setInPlace } from './start.js'
+
+setInPlace(serveInPlace)
+
+export * from './page.js'

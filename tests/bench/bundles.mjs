@@ -35,7 +35,7 @@ export async function bundle(name, folder) {
       chunkSizeWarningLimit: 10_000,
       rolldownOptions: {
         input: join(adaptersFolder, `${name}.mjs`),
-        preserveEntrySignatures: 'strict',
+        preserveEntrySignatures: 'allow-extension',
         output: { entryFileNames: 'adapter.js' },
       },
     },

@@ -56,6 +56,27 @@ test('an instance without a worker and one with share a database', async () => {
   assert.deepEqual(seen, [1, 2, 1])
 })
 
+test('what bundlers take loads the engine when it is asked for, and says where it cannot', async () => {
+  // A page that has loaded nothing else.
+  const page = await (await profile.open()).context().newPage()
+  await page.goto(`${profile.origin}/page`)
+  const ask = () =>
+    page.evaluate(async () => {
+      const { Firkin } = await import('/dist/page.js')
+      const db = new Firkin('later', { worker: false })
+      const written = db.put({ _id: 'a', n: 1 })
+      return written.then(
+        async () => (await db.get('a')).n,
+        ({ code, reason }) => `${code}: ${reason}`,
+      )
+    })
+  await page.route('**/dist/in-place.js', (route) => route.abort())
+  assert.match(await ask(), /^storage_failed: the engine could not be loaded: /)
+  await page.unrouteAll()
+  await page.reload()
+  assert.equal(await ask(), 1)
+})
+
 test('a service worker can hold a database', async () => {
   const page = await profile.open()
   const n = await page.evaluate(async () => {
