@@ -43,6 +43,9 @@ export interface Surroundings {
   startLogic: StartThread
 }
 
+/** How long after the opening the browser begins a new log at the latest: the first answers are out by then. */
+const NEW_LOG_MS = 250
+
 export class Leader {
   readonly #self: string
   readonly #name: string
@@ -70,6 +73,8 @@ export class Leader {
   #logic: Logic | undefined
   #files: DatabaseFiles | undefined
   #leaving = false
+  /** Whether the browser is still to begin a new log. */
+  #logIsOld = false
 
   /** `self` is the client that it leads for itself; `asked` is to be done before the engine is opened. */
   constructor(
@@ -93,11 +98,8 @@ export class Leader {
 
   /** Opens the database; one whose identity is known must be there, else this fails as `gone`. */
   async open(identity: string | undefined): Promise<void> {
-    // One that has known the database has followed another leader, since whose opening the storage has been open. Others have
-    // this done while they load the engine.
-    if (this.#options.storage === 'indexeddb' && identity === undefined) {
-      beginNewLog((reason) => this.#happened('lost', JSON.stringify({ reason })))
-    }
+    // One that has known the database has followed another leader, who has had this done.
+    this.#logIsOld = this.#options.storage === 'indexeddb' && identity === undefined
     await loadEngine(this.#wasm)
     const logic = await this.#loadLogic()
     this.#logic = logic
@@ -136,6 +138,12 @@ export class Leader {
     }
     this.#engine = engine
     if (this.#options.storage !== 'memory') this.#forgetOthers().catch(() => {})
+    setTimeout(() => this.#beginNewLog(), NEW_LOG_MS)
+  }
+
+  #beginNewLog(): void {
+    if (this.#logIsOld && !this.#leaving) beginNewLog()
+    this.#logIsOld = false
   }
 
   async #openFiles(mayBeNew: boolean): Promise<DatabaseFiles | undefined> {
@@ -374,6 +382,8 @@ export class Leader {
       this.#around.lost((JSON.parse(json) as { reason: string }).reason)
     } else if (name === 'disconnected') {
       this.#around.deposed()
+    } else if (name === 'writes') {
+      this.#beginNewLog()
     } else if (name === 'replication') {
       this.#replications.happened(json)
     } else {

@@ -4,27 +4,18 @@
 // written next stands behind half a record; that is found when LevelDB opens the log once more, and then Chromium takes the
 // whole database for corrupt, and begins with an empty one (https://github.com/google/leveldb/issues/1287). No page can see
 // whether the log ends so. But where a database is deleted, Chromium compacts what it held, which moves all that is in the log to
-// a table and begins a new one: so one that holds nothing is made and deleted again, while the engine is loaded.
+// a table and begins a new one: so one that holds nothing is made and deleted again, before the first write. It takes the browser some tens of
+// milliseconds, which the first answers need not wait for.
 
 /** The name of that database. Those of ours begin with `firkin:`. */
 const SCRATCH = 'firkin'
 
-/**
- * Has the browser leave the log of an earlier process behind. Does nothing where the browser has none. Who opens a database first
- * is told that data were lost: so this may be, and calls `lost` with what the browser says.
- */
-export function beginNewLog(lost: (reason: string) => void): void {
+/** Has the browser leave the log of an earlier process behind; does nothing where the browser has none. */
+export function beginNewLog(): void {
   // Only Chromium tells of lost data.
   if (typeof IDBVersionChangeEvent === 'undefined' || !('dataLoss' in IDBVersionChangeEvent.prototype)) return
   try {
     const opening = indexedDB.open(SCRATCH)
-    opening.onupgradeneeded = (event) => {
-      const { dataLoss, dataLossMessage } = event as IDBVersionChangeEvent & {
-        dataLoss: string
-        dataLossMessage: string
-      }
-      if (dataLoss === 'total') lost(dataLossMessage)
-    }
     opening.onsuccess = () => {
       opening.result.close()
       indexedDB.deleteDatabase(SCRATCH)

@@ -1,6 +1,6 @@
 //! Where a database's blocks are kept: one type for all kinds of storage, so that the engine is compiled once.
 
-use firkin_core::storage::blocks::{BlockBatch, BlockKey, Blocks};
+use firkin_core::storage::blocks::{BlockBatch, BlockKey, Blocks, Looked};
 use firkin_core::storage::blocks_memory::MemoryBlocks;
 use firkin_core::storage::{Durability, StorageError};
 
@@ -73,9 +73,24 @@ impl Blocks for PlatformBlocks {
         }
     }
 
+    async fn look(&self, keys: &[BlockKey], ranges: &[(BlockKey, BlockKey)]) -> Result<Looked, StorageError> {
+        match self {
+            Self::IndexedDb(blocks) => blocks.look(keys, ranges).await,
+            Self::Opfs(blocks) => blocks.look(keys, ranges).await,
+            Self::Memory(blocks) => blocks.look(keys, ranges).await,
+        }
+    }
+
     fn has_rivals(&self) -> bool {
         match self {
             Self::IndexedDb(blocks) => blocks.has_rivals(),
+            Self::Opfs(_) | Self::Memory(_) => false,
+        }
+    }
+
+    fn is_undisputed(&self) -> bool {
+        match self {
+            Self::IndexedDb(blocks) => blocks.is_undisputed(),
             Self::Opfs(_) | Self::Memory(_) => false,
         }
     }

@@ -22,7 +22,7 @@ use std::rc::Rc;
 use std::slice;
 
 use firkin_core::effects::Clock;
-use firkin_core::storage::blocks::{BlockBatch, BlockKey, Blocks};
+use firkin_core::storage::blocks::{BlockBatch, BlockKey, Blocks, Looked};
 use firkin_core::storage::{Durability, StorageError};
 use js_sys::futures::JsFuture;
 use js_sys::{Array, Object, Promise, Reflect, Uint8Array};
@@ -66,6 +66,7 @@ pub struct IndexedDbBlocks {
     connection: IdbDatabase,
     closed: Rc<Cell<bool>>,
     living: Option<Vec<String>>,
+    on_event: Rc<dyn Fn(&str, &str)>,
     // The connection calls these for as long as it is open.
     _on_version_change: Closure<dyn FnMut()>,
     _on_close: Closure<dyn FnMut()>,
@@ -77,7 +78,8 @@ impl IndexedDbBlocks {
     ///
     /// `living` are the owners of epochs, in 16 hex digits, that can write as yet; an epoch begins with its owner. Where it is
     /// not known, all may. `on_event` is called with a name and a reason for people: `disconnected` once the platform has
-    /// taken the connection away, and `closed` if another tab destroys or upgrades the database.
+    /// taken the connection away, `closed` if another tab destroys or upgrades the database, `lost` if the browser says that it has lost
+    /// all that the origin had, and `writes` before the database is taken over, which its first write does at the latest.
     ///
     /// # Errors
     /// [`StorageError::Failed`] where there is no IndexedDB, access to it is denied, or another tab blocks it;
@@ -89,13 +91,14 @@ impl IndexedDbBlocks {
         living: Option<Vec<String>>,
         on_event: impl Fn(&str, &str) + 'static,
     ) -> Result<Option<Self>, StorageError> {
-        let connection = factory::open(name, known).await?;
+        let on_event: Rc<dyn Fn(&str, &str)> = Rc::new(on_event);
+        let told = Rc::clone(&on_event);
+        let connection = factory::open(name, known, move |reason| told("lost", reason)).await?;
         Ok(connection.map(|connection| Self::watch(connection, living, on_event)))
     }
 
-    fn watch(connection: IdbDatabase, living: Option<Vec<String>>, on_event: impl Fn(&str, &str) + 'static) -> Self {
+    fn watch(connection: IdbDatabase, living: Option<Vec<String>>, on_event: Rc<dyn Fn(&str, &str)>) -> Self {
         let closed = Rc::new(Cell::new(false));
-        let on_event = Rc::new(on_event);
         let on_version_change = {
             let (connection, closed, on_event) = (connection.clone(), Rc::clone(&closed), Rc::clone(&on_event));
             Closure::<dyn FnMut()>::new(move || {
@@ -107,7 +110,7 @@ impl IndexedDbBlocks {
             })
         };
         let on_close = {
-            let closed = Rc::clone(&closed);
+            let (closed, on_event) = (Rc::clone(&closed), Rc::clone(&on_event));
             Closure::<dyn FnMut()>::new(move || {
                 if !closed.replace(true) {
                     on_event("disconnected", "the browser closed the database");
@@ -116,7 +119,7 @@ impl IndexedDbBlocks {
         };
         connection.set_onversionchange(Some(on_version_change.as_ref().unchecked_ref()));
         connection.set_onclose(Some(on_close.as_ref().unchecked_ref()));
-        Self { connection, closed, living, _on_version_change: on_version_change, _on_close: on_close }
+        Self { connection, closed, living, on_event, _on_version_change: on_version_change, _on_close: on_close }
     }
 
     fn begin(&self, mode: &str, durability: Durability) -> Result<Transaction, StorageError> {
@@ -189,19 +192,40 @@ impl IndexedDbBlocks {
         if guard.is_none_or(|(_, expected)| found == Some(expected)) { Ok(()) } else { Err(StorageError::Fenced) }
     }
 
-    async fn write(&self, transaction: &Transaction, sent: &Sent) -> Result<(), JsValue> {
-        if sent.takes_over {
-            self.fence_off(transaction).await?;
+    /// Takes the database over; from the one of an epoch only, where that is the guard.
+    async fn take_over(
+        &self,
+        transaction: Transaction,
+        sent: &Sent,
+        since: Option<(BlockKey, Vec<u8>)>,
+    ) -> Result<(), StorageError> {
+        let since = since.as_ref().map(|(_, epoch)| epoch.as_slice());
+        let written = match self.fence_off(&transaction, since).await {
+            Ok(true) => transaction.send(sent).map_err(|error| self.explain(&error)),
+            Ok(false) => Err(StorageError::Fenced),
+            Err(error) => Err(self.explain(&error)),
+        };
+        if written.is_err() {
+            // It may have aborted by itself already, which is as good.
+            let _ = transaction.inner.abort();
         }
-        transaction.send(sent)
+        let Transaction { inner, ended, .. } = transaction;
+        let ended = ended.await;
+        written?;
+        ended.map(drop).map_err(|_| self.reason(&inner))
     }
 
-    /// Keeps whoever has had the database from writing any more.
-    async fn fence_off(&self, transaction: &Transaction) -> Result<(), JsValue> {
+    /// Keeps whoever has had the database from writing any more. `false`, and nothing is done, where that is not the one of the epoch
+    /// `since`.
+    async fn fence_off(&self, transaction: &Transaction, since: Option<&[u8]>) -> Result<bool, JsValue> {
         let store = &transaction.store;
         let range = IdbKeyRange::bound(&FENCE.into(), &format!("{FENCE}g").into())?;
         let (epoch, fences) = (store.get(&number(BlockKey::epoch()))?, store.get_all_keys_with_key(&range)?);
         let fences = Array::from(&result(&fences).await?);
+        let epoch = js::bytes(&epoch.result()?);
+        if since.is_some() && epoch.as_deref() != since {
+            return Ok(false);
+        }
         let may_write = |digits: &str| match &self.living {
             Some(living) => living.iter().any(|owner| digits.starts_with(owner.as_str())),
             None => true,
@@ -212,13 +236,13 @@ impl IndexedDbBlocks {
                 store.delete(&fence)?;
             }
         }
-        if let Some(epoch) = js::bytes(&epoch.result()?) {
+        if let Some(epoch) = epoch {
             let fence = fence(&epoch);
             if epoch.len() * 2 < OWNER_DIGITS || may_write(fence.strip_prefix(FENCE).unwrap_or_default()) {
                 store.put_with_key(&JsValue::TRUE, &fence.into())?;
             }
         }
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -285,30 +309,52 @@ impl IndexedDbBlocks {
         Ok(blocks)
     }
 
-    async fn try_keys(&self, first: BlockKey, last: BlockKey) -> Result<Vec<BlockKey>, StorageError> {
+    async fn try_look(&self, keys: &[BlockKey], ranges: &[(BlockKey, BlockKey)]) -> Result<Looked, StorageError> {
         let transaction = self.begin("readonly", Durability::Relaxed)?;
-        let request = IdbKeyRange::bound(&number(first), &number(last))
-            .and_then(|range| transaction.store.get_all_keys_with_key(&range))
-            .and_then(|request| transaction.end().map(|()| request))
-            .map_err(|error| self.explain(&error))?;
-        let found = result(&request).await.map_err(|error| self.explain(&error))?;
+        let send = || {
+            let store = &transaction.store;
+            let blocks: Vec<IdbRequest> = keys.iter().map(|key| store.get(&number(*key))).collect::<Result<_, _>>()?;
+            let list = |(first, last): &(BlockKey, BlockKey)| {
+                store.get_all_keys_with_key(&IdbKeyRange::bound(&number(*first), &number(*last))?.into())
+            };
+            let lists: Vec<IdbRequest> = ranges.iter().map(list).collect::<Result<_, JsValue>>()?;
+            transaction.end()?;
+            Ok((blocks, lists))
+        };
+        let (blocks, lists) = send().map_err(|error: JsValue| self.explain(&error))?;
+        // Requests of a transaction are answered in order.
+        if let Some(last) = lists.last().or(blocks.last()) {
+            result(last).await.map_err(|error| self.explain(&error))?;
+        }
+        let answer = |request: &IdbRequest| request.result().map_err(|error| self.explain(&error));
+        let read =
+            keys.iter().zip(&blocks).map(|(key, request)| block(*key, &answer(request)?)).collect::<Result<_, _>>()?;
         let foreign = || StorageError::Corrupt("the blocks have a key that is no number of a block".into());
-        let found = found.dyn_into::<Array>().map_err(|_| foreign())?;
-        found.iter().map(|key| block_key(&key).ok_or_else(foreign)).collect()
+        let list = |request: &IdbRequest| {
+            let found = answer(request)?.dyn_into::<Array>().map_err(|_| foreign())?;
+            found.iter().map(|key| block_key(&key).ok_or_else(foreign)).collect()
+        };
+        Ok(Looked { blocks: read, keys: lists.iter().map(list).collect::<Result<_, _>>()? })
     }
 
     async fn try_commit(&self, batch: BlockBatch, durability: Durability) -> Result<(), StorageError> {
         // All is made ready before the transaction begins, so that it is open for as short as can be.
         let sent = Sent::new(&batch);
+        if sent.takes_over {
+            (self.on_event)("writes", "the database is about to be taken over");
+        }
         let transaction = self.begin("readwrite", durability)?;
         if batch.are_new && batch.deletes.is_empty() {
             return self.add(transaction, &sent, batch.guard).await;
+        }
+        if sent.takes_over {
+            return self.take_over(transaction, &sent, batch.guard).await;
         }
         let guard = match &sent.fence {
             Some(fence) => Some(transaction.pass(fence).map_err(|error| self.explain(&error))?),
             None => None,
         };
-        let written = self.write(&transaction, &sent).await;
+        let written = transaction.send(&sent);
         if written.is_err() {
             // It may have aborted by itself already, which is as good.
             let _ = transaction.inner.abort();
@@ -332,7 +378,11 @@ impl Blocks for IndexedDbBlocks {
     }
 
     async fn keys(&self, first: BlockKey, last: BlockKey) -> Result<Vec<BlockKey>, StorageError> {
-        match self.try_keys(first, last).await {
+        Ok(self.look(&[], &[(first, last)]).await?.keys.pop().unwrap_or_default())
+    }
+
+    async fn look(&self, keys: &[BlockKey], ranges: &[(BlockKey, BlockKey)]) -> Result<Looked, StorageError> {
+        match self.try_look(keys, ranges).await {
             Err(failure) => Err(self.settle(failure).await),
             found => found,
         }
@@ -347,6 +397,10 @@ impl Blocks for IndexedDbBlocks {
 
     fn has_rivals(&self) -> bool {
         self.living.as_ref().is_none_or(|living| living.len() > 1)
+    }
+
+    fn is_undisputed(&self) -> bool {
+        !self.has_rivals()
     }
 }
 

@@ -144,6 +144,41 @@ async fn those_that_are_gone_need_no_fence() {
 }
 
 #[wasm_bindgen_test]
+async fn a_takeover_under_a_guard_is_refused_where_another_has_taken_over_since() {
+    drop(fresh("claims").await);
+    let owner = String::from("000000000000000a");
+    let told = Rc::new(RefCell::new(Vec::new()));
+    let hears = Rc::clone(&told);
+    let alone = IndexedDbBlocks::open("claims", false, Some(vec![owner.clone()]), move |name, _| {
+        hears.borrow_mut().push(String::from(name));
+    });
+    let alone = alone.await.unwrap().unwrap();
+    assert!(alone.is_undisputed());
+    let others = IndexedDbBlocks::open("claims", false, Some(vec![owner, "b".repeat(16)]), |_, _| {});
+    let others = others.await.unwrap().unwrap();
+    assert!(!others.is_undisputed());
+    let take_over = async |blocks: &IndexedDbBlocks, since: &[u8], epoch: &[u8]| {
+        let batch = BlockBatch {
+            guard: Some((BlockKey::epoch(), since.to_vec())),
+            deletes: vec![BlockKey::log(1)],
+            ..puts(&[(BlockKey::epoch(), epoch)])
+        };
+        blocks.commit(batch, Durability::Relaxed).await
+    };
+    others
+        .commit(puts(&[(BlockKey::epoch(), b"first"), (BlockKey::log(1), b"torn")]), Durability::Relaxed)
+        .await
+        .unwrap();
+    assert_eq!(take_over(&alone, b"other", b"late").await, Err(StorageError::Fenced));
+    let found = alone.read(&[BlockKey::epoch(), BlockKey::log(1)]).await.unwrap();
+    assert_eq!(found, vec![Some(b"first".to_vec()), Some(b"torn".to_vec())]);
+    assert_eq!(take_over(&alone, b"first", b"second").await, Ok(()));
+    assert_eq!(alone.read(&[BlockKey::epoch(), BlockKey::log(1)]).await.unwrap(), vec![Some(b"second".to_vec()), None]);
+    assert_eq!(take_over(&others, b"first", b"third").await, Err(StorageError::Fenced));
+    assert_eq!(*told.borrow(), ["writes", "writes"]);
+}
+
+#[wasm_bindgen_test]
 async fn a_commit_whose_guard_holds_goes_through_and_may_replace_the_guard() {
     let blocks = fresh("guarded").await;
     blocks.commit(puts(&[(BlockKey::epoch(), b"1")]), Durability::Relaxed).await.unwrap();

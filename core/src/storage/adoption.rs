@@ -53,6 +53,7 @@ impl<B: Blocks> LogStore<B> {
         if writer.adopted.is_some() {
             return Ok(None);
         }
+        self.own(&mut writer).await?;
         let number = writer.take_segment()?;
         writer.adopted = Some(number);
         Ok(Some(Adoption {

@@ -45,6 +45,7 @@ impl<B: Blocks> LogStore<B> {
     pub async fn backup(&self) -> Result<Backup<B>, StorageError> {
         let mut writer = self.writer.lock().await;
         self.check_open()?;
+        self.own(&mut writer).await?;
         let version = self.version.borrow().clone();
         if version.memtable.bytes() > 0 {
             self.is_unsettled.set(true);

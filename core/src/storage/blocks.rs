@@ -76,6 +76,15 @@ pub struct BlockBatch {
     pub deletes: Vec<BlockKey>,
 }
 
+/// What [`Blocks::look`] has found.
+#[derive(Clone, Debug, Default)]
+pub struct Looked {
+    /// The blocks, in the order in which they were asked for.
+    pub blocks: Vec<Option<Vec<u8>>>,
+    /// The keys of each range.
+    pub keys: Vec<Vec<BlockKey>>,
+}
+
 /// A store of blocks.
 pub trait Blocks {
     /// The blocks at `keys`, in that order; `None` for one that does not exist.
@@ -84,9 +93,25 @@ pub trait Blocks {
     /// The keys that exist from `first` to `last`, both included, in ascending order.
     async fn keys(&self, first: BlockKey, last: BlockKey) -> Result<Vec<BlockKey>, StorageError>;
 
+    /// The blocks at `keys`, as [`read`](Self::read) answers them, and of each range the keys as [`keys`](Self::keys) answers them: what
+    /// an opening looks at. A medium that has its price for each step may take one for all.
+    async fn look(&self, keys: &[BlockKey], ranges: &[(BlockKey, BlockKey)]) -> Result<Looked, StorageError> {
+        let mut looked = Looked { blocks: self.read(keys).await?, keys: Vec::with_capacity(ranges.len()) };
+        for (first, last) in ranges {
+            looked.keys.push(self.keys(*first, *last).await?);
+        }
+        Ok(looked)
+    }
+
     /// Whether anybody who had the blocks before may be about to write still. Where it is not known, it may.
     fn has_rivals(&self) -> bool {
         true
+    }
+
+    /// Whether nobody but who asks can write; and should somebody take the store over all the same, a step that takes it over under a guard
+    /// is refused. Then a store is taken over with its first write, and who only reads writes nothing.
+    fn is_undisputed(&self) -> bool {
+        false
     }
 
     /// Whether an opening that found no room to take the store over has left it as it was, so that it can be read.

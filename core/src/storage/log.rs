@@ -10,6 +10,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::StorageError;
+use super::batch::Batch;
 use super::blocks::{BlockKey, Blocks};
 use super::bytes::{NewValue, Reader, StoredValue, read_entry, shared_prefix, write_entry, write_number};
 use super::frame::{self, BlockKind, CONTENT_BYTES_MAX, FRAME_BYTES, corrupt};
@@ -23,7 +24,7 @@ const PART_BYTES_MAX: usize = CONTENT_BYTES_MAX - PART_HEADER_BYTES_MAX;
 /// The greatest number a log block can have.
 pub(super) const NUMBER_MAX: u64 = (1 << 48) - 1;
 /// How many log blocks are read at once when a store is opened.
-const BLOCKS_AT_ONCE: usize = 64;
+const BLOCKS_AT_ONCE: usize = 256;
 
 /// The blocks of a record; the first gets the number `first`.
 pub(super) fn encode(run: &Run, first: u64) -> Vec<(BlockKey, Vec<u8>)> {
@@ -63,10 +64,26 @@ pub(super) struct Recovered {
     pub(super) torn: Vec<BlockKey>,
 }
 
+/// The names of the log's blocks from number `first` on.
+pub(super) fn range(first: u64) -> (BlockKey, BlockKey) {
+    (BlockKey::log(first), BlockKey::log(NUMBER_MAX))
+}
+
 /// Reads the log from the block with number `first` to its end.
 pub(super) async fn recover<B: Blocks>(reader: &BlockReader<B>, first: u64) -> Result<Recovered, StorageError> {
-    let keys = reader.blocks.keys(BlockKey::log(first), BlockKey::log(NUMBER_MAX)).await?;
+    let (from, to) = range(first);
+    let keys = reader.blocks.keys(from, to).await?;
+    recover_from(reader, first, &keys).await
+}
+
+/// As [`recover`], where the names of all its blocks are known.
+pub(super) async fn recover_from<B: Blocks>(
+    reader: &BlockReader<B>,
+    first: u64,
+    keys: &[BlockKey],
+) -> Result<Recovered, StorageError> {
     let mut recovered = Recovered { next: first, ..Recovered::default() };
+    let mut entries = Batch::new();
     let total = keys.len() as u64;
     let mut record = Record::default();
     for (chunk, keys) in keys.chunks(BLOCKS_AT_ONCE).enumerate() {
@@ -85,13 +102,18 @@ pub(super) async fn recover<B: Blocks>(reader: &BlockReader<B>, first: u64) -> R
             recovered.bytes += block.len();
             if record.is_whole() {
                 recovered.next += record.blocks.len() as u64;
-                let run = record.decode(*key)?;
-                if !run.is_empty() {
-                    recovered.memtable = recovered.memtable.with(Rc::new(run), true)?;
-                }
+                record.decode(*key)?.entries().for_each(|(key, value)| match value {
+                    Some(value) => entries.put(key, value),
+                    None => entries.delete(key),
+                });
                 record = Record::default();
             }
         }
+    }
+    if !entries.is_empty() {
+        // Put in order once: as one commit after the other they would be merged again and again.
+        let run = Run::sorted(entries);
+        recovered.memtable = Memtable::default().stacked(Rc::new(run));
     }
     if total > 0 {
         reader.progress.tell(Task::Open, total, Some(total));

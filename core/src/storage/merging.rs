@@ -136,6 +136,7 @@ impl<B: Blocks> LogStore<B> {
         }
         let version = self.version.borrow().clone();
         if let Some(places) = next_merge(&version.segments, &|number| writer.is_taken(number)) {
+            self.own(&mut writer).await?;
             let is_oldest = places.end == version.segments.len();
             let inputs = version.segments.get(places).unwrap_or_default().to_vec();
             let number = writer.take_segment()?;

@@ -26,7 +26,7 @@ const REACH_MAX: usize = 32;
 pub(super) struct BlockReader<B> {
     pub(super) blocks: B,
     /// What the epoch block holds for as long as nobody else takes the store over.
-    pub(super) epoch: Vec<u8>,
+    epoch: RefCell<Vec<u8>>,
     /// The first bytes of keys that no filter is asked for.
     pub(super) unfiltered: &'static [u8],
     /// Who is told how far a long opening is.
@@ -64,13 +64,23 @@ impl<B: Blocks> BlockReader<B> {
     pub(super) fn of(blocks: B, options: &StoreOptions) -> Self {
         Self {
             blocks,
-            epoch: options.epoch.to_vec(),
+            epoch: RefCell::new(options.epoch.to_vec()),
             unfiltered: options.unfiltered,
             progress: options.progress.clone(),
             cache: RefCell::new(BlockCache::new(options.cache_bytes)),
             reach: Cell::new(REACH_MIN),
             is_reaching: Cell::new(false),
         }
+    }
+
+    /// What the epoch block holds for as long as nobody else takes the store over.
+    pub(super) fn epoch(&self) -> Vec<u8> {
+        self.epoch.borrow().clone()
+    }
+
+    /// The epoch block holds this from now on.
+    pub(super) fn set_epoch(&self, epoch: Vec<u8>) {
+        self.epoch.replace(epoch);
     }
 
     /// A data or index block, checked. It is kept in the cache if `cached`.
@@ -212,7 +222,7 @@ impl<B: Blocks> BlockReader<B> {
     /// segments that old snapshots still read, or the block is lost.
     pub(super) async fn missing(&self, key: BlockKey) -> StorageError {
         match self.blocks.read(&[BlockKey::epoch()]).await {
-            Ok(found) if found.first().and_then(Option::as_ref) == Some(&self.epoch) => corrupt(key, "is missing"),
+            Ok(found) if found.first().and_then(Option::as_ref) == Some(&self.epoch()) => corrupt(key, "is missing"),
             Ok(_) => StorageError::Fenced,
             Err(error) => error,
         }

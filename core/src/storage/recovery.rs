@@ -1,5 +1,6 @@
 //! Opens a store: takes it over, and reads the manifest and the tail of the log.
 
+use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use super::blocks::{BlockBatch, BlockKey, Blocks};
@@ -12,45 +13,133 @@ use super::run::Run;
 use super::version::Version;
 use super::{Durability, StorageError, log};
 
+/// How a store has its blocks.
+#[derive(Debug)]
+pub(super) enum Ownership {
+    /// It was taken over: nobody else can write.
+    Own,
+    /// Nobody else can write as it is, and it is taken over with the first write.
+    Claim(Rc<Claim>),
+    /// There was no room to take it over, and who had it may be writing still.
+    Guest,
+}
+
+/// What is done when a store is taken over that nobody else can write.
+#[derive(Debug)]
+pub(super) struct Claim {
+    manifest: Manifest,
+    /// The blocks of a last record of the log that is not whole.
+    torn: Vec<BlockKey>,
+}
+
 /// The state that the blocks hold.
 pub(super) struct Found<B> {
     pub(super) version: Version,
     pub(super) writer: Writer<B>,
-    /// Whether the store was taken over. There may be no room for that where all can be read.
-    pub(super) is_owner: bool,
+    pub(super) ownership: Ownership,
 }
 
-/// Takes the store over and reads its state. Where there is no room to take it over it is read as whoever had it has left it.
-pub(super) async fn recover<B: Blocks>(reader: &mut BlockReader<B>) -> Result<Found<B>, StorageError> {
+/// Reads the state of the store, and takes it over before, unless that can wait for the first write. Where there is no room to take it
+/// over it is read as whoever had it has left it.
+pub(super) async fn recover<B: Blocks>(reader: &BlockReader<B>) -> Result<Found<B>, StorageError> {
     // A store that this build cannot read is left to who can: it is not taken over.
-    let is_new = read_manifest(reader).await?.is_none();
-    match take_over(reader, &reader.epoch, None).await {
-        Err(StorageError::QuotaExceeded) if !is_new && reader.blocks.are_left_alone() => return look_at(reader).await,
+    let mut looked = reader.blocks.look(&[BlockKey::MANIFEST, BlockKey::epoch()], &[log::range(0)]).await?;
+    let (epoch, manifest, log) = (looked.blocks.pop().flatten(), looked.blocks.pop().flatten(), looked.keys.pop());
+    let seen = manifest.map(|block| Manifest::decode(&block)).transpose()?;
+    if let (Some(manifest), Some(epoch), true) = (&seen, epoch, reader.blocks.is_undisputed()) {
+        reader.set_epoch(epoch);
+        return claim(reader, manifest.clone(), log.unwrap_or_default()).await;
+    }
+    match take_over(reader, &reader.epoch(), Vec::new(), None).await {
+        Err(StorageError::QuotaExceeded) if seen.is_some() && reader.blocks.are_left_alone() => {
+            return look_at(reader).await;
+        }
         taken => taken?,
     }
-    let manifest = match read_manifest(reader).await? {
-        Some(manifest) => manifest,
-        None => create(reader).await?,
-    };
+    let Around { manifest, mut log, orphans } = look_around(reader, seen).await?;
     let (recovered, mut writer) = loop {
-        let recovered = log::recover(reader, manifest.first_log).await?;
+        let recovered = log::recover_from(reader, manifest.first_log, &log).await?;
         match begin_writing(reader, manifest.first_log, &recovered).await {
             // Whoever had the store has written one more record meanwhile: the one that the bar keeps from another.
             Err(StorageError::Fenced)
-                if is_there(reader, BlockKey::log(recovered.next)).await? && owns(reader).await? => {}
+                if is_there(reader, BlockKey::log(recovered.next)).await? && owns(reader).await? =>
+            {
+                let (first, last) = log::range(manifest.first_log);
+                log = reader.blocks.keys(first, last).await?;
+            }
             writer => break (recovered, writer?),
         }
     };
-    collect_orphans(reader, &manifest, &mut writer).await?;
+    doom(&manifest, orphans, &mut writer);
     let version = Version { memtable: recovered.memtable, segments: manifest.segments.into() };
-    Ok(Found { version, writer, is_owner: true })
+    Ok(Found { version, writer, ownership: Ownership::Own })
+}
+
+/// The state of a store that nobody else can write, of whose log these blocks are there.
+async fn claim<B: Blocks>(
+    reader: &BlockReader<B>,
+    manifest: Manifest,
+    mut log: Vec<BlockKey>,
+) -> Result<Found<B>, StorageError> {
+    log.retain(|key| key.number() >= manifest.first_log);
+    let recovered = log::recover_from(reader, manifest.first_log, &log).await?;
+    let writer = Writer::behind(manifest.first_log, recovered.next, recovered.bytes);
+    let version = Version { memtable: recovered.memtable, segments: manifest.segments.clone().into() };
+    let ownership = Ownership::Claim(Rc::new(Claim { manifest, torn: recovered.torn }));
+    Ok(Found { version, writer, ownership })
+}
+
+/// Takes such a store over at last, as `epoch`; refused where another has done so since it was opened.
+pub(super) async fn make_good<B: Blocks>(
+    reader: &BlockReader<B>,
+    Claim { manifest, torn }: &Claim,
+    epoch: &[u8],
+    writer: &mut Writer<B>,
+) -> Result<(), StorageError> {
+    let orphans = reader.blocks.look(&[], &orphan_ranges(manifest)).await?.keys;
+    let since = (BlockKey::epoch(), reader.epoch());
+    match take_over(reader, epoch, torn.clone(), Some(since)).await {
+        // An earlier attempt has, of which nobody heard.
+        Err(StorageError::Fenced) if read_epoch(reader).await?.as_deref() == Some(epoch) => {}
+        taken => taken?,
+    }
+    reader.set_epoch(epoch.to_vec());
+    doom(manifest, orphans, writer);
+    Ok(())
+}
+
+/// What there is of a store that was taken over.
+struct Around {
+    manifest: Manifest,
+    /// The names of the log's blocks.
+    log: Vec<BlockKey>,
+    /// As [`doom`] takes them.
+    orphans: Vec<Vec<BlockKey>>,
+}
+
+/// Looks at what there is, in one step if the manifest is the one that was `seen` before; makes an empty store where there is none.
+async fn look_around<B: Blocks>(reader: &BlockReader<B>, seen: Option<Manifest>) -> Result<Around, StorageError> {
+    let mut manifest = seen.unwrap_or_default();
+    loop {
+        let ranges = [Vec::from([log::range(manifest.first_log)]), orphan_ranges(&manifest)].concat();
+        let mut looked = reader.blocks.look(&[BlockKey::MANIFEST], &ranges).await?;
+        let found = match looked.blocks.pop().flatten() {
+            Some(block) => Manifest::decode(&block)?,
+            None => create(reader).await?,
+        };
+        if found == manifest && !looked.keys.is_empty() {
+            let orphans = looked.keys.split_off(1);
+            return Ok(Around { manifest, log: looked.keys.pop().unwrap_or_default(), orphans });
+        }
+        manifest = found;
+    }
 }
 
 /// The state as whoever had the store has left it; what is in the middle of a change is looked at again.
-async fn look_at<B: Blocks>(reader: &mut BlockReader<B>) -> Result<Found<B>, StorageError> {
+async fn look_at<B: Blocks>(reader: &BlockReader<B>) -> Result<Found<B>, StorageError> {
     loop {
         let Some(manifest) = read_manifest(reader).await? else { return Err(StorageError::QuotaExceeded) };
-        reader.epoch = read_epoch(reader).await?.unwrap_or_default();
+        reader.set_epoch(read_epoch(reader).await?.unwrap_or_default());
         let recovered = log::recover(reader, manifest.first_log).await;
         if read_manifest(reader).await? == Some(manifest.clone()) {
             let recovered = recovered?;
@@ -58,20 +147,21 @@ async fn look_at<B: Blocks>(reader: &mut BlockReader<B>) -> Result<Found<B>, Sto
             // A commit that will be refused makes blocks of a segment first, and the cache has them: under numbers of their own.
             collect_orphans(reader, &manifest, &mut writer).await?;
             let version = Version { memtable: recovered.memtable, segments: manifest.segments.into() };
-            return Ok(Found { version, writer, is_owner: false });
+            return Ok(Found { version, writer, ownership: Ownership::Guest });
         }
     }
 }
 
 /// Keeps whoever has had the store from writing: from here on nobody else changes anything but for one record of the log, until
-/// that is barred. Refused where another has done so `since` then.
+/// that is barred. Refused where another has done so `since` then. Blocks that are `torn` go with it.
 pub(super) async fn take_over<B: Blocks>(
     reader: &BlockReader<B>,
     epoch: &[u8],
+    torn: Vec<BlockKey>,
     since: Option<(BlockKey, Vec<u8>)>,
 ) -> Result<(), StorageError> {
     let epoch = (BlockKey::epoch(), epoch.to_vec());
-    let takeover = BlockBatch { puts: Vec::from([epoch]), guard: since, ..BlockBatch::default() };
+    let takeover = BlockBatch { puts: Vec::from([epoch]), deletes: torn, guard: since, ..BlockBatch::default() };
     reader.blocks.commit(takeover, Durability::Relaxed).await
 }
 
@@ -101,7 +191,7 @@ async fn is_there<B: Blocks>(reader: &BlockReader<B>, key: BlockKey) -> Result<b
 
 /// Whether nobody else has taken the store over.
 async fn owns<B: Blocks>(reader: &BlockReader<B>) -> Result<bool, StorageError> {
-    Ok(read_epoch(reader).await?.as_ref() == Some(&reader.epoch))
+    Ok(read_epoch(reader).await?.as_ref() == Some(&reader.epoch()))
 }
 
 async fn read_epoch<B: Blocks>(reader: &BlockReader<B>) -> Result<Option<Vec<u8>>, StorageError> {
@@ -132,26 +222,36 @@ pub(super) async fn collect_orphans<B: Blocks>(
     manifest: &Manifest,
     writer: &mut Writer<B>,
 ) -> Result<(), StorageError> {
-    for segment in &manifest.retired {
-        let (first, last) = (segment_block(*segment, 0), segment_block(*segment, SEGMENT_BLOCKS_MAX - 1));
-        writer.garbage.doom(reader.blocks.keys(first, last).await?);
-    }
-    if let Some(before) = manifest.first_log.checked_sub(1) {
-        // Bars that kept others out, and what one wrote that was kept out.
-        writer.garbage.doom(reader.blocks.keys(BlockKey::log(0), BlockKey::log(before)).await?);
-    }
-    writer.next_segment = manifest.next_segment;
-    let last = segment_block(SEGMENTS_MAX - 1, SEGMENT_BLOCKS_MAX - 1);
-    let unfinished = reader.blocks.keys(segment_block(manifest.next_segment, 0), last).await?;
-    if let Some(last) = unfinished.last() {
-        // Their numbers are not used again, lest a block be deleted that counts.
-        writer.next_segment = segment_of(*last) + 1;
-    }
-    writer.garbage.doom(unfinished);
+    let looked = reader.blocks.look(&[], &orphan_ranges(manifest)).await?;
+    doom(manifest, looked.keys, writer);
     Ok(())
 }
 
+/// Where such blocks can be: first those of segments that were not finished.
+fn orphan_ranges(manifest: &Manifest) -> Vec<(BlockKey, BlockKey)> {
+    let last = segment_block(SEGMENTS_MAX - 1, SEGMENT_BLOCKS_MAX - 1);
+    let mut ranges = Vec::from([(segment_block(manifest.next_segment, 0), last)]);
+    if let Some(before) = manifest.first_log.checked_sub(1) {
+        // Bars that kept others out, and what one wrote that was kept out.
+        ranges.push((BlockKey::log(0), BlockKey::log(before)));
+    }
+    for segment in &manifest.retired {
+        ranges.push((segment_block(*segment, 0), segment_block(*segment, SEGMENT_BLOCKS_MAX - 1)));
+    }
+    ranges
+}
+
+/// Has the blocks of these ranges deleted, of which the first holds those of segments that were not finished.
+fn doom<B: Blocks>(manifest: &Manifest, orphans: Vec<Vec<BlockKey>>, writer: &mut Writer<B>) {
+    // Their numbers are not used again, lest a block be deleted that counts.
+    let unfinished = orphans.first().and_then(|unfinished| unfinished.last());
+    writer.next_segment = unfinished.map_or(manifest.next_segment, |last| segment_of(*last) + 1);
+    for orphans in orphans {
+        writer.garbage.doom(orphans);
+    }
+}
+
 pub(super) async fn write<B: Blocks>(reader: &BlockReader<B>, mut batch: BlockBatch) -> Result<(), StorageError> {
-    batch.guard = Some((BlockKey::epoch(), reader.epoch.clone()));
+    batch.guard = Some((BlockKey::epoch(), reader.epoch()));
     reader.blocks.commit(batch, Durability::Relaxed).await
 }

@@ -155,7 +155,7 @@ impl<B: Blocks> Restore<B> {
         let mut puts = core::mem::take(&mut self.ready);
         puts.extend(more);
         self.ready_bytes = 0;
-        let guard = Some((BlockKey::epoch(), self.reader.epoch.clone()));
+        let guard = Some((BlockKey::epoch(), self.reader.epoch()));
         self.reader.blocks.commit(BlockBatch { puts, deletes, guard, are_new: false }, durability).await
     }
 }

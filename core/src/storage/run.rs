@@ -34,6 +34,18 @@ impl Run {
         Ok(Self { arena, spans })
     }
 
+    /// Sorts what several commits changed, one after the other; of several operations on one key the last stays, and nothing is kept of
+    /// the others.
+    pub(super) fn sorted(mut batch: Batch) -> Self {
+        batch.sort();
+        let mut sorted = Self { arena: Vec::new(), spans: Vec::with_capacity(batch.len()) };
+        for operation in batch.operations() {
+            let span = Span::append(&mut sorted.arena, operation.key, operation.value);
+            sorted.spans.push(span);
+        }
+        sorted
+    }
+
     /// Merges runs, newest first, into one.
     pub(super) fn merged(runs: &[Rc<Self>], tombstones_kept: bool) -> Result<Self, StorageError> {
         let mut merged = Self {

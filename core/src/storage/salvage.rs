@@ -68,7 +68,7 @@ impl<B: Blocks> LogStore<B> {
         if let Err(error) = recovery::read_manifest(&reader).await {
             reason(error)?;
         }
-        recovery::take_over(&reader, &reader.epoch, None).await?;
+        recovery::take_over(&reader, &reader.epoch(), Vec::new(), None).await?;
         let mut salvage = Salvage { reader, step_bytes: options.step_bytes, lost: Vec::new() };
         let (version, mut writer, log) = salvage.open().await?;
         let Salvage { reader, lost, .. } = salvage;
@@ -106,9 +106,10 @@ impl<B: Blocks> Salvage<B> {
             }
         };
         let first = manifest.as_ref().map(|manifest| manifest.first_log);
-        let log = self.reader.blocks.keys(BlockKey::log(first.unwrap_or(0)), BlockKey::log(log::NUMBER_MAX)).await?;
+        let (from, to) = log::range(first.unwrap_or(0));
+        let log = self.reader.blocks.keys(from, to).await?;
         let first = first.or_else(|| Some(log.first()?.number())).unwrap_or(0);
-        let recovered = match log::recover(&self.reader, first).await {
+        let recovered = match log::recover_from(&self.reader, first, &log).await {
             Ok(recovered) => recovered,
             Err(error) => {
                 reason(error)?;

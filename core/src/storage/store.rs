@@ -20,7 +20,7 @@ use super::flush::Writer;
 use super::joining::Waiting;
 use super::merge::{LargeValue, Merge, Value};
 use super::reader::BlockReader;
-use super::recovery::Found;
+use super::recovery::{Found, Ownership};
 use super::run::Run;
 use super::version::{StoreSource, Version};
 use super::{
@@ -90,20 +90,19 @@ pub struct LogStore<B> {
     /// A commit is running, or was dropped while it ran.
     pub(super) is_unsettled: Cell<bool>,
     is_closed: Cell<bool>,
-    /// Whether it was taken over, and not only read.
-    is_owner: bool,
+    ownership: RefCell<Ownership>,
 }
 
 impl<B: Blocks> LogStore<B> {
-    /// Opens the store in `blocks`, which may be empty, and takes it over from whoever had it open. Reads the manifest and
-    /// the tail of the log.
+    /// Opens the store in `blocks`, which may be empty, and takes it over from whoever had it open: with its first write, where nobody
+    /// else can write. Reads the manifest and the tail of the log.
     ///
     /// Where the platform has no room left to take it over, what is stored can be read all the same. Each commit tries to take it over
     /// then: it answers [`StorageError::QuotaExceeded`], or [`StorageError::Fenced`] once there is room, and the store is to be opened anew.
     pub async fn open(blocks: B, options: StoreOptions) -> Result<Self, StorageError> {
-        let mut reader = BlockReader::of(blocks, &options);
-        let Found { version, writer, is_owner } = recovery::recover(&mut reader).await?;
-        Ok(Self { is_owner, ..Self::new(reader, options, version, writer) })
+        let reader = BlockReader::of(blocks, &options);
+        let Found { version, writer, ownership } = recovery::recover(&reader).await?;
+        Ok(Self { ownership: RefCell::new(ownership), ..Self::new(reader, options, version, writer) })
     }
 
     pub(super) fn new(reader: BlockReader<B>, options: StoreOptions, version: Version, writer: Writer<B>) -> Self {
@@ -118,7 +117,7 @@ impl<B: Blocks> LogStore<B> {
             owed_bytes: Cell::new(0),
             is_unsettled: Cell::new(false),
             is_closed: Cell::new(false),
-            is_owner: true,
+            ownership: RefCell::new(Ownership::Own),
         }
     }
 
@@ -127,16 +126,33 @@ impl<B: Blocks> LogStore<B> {
         &self.reader.blocks
     }
 
-    /// Whether it was taken over: else it can only be read, since there was no room.
+    /// Whether it was taken over, or can be: else it can only be read, since there was no room.
     pub fn is_owner(&self) -> bool {
-        self.is_owner
+        !matches!(*self.ownership.borrow(), Ownership::Guest)
+    }
+
+    /// Takes the store over, if that has waited for the first write.
+    pub(super) async fn own(&self, writer: &mut Writer<B>) -> Result<(), StorageError> {
+        let claim = match &*self.ownership.borrow() {
+            Ownership::Claim(claim) => Rc::clone(claim),
+            Ownership::Own | Ownership::Guest => return Ok(()),
+        };
+        recovery::make_good(&self.reader, &claim, &self.options.epoch, writer).await?;
+        self.ownership.replace(Ownership::Own);
+        // There may be blocks to delete.
+        self.due.notify(usize::MAX);
+        Ok(())
+    }
+
+    fn is_taken_over(&self) -> bool {
+        matches!(*self.ownership.borrow(), Ownership::Own)
     }
 
     /// Waits for a running commit and ends the store: it gives out no more snapshots and takes no more commits. Snapshots
     /// that are held stay readable for as long as the blocks are.
     pub async fn close(&self) {
         let mut writer = self.writer.lock().await;
-        if !self.is_closed.replace(true) && !self.is_unsettled.get() && self.is_owner {
+        if !self.is_closed.replace(true) && !self.is_unsettled.get() && self.is_taken_over() {
             let deletes = writer.garbage.next(DELETES_AT_CLOSE);
             if !deletes.is_empty() {
                 // What stays is found at the next open.
@@ -147,13 +163,13 @@ impl<B: Blocks> LogStore<B> {
 
     /// One step of the platform, refused if the store was taken over.
     pub(super) async fn write(&self, mut batch: BlockBatch, durability: Durability) -> Result<(), StorageError> {
-        if !self.is_owner {
+        if !self.is_taken_over() {
             // What was read may have been changed before this, so that whoever takes it over reads it again.
-            let since = Some((BlockKey::epoch(), self.reader.epoch.clone()));
-            recovery::take_over(&self.reader, &self.options.epoch, since).await?;
+            let since = Some((BlockKey::epoch(), self.reader.epoch()));
+            recovery::take_over(&self.reader, &self.options.epoch, Vec::new(), since).await?;
             return Err(StorageError::Fenced);
         }
-        batch.guard = Some((BlockKey::epoch(), self.reader.epoch.clone()));
+        batch.guard = Some((BlockKey::epoch(), self.reader.epoch()));
         self.reader.blocks.commit(batch, durability).await
     }
 
@@ -178,6 +194,7 @@ impl<B: Blocks> LogStore<B> {
         batch_bytes: usize,
         durability: Durability,
     ) -> Result<(), StorageError> {
+        self.own(writer).await?;
         let version = self.version.borrow().clone();
         let is_full = batch_bytes > self.options.logged_batch_bytes_max
             || version.memtable.bytes() + run.bytes() > self.options.memtable_bytes_max

@@ -65,6 +65,7 @@ struct State {
     dice: Dice,
     faults: Faults,
     is_dead: bool,
+    is_undisputed: bool,
     /// What is there as long as the power is.
     current: Disk,
     /// What survives without power for certain.
@@ -119,11 +120,24 @@ impl FaultyBlocks {
     pub fn new(seed: u64) -> Self {
         let (dice, faults) = (Dice::new(seed), Faults::default());
         let (current, synced, unsynced) = (Disk::new(), Disk::new(), Vec::new());
-        Self(Rc::new(RefCell::new(State { dice, faults, is_dead: false, current, synced, unsynced })))
+        Self(Rc::new(RefCell::new(State {
+            dice,
+            faults,
+            is_dead: false,
+            is_undisputed: false,
+            current,
+            synced,
+            unsynced,
+        })))
     }
 
     pub fn set_faults(&self, faults: Faults) {
         self.0.borrow_mut().faults = faults;
+    }
+
+    /// Whether whoever opens it next is the only one who can write.
+    pub fn set_undisputed(&self, is_undisputed: bool) {
+        self.0.borrow_mut().is_undisputed = is_undisputed;
     }
 
     pub fn is_dead(&self) -> bool {
@@ -188,6 +202,10 @@ impl Blocks for FaultyBlocks {
 
     async fn keys(&self, first: BlockKey, last: BlockKey) -> Result<Vec<BlockKey>, StorageError> {
         Ok(self.0.borrow().current.range(first..=last).map(|(key, _)| *key).collect())
+    }
+
+    fn is_undisputed(&self) -> bool {
+        self.0.borrow().is_undisputed
     }
 
     async fn commit(&self, batch: BlockBatch, durability: Durability) -> Result<(), StorageError> {

@@ -15,6 +15,7 @@ pub trait Disk: Clone {
     type Blocks: Blocks;
     fn connect(&self) -> Result<Self::Blocks, StorageError>;
     fn set_faults(&self, faults: Faults);
+    fn set_undisputed(&self, is_undisputed: bool);
     fn is_dead(&self) -> bool;
     fn restart(&self, power_lost: bool);
     fn drive<T>(&self, drops_hanging: bool, future: impl Future<Output = T>) -> Option<T>;
@@ -25,6 +26,10 @@ impl Disk for FaultyBlocks {
 
     fn connect(&self) -> Result<Self, StorageError> {
         Ok(self.clone())
+    }
+
+    fn set_undisputed(&self, is_undisputed: bool) {
+        self.set_undisputed(is_undisputed);
     }
 
     fn set_faults(&self, faults: Faults) {
@@ -50,6 +55,9 @@ impl Disk for FaultyFiles {
     fn connect(&self) -> Result<Self::Blocks, StorageError> {
         self.connect()
     }
+
+    /// Files keep others out by themselves.
+    fn set_undisputed(&self, _is_undisputed: bool) {}
 
     fn set_faults(&self, faults: Faults) {
         self.set_faults(faults);

@@ -223,6 +223,8 @@ impl<D: Disk> World<D> {
 
     fn reopen(&mut self, allowed: Vec<Model>) {
         self.stale.append(&mut self.snapshots);
+        let is_undisputed = self.rivals.is_empty() && self.dice.once_in(2);
+        self.disk.set_undisputed(is_undisputed);
         self.store = open(&self.disk, &mut self.options, self.faults);
         let found = self.read_all(&self.store.snapshot().unwrap());
         let same = allowed.iter().rposition(|state| *state == found);
@@ -312,6 +314,7 @@ impl<D: Disk> World<D> {
         let faults = self.faults;
         self.faults = Faults::default();
         let state = self.model().clone();
+        self.disk.set_undisputed(false);
         let successor = open(&self.disk, &mut self.options, Faults::default());
         self.rivals.push(std::mem::replace(&mut self.store, successor));
         // It may sleep for long before it tries.

@@ -33,13 +33,21 @@ extern "C" {
     fn databases(this: &ListingFactory) -> Result<Promise, JsValue>;
 }
 
-/// Opens the database `name`, and creates it where there is none; one that is `known` is not created, and `None` if it is gone.
-pub(super) async fn open(name: &str, known: bool) -> Result<Option<IdbDatabase>, StorageError> {
+/// Opens the database `name`, and creates it where there is none; one that is `known` is not created, and `None` if it is gone. `on_lost` is
+/// called with what the browser says where it has lost all that the origin had: Chromium tells who opens a database first.
+pub(super) async fn open(
+    name: &str,
+    known: bool,
+    on_lost: impl Fn(&str) + 'static,
+) -> Result<Option<IdbDatabase>, StorageError> {
     let request = factory()?.open_with_u32(&full_name(name), LAYOUT_VERSION).map_err(|error| storage_error(&error))?;
     let is_new = Rc::new(Cell::new(false));
     let (upgrading, noted) = (request.clone(), Rc::clone(&is_new));
-    let on_upgrade = Closure::<dyn FnMut()>::new(move || {
+    let on_upgrade = Closure::<dyn FnMut(JsValue)>::new(move |event: JsValue| {
         noted.set(true);
+        if js::text(&event, "dataLoss") == "total" {
+            on_lost(&js::text(&event, "dataLossMessage"));
+        }
         // Should this fail, then so does the first transaction, as the store is not there.
         if known {
             let _ = upgrading.transaction().map(|transaction| transaction.abort());
