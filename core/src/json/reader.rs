@@ -280,7 +280,7 @@ impl<'text> Reader<'text> {
 }
 
 /// How many bytes stand before the first quotation mark, backslash or control character: eight are looked at at once.
-fn plain_bytes(bytes: &[u8]) -> usize {
+pub(super) fn plain_bytes(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
     // Sets the high bit of each byte that is less than `bound`, up to the first such byte; those behind it may be wrong.

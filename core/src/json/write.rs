@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::reader::plain_bytes;
 use super::{Object, Value};
 
 /// Appends `value` as compact JSON, members in their own order, numbers as ECMAScript prints them.
@@ -51,30 +52,32 @@ pub(super) fn write_number(number: f64, out: &mut Vec<u8>) {
 
 /// Appends `string` as a JSON string, escaping only what must be (RFC 8785, section 3.2.2.2).
 pub fn write_string(string: &str, out: &mut Vec<u8>) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
-    let mut plain_from = 0;
-    let bytes = string.as_bytes();
-    for (position, byte) in bytes.iter().enumerate() {
-        let short = match byte {
-            b'"' => b'"',
-            b'\\' => b'\\',
-            0x08 => b'b',
-            0x09 => b't',
-            0x0a => b'n',
-            0x0c => b'f',
-            0x0d => b'r',
-            0x00..=0x1f => b'u',
-            _ => continue,
-        };
-        out.extend_from_slice(bytes.get(plain_from..position).unwrap_or_default());
-        out.extend_from_slice(&[b'\\', short]);
-        if short == b'u' {
-            let low = HEX.get(usize::from(byte & 0x0f)).copied().unwrap_or(b'0');
-            out.extend_from_slice(&[b'0', b'0', b'0' + (byte >> 4), low]);
-        }
-        plain_from = position + 1;
+    let mut rest = string.as_bytes();
+    loop {
+        let (plain, escaped) = rest.split_at_checked(plain_bytes(rest)).unwrap_or((rest, &[]));
+        out.extend_from_slice(plain);
+        let Some((byte, after)) = escaped.split_first() else { break };
+        write_escape(*byte, out);
+        rest = after;
     }
-    out.extend_from_slice(bytes.get(plain_from..).unwrap_or_default());
     out.push(b'"');
+}
+
+fn write_escape(byte: u8, out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let short = match byte {
+        0x08 => b'b',
+        0x09 => b't',
+        0x0a => b'n',
+        0x0c => b'f',
+        0x0d => b'r',
+        0x00..=0x1f => b'u',
+        _ => byte,
+    };
+    out.extend_from_slice(&[b'\\', short]);
+    if short == b'u' {
+        let low = HEX.get(usize::from(byte & 0x0f)).copied().unwrap_or(b'0');
+        out.extend_from_slice(&[b'0', b'0', b'0' + (byte >> 4), low]);
+    }
 }

@@ -23,7 +23,7 @@ impl Rev {
         body: &Object,
         attachments: &Object,
     ) -> Result<Self, RevError> {
-        let mut text = Vec::new();
+        let mut text = Vec::with_capacity(1024);
         text.push(b'[');
         match parent {
             Some(parent) => write_string(&parent.to_string(), &mut text),
