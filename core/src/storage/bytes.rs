@@ -112,14 +112,18 @@ const TAG_INLINE: u64 = 2;
 /// Appends an entry, its key without the first `shared` bytes, which stand in the entry before.
 pub(super) fn write_entry(out: &mut Vec<u8>, shared: usize, key: &[u8], value: NewValue<'_>) {
     let suffix = key.get(shared..).unwrap_or_default();
-    write_number(out, shared as u64);
-    write_number(out, suffix.len() as u64);
     let tag = match value {
         NewValue::Tombstone => TAG_TOMBSTONE,
         NewValue::Large(..) => TAG_LARGE,
         NewValue::Inline(value) => TAG_INLINE + value.len() as u64,
     };
-    write_number(out, tag);
+    let header = [shared as u64, suffix.len() as u64, tag];
+    // Most numbers are a byte, and bytes are cheaper to append together.
+    if header.iter().all(|number| *number < 0x80) {
+        out.extend_from_slice(&header.map(|number| number as u8));
+    } else {
+        header.iter().for_each(|number| write_number(out, *number));
+    }
     out.extend_from_slice(suffix);
     match value {
         NewValue::Tombstone => {}
@@ -199,8 +203,14 @@ pub(super) fn shared_prefix(one: &[u8], other: &[u8]) -> usize {
         }
         shared += 8;
     }
-    let rest = one.iter().zip(other).skip(shared);
-    shared + rest.take_while(|(one, other)| one == other).count()
+    // The last eight bytes that both have overlap with what is known to be equal.
+    let end = one.len().min(other.len());
+    let last = |bytes: &[u8]| bytes.get(..end)?.last_chunk().map(|word| u64::from_le_bytes(*word));
+    if let (Some(word), Some(other_word)) = (last(one), last(other)) {
+        let difference = word ^ other_word;
+        return if difference == 0 { end } else { end - 8 + (difference.trailing_zeros() / u8::BITS) as usize };
+    }
+    one.iter().zip(other).take_while(|(one, other)| one == other).count()
 }
 
 /// The order of keys, byte by byte. Keys have much in common: where there is no instruction for it, comparing words is several times

@@ -148,17 +148,18 @@ impl<B: Blocks> LogStore<B> {
             }
             work.is_standing = true;
             let (merge, segment) = (&work.merge, &mut work.segment);
-            added += merge.key().len();
+            let key = merge.key();
+            added += key.len();
             match merge.value() {
-                Value::Tombstone => segment.add(merge.key(), None)?,
+                Value::Tombstone => segment.add(key, None)?,
                 Value::Inline(value) => {
                     added += value.len();
-                    segment.add(merge.key(), Some(value))?;
+                    segment.add(key, Some(value))?;
                 }
                 Value::Large(value) => {
                     let value = self.reader.large_value(value).await?;
                     added += value.len();
-                    segment.add(merge.key(), Some(&value))?;
+                    segment.add(key, Some(&value))?;
                 }
             }
             work.is_standing = false;

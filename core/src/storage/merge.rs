@@ -81,6 +81,23 @@ impl<S: Source> Merge<S> {
     pub(super) fn step(&mut self) -> Result<Step, StorageError> {
         loop {
             self.current = None;
+            // Mostly the source that was served last has the next entry as well: then nothing else has to move.
+            if let [index] = *self.behind.as_slice() {
+                let Some(source) = self.sources.get_mut(index) else { return Ok(Step::End) };
+                match source.step()? {
+                    Step::Load => return Ok(Step::Load),
+                    Step::Entry if self.is_alone_next(index) => {
+                        self.current = Some(index);
+                        if self.tombstones_kept || !matches!(self.value(), Value::Tombstone) {
+                            return Ok(Step::Entry);
+                        }
+                        continue;
+                    }
+                    Step::Entry => self.enqueue(index),
+                    Step::End => {}
+                }
+                self.behind.clear();
+            }
             while let Some(&index) = self.behind.last() {
                 let Some(source) = self.sources.get_mut(index) else { return Ok(Step::End) };
                 match source.step()? {
@@ -123,17 +140,37 @@ impl<S: Source> Merge<S> {
 
     /// The key of the entry that the merge stands on; empty before the first and after the last.
     pub(super) fn key(&self) -> &[u8] {
-        self.current.map_or(&[], |index| self.key_of(index))
+        match self.current {
+            Some(index) => self.key_of(index),
+            None => &[],
+        }
     }
 
     /// The value of the entry that the merge stands on.
     pub(super) fn value(&self) -> Value<'_> {
-        self.current.and_then(|index| self.sources.get(index)).map_or(Value::Tombstone, Source::value)
+        let Some(index) = self.current else { return Value::Tombstone };
+        match self.sources.get(index) {
+            Some(source) => source.value(),
+            None => Value::Tombstone,
+        }
     }
 
     #[inline(always)]
     fn key_of(&self, index: usize) -> &[u8] {
-        self.sources.get(index).map_or(&[], Source::key)
+        match self.sources.get(index) {
+            Some(source) => source.key(),
+            None => &[],
+        }
+    }
+
+    /// Whether the entry of a source comes before those of all that wait, and no other stands on its key.
+    fn is_alone_next(&self, index: usize) -> bool {
+        let Some(other) = self.waiting.last() else { return true };
+        let keys = compare(self.key_of(index), self.key_of(*other));
+        match self.direction {
+            Direction::Forward => keys.is_lt(),
+            Direction::Backward => keys.is_gt(),
+        }
     }
 
     /// Puts a source that stands on an entry among the waiting ones. Most often it is the next again: the search starts

@@ -225,7 +225,10 @@ impl Source for RunCursor {
 
     #[inline(always)]
     fn key(&self) -> &[u8] {
-        self.run.entry(self.position).map_or(&[], |(key, _)| key)
+        match self.run.entry(self.position) {
+            Some((key, _)) => key,
+            None => &[],
+        }
     }
 
     #[inline(always)]
