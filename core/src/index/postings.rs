@@ -27,6 +27,10 @@ pub struct Postings {
     scratch: Vec<u8>,
 }
 
+/// What there is room for at first: the postings of most documents, which are forgotten with the next.
+const POSTINGS: usize = 32;
+const POSTINGS_BYTES: usize = 1024;
+
 /// What is still to be visited of a document.
 struct Visit<'body> {
     path: PathId,
@@ -43,7 +47,8 @@ pub async fn post_document<S: Snapshot>(
     exclusions: &Exclusions,
     interner: &mut Interner<'_, S>,
 ) -> Result<Postings, StorageError> {
-    let mut postings = Postings::default();
+    let entries = Batch::with_capacity(POSTINGS, POSTINGS_BYTES);
+    let mut postings = Postings { entries, scratch: Vec::with_capacity(128) };
     interner.begin_document();
     let mut waiting: Vec<Visit<'_>> = Vec::with_capacity(body.len());
     let mut members = Some((body, 0, false, Some(exclusions.root())));
@@ -87,7 +92,6 @@ impl Postings {
     /// Adds to `batch` what turns the postings of `document` from `before` into `after`, and nothing else, and counts it
     /// in `tally`.
     pub fn stage_difference(before: &Self, after: &Self, document: &str, tally: &mut Tally, batch: &mut Batch) {
-        let mut key = Vec::with_capacity(128);
         let (mut old, mut new) = (before.entries.operations().peekable(), after.entries.operations().peekable());
         loop {
             let order = match (old.peek(), new.peek()) {
@@ -100,15 +104,13 @@ impl Postings {
             let come = if order.is_ge() { new.next() } else { None };
             match (gone, come) {
                 (_, Some(come)) if gone.is_none_or(|gone| gone.value != come.value) => {
-                    full_key(come.key, document, &mut key);
-                    batch.put(&key, come.value.unwrap_or_default());
+                    batch.add(|key| append_full_key(come.key, document, key), Some(come.value.unwrap_or_default()));
                     if gone.is_none() {
                         count(come.key, 1, tally);
                     }
                 }
                 (Some(gone), None) => {
-                    full_key(gone.key, document, &mut key);
-                    batch.delete(&key);
+                    batch.add(|key| append_full_key(gone.key, document, key), None);
                     count(gone.key, -1, tally);
                 }
                 _ => {}
@@ -120,7 +122,8 @@ impl Postings {
     pub(crate) fn each(&self, document: &str, of: &mut dyn FnMut(&[u8], &[u8])) {
         let mut key = Vec::with_capacity(128);
         for entry in self.entries.operations() {
-            full_key(entry.key, document, &mut key);
+            key.clear();
+            append_full_key(entry.key, document, &mut key);
             of(&key, entry.value.unwrap_or_default());
         }
     }
@@ -151,8 +154,7 @@ fn count(key: &[u8], change: i64, tally: &mut Tally) {
     }
 }
 
-fn full_key(posting: &[u8], document: &str, key: &mut Vec<u8>) {
-    key.clear();
+fn append_full_key(posting: &[u8], document: &str, key: &mut Vec<u8>) {
     key.push(keyspace::POSTING);
     key.extend_from_slice(posting);
     key.extend_from_slice(document.as_bytes());

@@ -78,10 +78,14 @@ pub fn type_prefix(name: TypeName) -> (u8, u8) {
 /// The type of the value that `bytes` encode, by their first byte.
 #[must_use]
 pub fn type_of_encoded(bytes: &[u8]) -> Option<TypeName> {
-    let first = *bytes.first()?;
-    TypeName::ALL.into_iter().find(|name| {
-        let (least, greatest) = type_prefix(*name);
-        (least..=greatest).contains(&first)
+    Some(match *bytes.first()? {
+        NULL => TypeName::Null,
+        FALSE | TRUE => TypeName::Boolean,
+        NUMBER => TypeName::Number,
+        STRING => TypeName::String,
+        ARRAY => TypeName::Array,
+        OBJECT => TypeName::Object,
+        _ => return None,
     })
 }
 
@@ -121,6 +125,9 @@ fn encode_bounded(bytes: &[u8], out: &mut Vec<u8>) -> Encoded {
 }
 
 fn escape(bytes: &[u8], out: &mut Vec<u8>) {
+    if !bytes.contains(&0) {
+        return out.extend_from_slice(bytes);
+    }
     for (place, part) in bytes.split(|byte| *byte == 0).enumerate() {
         if place > 0 {
             out.extend_from_slice(&[0, ESCAPED_ZERO]);

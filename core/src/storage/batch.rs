@@ -31,7 +31,7 @@ const PART_BYTES: usize = size_of::<Part>();
 const TOMBSTONE: u32 = u32::MAX;
 
 impl Span {
-    /// Appstarts key and value to `arena`. A length that does not fit is cut to one that is far beyond every limit of the
+    /// Appends key and value to `arena`. A length that does not fit is cut to one that is far beyond every limit of the
     /// store, so that no such batch is ever committed.
     pub(super) fn append(arena: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>) -> Self {
         let start = arena.len();
@@ -108,6 +108,18 @@ impl Batch {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A batch with room for so many operations, and for the bytes of their keys and values.
+    pub(crate) fn with_capacity(operations: usize, bytes: usize) -> Self {
+        Self { arena: Vec::with_capacity(bytes), spans: Vec::with_capacity(operations) }
+    }
+
+    /// Adds an operation, as [`Self::put`] and [`Self::delete`] do, whose key `append_key` appends to what it is given.
+    pub(crate) fn add(&mut self, append_key: impl FnOnce(&mut Vec<u8>), value: Option<&[u8]>) {
+        let start = self.arena.len();
+        append_key(&mut self.arena);
+        self.spans.push(Span::end(&mut self.arena, start, value));
     }
 
     /// Puts `value` at `key`. Of several operations on one key the last counts.
