@@ -61,12 +61,15 @@ extern "C" {
     ) -> Result<IdbTransaction, JsValue>;
 }
 
+/// Called with the name of what has happened, and a reason for people.
+type Listener = dyn Fn(&str, &str);
+
 /// An open IndexedDB database that holds blocks.
 pub struct IndexedDbBlocks {
     connection: IdbDatabase,
     closed: Rc<Cell<bool>>,
     living: Option<Vec<String>>,
-    on_event: Rc<dyn Fn(&str, &str)>,
+    on_event: Rc<Listener>,
     // The connection calls these for as long as it is open.
     _on_version_change: Closure<dyn FnMut()>,
     _on_close: Closure<dyn FnMut()>,
@@ -91,13 +94,13 @@ impl IndexedDbBlocks {
         living: Option<Vec<String>>,
         on_event: impl Fn(&str, &str) + 'static,
     ) -> Result<Option<Self>, StorageError> {
-        let on_event: Rc<dyn Fn(&str, &str)> = Rc::new(on_event);
+        let on_event: Rc<Listener> = Rc::new(on_event);
         let told = Rc::clone(&on_event);
         let connection = factory::open(name, known, move |reason| told("lost", reason)).await?;
         Ok(connection.map(|connection| Self::watch(connection, living, on_event)))
     }
 
-    fn watch(connection: IdbDatabase, living: Option<Vec<String>>, on_event: Rc<dyn Fn(&str, &str)>) -> Self {
+    fn watch(connection: IdbDatabase, living: Option<Vec<String>>, on_event: Rc<Listener>) -> Self {
         let closed = Rc::new(Cell::new(false));
         let on_version_change = {
             let (connection, closed, on_event) = (connection.clone(), Rc::clone(&closed), Rc::clone(&on_event));
