@@ -5,8 +5,8 @@
 //! manifest and deletes the log records that it covers. What is in memory changes only after the platform has acknowledged
 //! that step. Commits that wait for one another become one (`joining.rs`); segments are merged beside them (`merging.rs`).
 //!
-//! **Who opens the store takes it over**: it writes a fresh epoch, and every commit of whoever had it before is refused by
-//! the platform. A commit that is dropped while it runs leaves its effect unknown, and the store takes no more.
+//! **Who opens the store takes it over**, with the first write where nobody else can write: it writes a fresh epoch, and every commit of
+//! whoever had it before is refused by the platform. A commit that is dropped while it runs leaves its effect unknown, and the store takes no more.
 
 use alloc::rc::Rc;
 use alloc::vec::Vec;
