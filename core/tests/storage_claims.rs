@@ -152,6 +152,53 @@ fn of_two_who_have_only_read_one_comes_to_write() {
 }
 
 #[test]
+fn what_was_written_between_the_opening_and_the_first_write_is_never_lost() {
+    for commits in [1, 9] {
+        let blocks = Alone::default();
+        let before = open(&blocks, 1);
+        put(&before, "a").unwrap();
+        // Nobody was thought to be able to, and so it is not seen here.
+        let store = open(&blocks, 2);
+        let mut expected = vec![String::from("a")];
+        for place in 0..commits {
+            // Several of them fill a segment.
+            let key = format!("b{place}").repeat(10);
+            put(&before, &key).unwrap();
+            expected.push(key);
+        }
+        for _ in 0..2 {
+            assert_eq!(put(&store, "c"), Err(StorageError::Fenced));
+        }
+        assert_eq!(put(&before, "late"), Err(StorageError::Fenced));
+        let again = open(&blocks, 3);
+        assert_eq!(keys_of(&again), expected);
+        put(&again, "c").unwrap();
+        expected.push("c".into());
+        assert_eq!(keys_of(&open(&blocks, 4)), expected);
+    }
+}
+
+#[test]
+fn a_copy_comes_into_a_store_that_is_taken_over_for_it() {
+    let source = open(&stored(), 9);
+    let mut backup = block_on(source.backup()).unwrap();
+    let mut copy = Vec::new();
+    loop {
+        let bytes = block_on(backup.next(1 << 20)).unwrap();
+        if bytes.is_empty() {
+            break;
+        }
+        copy.extend(bytes);
+    }
+    let blocks = Alone::default();
+    block_on(open(&blocks, 1).close());
+    let mut restore = block_on(open(&blocks, 2).into_restore(1)).unwrap();
+    block_on(restore.add(&copy)).unwrap();
+    block_on(restore.finish(Batch::new())).unwrap();
+    assert_eq!(keys_of(&open(&blocks, 3)), ["a", "b"]);
+}
+
+#[test]
 fn where_there_is_no_room_to_take_it_over_nothing_is_changed_and_a_later_write_does() {
     let blocks = stored();
     let store = open(&blocks, 2);

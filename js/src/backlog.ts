@@ -50,6 +50,11 @@ export class Backlog {
     this.#pass(entry)
   }
 
+  /** Whether a write waits. */
+  get holdsWrites(): boolean {
+    return [...this.#entries.values()].some(({ call }) => call.write)
+  }
+
   /** The term of another leader has begun, or there is none for now. */
   follow(term: string | undefined): void {
     this.#term = term

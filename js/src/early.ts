@@ -12,6 +12,8 @@ interface LossEvent extends IDBVersionChangeEvent {
  * that the browser has lost all that the origin had: so this may be, and calls `lost` with what the browser says.
  */
 export function openEarly(name: string, lost: (reason: string) => void): void {
+  // A page that the browser may freeze meanwhile would hold up who wants to delete the database.
+  if (globalThis.document?.visibilityState === 'hidden') return
   try {
     const opening = indexedDB.open(`firkin:${name}`)
     opening.onupgradeneeded = (event) => {

@@ -75,6 +75,7 @@ export class Leader {
   #leaving = false
   /** Whether the browser is still to begin a new log. */
   #logIsOld = false
+  #newLog: ReturnType<typeof setTimeout> | undefined
 
   /** `self` is the client that it leads for itself; `asked` is to be done before the engine is opened. */
   constructor(
@@ -96,10 +97,11 @@ export class Leader {
     this.#rescue = asked === undefined ? undefined : new Rescue(asked)
   }
 
-  /** Opens the database; one whose identity is known must be there, else this fails as `gone`. */
-  async open(identity: string | undefined): Promise<void> {
-    // One that has known the database has followed another leader, who has had this done.
-    this.#logIsOld = this.#options.storage === 'indexeddb' && identity === undefined
+  /** Opens the database; one whose identity is known must be there, else this fails as `gone`. `isToWrite` says that writes wait. */
+  async open(identity: string | undefined, isToWrite: boolean): Promise<void> {
+    this.#logIsOld = this.#options.storage === 'indexeddb'
+    // A repair, or a backup that comes in, writes without the engine.
+    if (this.#rescue !== undefined || isToWrite) this.#beginNewLog()
     await loadEngine(this.#wasm)
     const logic = await this.#loadLogic()
     this.#logic = logic
@@ -138,12 +140,13 @@ export class Leader {
     }
     this.#engine = engine
     if (this.#options.storage !== 'memory') this.#forgetOthers().catch(() => {})
-    setTimeout(() => this.#beginNewLog(), NEW_LOG_MS)
+    if (this.#logIsOld) this.#newLog = setTimeout(() => this.#beginNewLog(), NEW_LOG_MS)
   }
 
   #beginNewLog(): void {
-    if (this.#logIsOld && !this.#leaving) beginNewLog()
+    if (this.#logIsOld) beginNewLog()
     this.#logIsOld = false
+    clearTimeout(this.#newLog)
   }
 
   async #openFiles(mayBeNew: boolean): Promise<DatabaseFiles | undefined> {
@@ -222,6 +225,7 @@ export class Leader {
   /** Completes once all calls under way have been answered; what is not served any more goes to the next leader. */
   async leave(): Promise<void> {
     this.#leaving = true
+    clearTimeout(this.#newLog)
     this.#ended.abort()
     this.#rescue?.end()
     for (const { client, call } of this.#held.splice(0)) this.#around.send(client, { type: 'unserved', id: call.id })
@@ -365,6 +369,7 @@ export class Leader {
   }
 
   #lose(error: ErrorReport): void {
+    clearTimeout(this.#newLog)
     this.#engine = undefined
     this.#replications.endAll()
     this.#files?.close()

@@ -4,7 +4,7 @@
 // written next stands behind half a record; that is found when LevelDB opens the log once more, and then Chromium takes the
 // whole database for corrupt, and begins with an empty one (https://github.com/google/leveldb/issues/1287). No page can see
 // whether the log ends so. But where a database is deleted, Chromium compacts what it held, which moves all that is in the log to
-// a table and begins a new one: so one that holds nothing is made and deleted again, before the first write. It takes the browser some tens of
+// a table and begins a new one: so one that holds nothing is made and deleted again, as soon as there is something to write. It takes the browser some tens of
 // milliseconds, which the first answers need not wait for.
 
 /** The name of that database. Those of ours begin with `firkin:`. */

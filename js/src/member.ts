@@ -211,7 +211,7 @@ export class Member {
     const engine = new Leader(this.#self, this.#name, this.#options, this.#wasm, around, asked)
     try {
       // What is asked for may make another replica of it.
-      await engine.open(asked === undefined ? this.#identity : undefined)
+      await engine.open(asked === undefined ? this.#identity : undefined, this.#backlog.holdsWrites)
     } catch (error) {
       this.#pulse?.follow()
       if (!deposed.signal.aborted) await this.#notOpened(error)

@@ -74,6 +74,11 @@ async function loadInPlace(member: Port<ToPage, FromPage>, fail: (error: FirkinE
     serveInPlace(member)
     for (const message of early) member.receive(message)
   } catch (error) {
-    fail(storageFailed(`the engine could not be loaded: ${(error as Error).message}`, error))
+    fail(
+      storageFailed(
+        `the engine could not be loaded (a service worker needs dist/index.js): ${(error as Error).message}`,
+        error,
+      ),
+    )
   }
 }

@@ -71,7 +71,7 @@ test('what bundlers take loads the engine when it is asked for, and says where i
       )
     })
   await page.route('**/dist/in-place.js', (route) => route.abort())
-  assert.match(await ask(), /^storage_failed: the engine could not be loaded: /)
+  assert.match(await ask(), /^storage_failed: the engine could not be loaded \(a service worker needs/)
   await page.unrouteAll()
   await page.reload()
   assert.equal(await ask(), 1)

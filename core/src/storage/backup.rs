@@ -45,9 +45,9 @@ impl<B: Blocks> LogStore<B> {
     pub async fn backup(&self) -> Result<Backup<B>, StorageError> {
         let mut writer = self.writer.lock().await;
         self.check_open()?;
-        self.own(&mut writer).await?;
         let version = self.version.borrow().clone();
         if version.memtable.bytes() > 0 {
+            self.own(&mut writer).await?;
             self.is_unsettled.set(true);
             let result = self.flush(&mut writer, version, Rc::new(Run::default()), Durability::Relaxed).await;
             self.settle(&result);

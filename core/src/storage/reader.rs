@@ -25,7 +25,7 @@ const REACH_MAX: usize = 32;
 #[derive(Debug)]
 pub(super) struct BlockReader<B> {
     pub(super) blocks: B,
-    /// What the epoch block holds for as long as nobody else takes the store over.
+    /// What the epoch block holds for as long as nobody takes the store over: this opening's epoch, or that of the one before.
     epoch: RefCell<Vec<u8>>,
     /// The first bytes of keys that no filter is asked for.
     pub(super) unfiltered: &'static [u8],

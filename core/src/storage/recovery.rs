@@ -1,4 +1,4 @@
-//! Opens a store: takes it over, and reads the manifest and the tail of the log.
+//! Opens a store: takes it over, at once or with its first write, and reads the manifest and the tail of the log.
 
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -24,10 +24,12 @@ pub(super) enum Ownership {
     Guest,
 }
 
-/// What is done when a store is taken over that nobody else can write.
+/// What was found of a store that nobody else can write.
 #[derive(Debug)]
 pub(super) struct Claim {
     manifest: Manifest,
+    /// The blocks of the log that count.
+    log: Vec<BlockKey>,
     /// The blocks of a last record of the log that is not whole.
     torn: Vec<BlockKey>,
 }
@@ -83,28 +85,37 @@ async fn claim<B: Blocks>(
 ) -> Result<Found<B>, StorageError> {
     log.retain(|key| key.number() >= manifest.first_log);
     let recovered = log::recover_from(reader, manifest.first_log, &log).await?;
-    let writer = Writer::behind(manifest.first_log, recovered.next, recovered.bytes);
+    log.retain(|key| !recovered.torn.contains(key));
+    let mut writer = Writer::behind(manifest.first_log, recovered.next, recovered.bytes);
+    writer.next_segment = manifest.next_segment;
     let version = Version { memtable: recovered.memtable, segments: manifest.segments.clone().into() };
-    let ownership = Ownership::Claim(Rc::new(Claim { manifest, torn: recovered.torn }));
+    let ownership = Ownership::Claim(Rc::new(Claim { manifest, log, torn: recovered.torn }));
     Ok(Found { version, writer, ownership })
 }
 
-/// Takes such a store over at last, as `epoch`; refused where another has done so since it was opened.
+/// Takes such a store over at last, as `epoch`; refused where another has done so since it was opened, or has written all the same: then it
+/// is to be opened anew.
 pub(super) async fn make_good<B: Blocks>(
     reader: &BlockReader<B>,
-    Claim { manifest, torn }: &Claim,
+    Claim { manifest, log, torn }: &Claim,
     epoch: &[u8],
     writer: &mut Writer<B>,
 ) -> Result<(), StorageError> {
-    let orphans = reader.blocks.look(&[], &orphan_ranges(manifest)).await?.keys;
     let since = (BlockKey::epoch(), reader.epoch());
     match take_over(reader, epoch, torn.clone(), Some(since)).await {
         // An earlier attempt has, of which nobody heard.
         Err(StorageError::Fenced) if read_epoch(reader).await?.as_deref() == Some(epoch) => {}
         taken => taken?,
     }
+    // Nobody writes any more. Whoever was thought to be gone may have until then, under the epoch that was found.
+    let ranges = [Vec::from([log::range(manifest.first_log)]), orphan_ranges(manifest)].concat();
+    let mut looked = reader.blocks.look(&[BlockKey::MANIFEST], &ranges).await?;
+    let found = looked.blocks.pop().flatten().map(|block| Manifest::decode(&block)).transpose()?;
+    if found.as_ref() != Some(manifest) || looked.keys.first() != Some(log) {
+        return Err(StorageError::Fenced);
+    }
     reader.set_epoch(epoch.to_vec());
-    doom(manifest, orphans, writer);
+    doom(manifest, looked.keys.split_off(1), writer);
     Ok(())
 }
 

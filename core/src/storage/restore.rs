@@ -62,7 +62,8 @@ impl<B: Blocks> LogStore<B> {
         if !self.version.borrow().segments.is_empty() {
             return Err(RestoreError::NotEmpty);
         }
-        let writer = self.writer.lock().await;
+        let mut writer = self.writer.lock().await;
+        self.own(&mut writer).await?;
         let log: Vec<BlockKey> = (writer.first_log..writer.next_log).map(BlockKey::log).collect();
         // What is left of a copy that did not come to its end.
         let last = segment_block(SEGMENTS_MAX - 1, SEGMENT_BLOCKS_MAX - 1);
