@@ -24,7 +24,7 @@ const PART_BYTES_MAX: usize = CONTENT_BYTES_MAX - PART_HEADER_BYTES_MAX;
 /// The greatest number a log block can have.
 pub(super) const NUMBER_MAX: u64 = (1 << 48) - 1;
 /// How many log blocks are read at once when a store is opened.
-const BLOCKS_AT_ONCE: usize = 256;
+const BLOCKS_AT_ONCE: usize = 128;
 
 /// The blocks of a record; the first gets the number `first`.
 pub(super) fn encode(run: &Run, first: u64) -> Vec<(BlockKey, Vec<u8>)> {
