@@ -1,3 +1,5 @@
+// What the package exports, without the engine for the app's own thread.
+
 export type * from './attachment-types.js'
 export type { Imported } from './backup.js'
 export { ChangesFeed } from './changes.js'

@@ -40,6 +40,25 @@ for (const [what, hinder] of Object.entries(hindrances)) {
   })
 }
 
+test('opening IndexedDB while the worker starts makes no database where there is none', async () => {
+  const page = await profile.open()
+  await page.route('**/dist/worker.js', (route) => route.abort())
+  const isNew = await page.evaluate(async () => {
+    await new Firkin('never').ready.catch(() => {})
+    // Comes after what the page has asked for.
+    const opening = indexedDB.open('firkin:never')
+    return new Promise((resolve) => {
+      opening.onupgradeneeded = ({ oldVersion }) => {
+        resolve(oldVersion === 0)
+        opening.transaction.abort()
+      }
+      opening.onsuccess = () => resolve(false)
+    })
+  })
+  assert.equal(isNew, true)
+  await page.close()
+})
+
 /** How often a page or a worker has asked for the module. */
 const loads = () => performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('/firkin.wasm')).length
 

@@ -6,7 +6,7 @@
 //!
 //! **One commit is one transaction**, its guard is checked inside it, and it is acknowledged by its `complete` event: nothing
 //! is ever half-written. **A transaction is sent whole**, up to its end: a tab that is frozen while one is under way must not
-//! hold it open, as all others would wait for it. So the guard is not looked at before the rest is sent, but is a record that the
+//! hold it open, as all others would wait for it. (One exception: the transaction that takes a database over reads what to fence off.) So the guard is not looked at before the rest is sent, but is a record that the
 //! commit adds and deletes again: whoever takes the database over leaves a *fence* with its predecessor's epoch as the key,
 //! and adding what is there fails, and all of the transaction with it. Fences of owners that are gone are taken away. These two
 //! requests cost half as much as the rest of a small commit: new blocks are added without them, and the epoch is read beside

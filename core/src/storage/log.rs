@@ -69,15 +69,8 @@ pub(super) fn range(first: u64) -> (BlockKey, BlockKey) {
     (BlockKey::log(first), BlockKey::log(NUMBER_MAX))
 }
 
-/// Reads the log from the block with number `first` to its end.
-pub(super) async fn recover<B: Blocks>(reader: &BlockReader<B>, first: u64) -> Result<Recovered, StorageError> {
-    let (from, to) = range(first);
-    let keys = reader.blocks.keys(from, to).await?;
-    recover_from(reader, first, &keys).await
-}
-
-/// As [`recover`], where the names of all its blocks are known.
-pub(super) async fn recover_from<B: Blocks>(
+/// Reads the log from the block with number `first` to its end; `keys` are the names of these blocks.
+pub(super) async fn recover<B: Blocks>(
     reader: &BlockReader<B>,
     first: u64,
     keys: &[BlockKey],

@@ -3,7 +3,7 @@
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
-use super::blocks::{BlockBatch, BlockKey, Blocks};
+use super::blocks::{BlockBatch, BlockKey, Blocks, Looked};
 use super::flush::Writer;
 use super::frame::{SEGMENT_BLOCKS_MAX, SEGMENTS_MAX, corrupt, segment_block, segment_of};
 use super::log::Recovered;
@@ -58,9 +58,9 @@ pub(super) async fn recover<B: Blocks>(reader: &BlockReader<B>) -> Result<Found<
         }
         taken => taken?,
     }
-    let Around { manifest, mut log, orphans } = look_around(reader, seen).await?;
+    let (manifest, Around { mut log, orphans }) = look_around(reader, seen).await?;
     let (recovered, mut writer) = loop {
-        let recovered = log::recover_from(reader, manifest.first_log, &log).await?;
+        let recovered = log::recover(reader, manifest.first_log, &log).await?;
         match begin_writing(reader, manifest.first_log, &recovered).await {
             // Whoever had the store has written one more record meanwhile: the one that the bar keeps from another.
             Err(StorageError::Fenced)
@@ -84,7 +84,7 @@ async fn claim<B: Blocks>(
     mut log: Vec<BlockKey>,
 ) -> Result<Found<B>, StorageError> {
     log.retain(|key| key.number() >= manifest.first_log);
-    let recovered = log::recover_from(reader, manifest.first_log, &log).await?;
+    let recovered = log::recover(reader, manifest.first_log, &log).await?;
     log.retain(|key| !recovered.torn.contains(key));
     let mut writer = Writer::behind(manifest.first_log, recovered.next, recovered.bytes);
     writer.next_segment = manifest.next_segment;
@@ -108,39 +108,49 @@ pub(super) async fn make_good<B: Blocks>(
         taken => taken?,
     }
     // Nobody writes any more. Whoever was thought to be gone may have until then, under the epoch that was found.
-    let ranges = [Vec::from([log::range(manifest.first_log)]), orphan_ranges(manifest)].concat();
-    let mut looked = reader.blocks.look(&[BlockKey::MANIFEST], &ranges).await?;
-    let found = looked.blocks.pop().flatten().map(|block| Manifest::decode(&block)).transpose()?;
-    if found.as_ref() != Some(manifest) || looked.keys.first() != Some(log) {
+    let (found, around) = look_by(reader, manifest).await?;
+    if found.as_ref() != Some(manifest) || around.log != *log {
         return Err(StorageError::Fenced);
     }
     reader.set_epoch(epoch.to_vec());
-    doom(manifest, looked.keys.split_off(1), writer);
+    doom(manifest, around.orphans, writer);
     Ok(())
 }
 
-/// What there is of a store that was taken over.
+/// The names of what there is beside the segments that count.
 struct Around {
-    manifest: Manifest,
-    /// The names of the log's blocks.
+    /// The log's blocks.
     log: Vec<BlockKey>,
     /// As [`doom`] takes them.
     orphans: Vec<Vec<BlockKey>>,
 }
 
-/// Looks at what there is, in one step if the manifest is the one that was `seen` before; makes an empty store where there is none.
-async fn look_around<B: Blocks>(reader: &BlockReader<B>, seen: Option<Manifest>) -> Result<Around, StorageError> {
+/// Looks in one step at the manifest that is there, and at what there is around it if it is `manifest`.
+async fn look_by<B: Blocks>(
+    reader: &BlockReader<B>,
+    manifest: &Manifest,
+) -> Result<(Option<Manifest>, Around), StorageError> {
+    let ranges = [Vec::from([log::range(manifest.first_log)]), orphan_ranges(manifest)].concat();
+    let Looked { mut blocks, keys } = reader.blocks.look(&[BlockKey::MANIFEST], &ranges).await?;
+    let found = blocks.pop().flatten().map(|block| Manifest::decode(&block)).transpose()?;
+    let mut keys = keys.into_iter();
+    Ok((found, Around { log: keys.next().unwrap_or_default(), orphans: keys.collect() }))
+}
+
+/// The manifest and what is around it: found in one step if it is the one that was `seen` before. Makes an empty store where there is none.
+async fn look_around<B: Blocks>(
+    reader: &BlockReader<B>,
+    seen: Option<Manifest>,
+) -> Result<(Manifest, Around), StorageError> {
     let mut manifest = seen.unwrap_or_default();
     loop {
-        let ranges = [Vec::from([log::range(manifest.first_log)]), orphan_ranges(&manifest)].concat();
-        let mut looked = reader.blocks.look(&[BlockKey::MANIFEST], &ranges).await?;
-        let found = match looked.blocks.pop().flatten() {
-            Some(block) => Manifest::decode(&block)?,
+        let (found, around) = look_by(reader, &manifest).await?;
+        let found = match found {
+            Some(found) => found,
             None => create(reader).await?,
         };
-        if found == manifest && !looked.keys.is_empty() {
-            let orphans = looked.keys.split_off(1);
-            return Ok(Around { manifest, log: looked.keys.pop().unwrap_or_default(), orphans });
+        if found == manifest {
+            return Ok((manifest, around));
         }
         manifest = found;
     }
@@ -151,7 +161,9 @@ async fn look_at<B: Blocks>(reader: &BlockReader<B>) -> Result<Found<B>, Storage
     loop {
         let Some(manifest) = read_manifest(reader).await? else { return Err(StorageError::QuotaExceeded) };
         reader.set_epoch(read_epoch(reader).await?.unwrap_or_default());
-        let recovered = log::recover(reader, manifest.first_log).await;
+        let (first, last) = log::range(manifest.first_log);
+        let log = reader.blocks.keys(first, last).await?;
+        let recovered = log::recover(reader, manifest.first_log, &log).await;
         if read_manifest(reader).await? == Some(manifest.clone()) {
             let recovered = recovered?;
             let mut writer = Writer::behind(manifest.first_log, recovered.next, recovered.bytes);

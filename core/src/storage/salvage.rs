@@ -109,7 +109,7 @@ impl<B: Blocks> Salvage<B> {
         let (from, to) = log::range(first.unwrap_or(0));
         let log = self.reader.blocks.keys(from, to).await?;
         let first = first.or_else(|| Some(log.first()?.number())).unwrap_or(0);
-        let recovered = match log::recover_from(&self.reader, first, &log).await {
+        let recovered = match log::recover(&self.reader, first, &log).await {
             Ok(recovered) => recovered,
             Err(error) => {
                 reason(error)?;
