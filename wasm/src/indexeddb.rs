@@ -430,8 +430,23 @@ impl Sent {
                 .iter()
                 .map(|(key, block)| (number(*key), Uint8Array::from(block.as_slice()).into()))
                 .collect(),
-            deletes: batch.deletes.iter().map(|key| number(*key)).collect(),
+            deletes: batch
+                .deletes
+                .chunk_by(|key, next| next.as_u64() == key.as_u64() + 1)
+                .filter_map(deleted)
+                .collect(),
         }
+    }
+}
+
+/// What is to be deleted for blocks that follow one another. A platform takes about a tenth of a millisecond for each request, and hardly
+/// more for one that names a range.
+fn deleted(neighbours: &[BlockKey]) -> Option<JsValue> {
+    match neighbours {
+        [] => None,
+        [key] => Some(number(*key)),
+        // Refused only where the first were beyond the last.
+        [first, .., last] => IdbKeyRange::bound(&number(*first), &number(*last)).ok().map(JsValue::from),
     }
 }
 

@@ -96,6 +96,20 @@ async fn a_commit_writes_and_deletes_in_one_step() {
 }
 
 #[wasm_bindgen_test]
+async fn blocks_that_follow_one_another_are_deleted_and_their_neighbours_stay() {
+    let blocks = fresh("neighbours").await;
+    let keys: Vec<BlockKey> = (10..22).map(BlockKey::segment).collect();
+    let stored: Vec<(BlockKey, &[u8])> = keys.iter().map(|key| (*key, b"a block".as_slice())).collect();
+    blocks.commit(puts(&stored), Durability::Relaxed).await.unwrap();
+    let guard = Some((BlockKey::epoch(), b"epoch of one who owns it".to_vec()));
+    // Two beside each other, one alone, three downwards, and one that is not there.
+    let deletes = [1, 2, 4, 9, 8, 7, 50].map(|place| BlockKey::segment(10 + place)).to_vec();
+    blocks.commit(BlockBatch { guard, deletes, ..BlockBatch::default() }, Durability::Relaxed).await.unwrap();
+    let left: Vec<BlockKey> = [0, 3, 5, 6, 10, 11].map(|place| BlockKey::segment(10 + place)).to_vec();
+    assert_eq!(blocks.keys(BlockKey::segment(0), BlockKey::segment(100)).await.unwrap(), left);
+}
+
+#[wasm_bindgen_test]
 async fn a_commit_whose_guard_fails_changes_nothing() {
     let blocks = fresh("guard").await;
     for epoch in [b"first".as_slice(), b"second", b"mine"] {

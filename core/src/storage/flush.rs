@@ -5,8 +5,6 @@
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
-use futures_util::future::join;
-
 use super::blocks::{BlockBatch, BlockKey, Blocks};
 use super::frame::SEGMENTS_MAX;
 use super::garbage::Garbage;
@@ -16,12 +14,17 @@ use super::merging::Merging;
 use super::run::{Memtable, Run};
 use super::segment::Segment;
 use super::segment_writer::SegmentWriter;
+use super::steps::Steps;
 use super::store::LogStore;
 use super::version::{StoreSource, Version};
 use super::{Direction, Durability, KeyRange, StorageError};
 
 /// How many blocks of old segments are deleted in the step that makes a segment count.
 const DELETES_PER_SEGMENT: usize = 1024;
+
+/// How many steps of a flush are under way at once, besides one that waits for its turn. A platform takes each in a time of which
+/// much is waiting for other threads.
+const STEPS_MAX: usize = 3;
 
 /// What only the one who writes needs to know.
 #[derive(Debug)]
@@ -114,28 +117,38 @@ impl<B: Blocks> LogStore<B> {
         older: &[Rc<Segment>],
         durability: Durability,
     ) -> Result<(), StorageError> {
-        let step_bytes = self.options.step_bytes;
-        let mut is_whole = self.fill(work, step_bytes).await?;
-        while !is_whole {
-            is_whole = match self.take_step(work) {
-                // The platform writes one part while the next one is packed.
-                Some(part) => {
-                    let (written, filled) =
-                        join(self.write(part, Durability::Relaxed), self.fill(work, step_bytes)).await;
-                    written?;
-                    filled?
-                }
-                None => self.fill(work, step_bytes).await?,
-            };
-        }
-        let written = work.segment.finish()?.map(Rc::new);
-        self.write_ready(work).await?;
-        let segments: Vec<Rc<Segment>> = written.into_iter().chain(older.iter().cloned()).collect();
+        let mut steps = Steps::new(STEPS_MAX);
+        let packed = self.pack(work, &mut steps).await;
+        // Also after a failure: what is under way is not left to itself.
+        let written = steps.end().await;
+        let segment = packed?;
+        written?;
+        let segments: Vec<Rc<Segment>> = segment.into_iter().map(Rc::new).chain(older.iter().cloned()).collect();
         let first_log = writer.next_log;
         self.publish(writer, work, &segments, &[], first_log, durability).await?;
         self.version.replace(Version { memtable: Memtable::default(), segments: segments.into() });
         self.due.notify(usize::MAX);
         Ok(())
+    }
+
+    /// Packs a segment, of which the last blocks are left for the step that makes it count. The platform writes in `steps` what is
+    /// packed while more of it follows.
+    async fn pack<'store>(
+        &'store self,
+        work: &mut Work<B>,
+        steps: &mut Steps<'store>,
+    ) -> Result<Option<Segment>, StorageError> {
+        loop {
+            let is_whole = self.fill(work, self.options.step_bytes).await?;
+            let segment = if is_whole { work.segment.finish()? } else { None };
+            while let Some(part) = self.take_step(work, self.options.step_bytes) {
+                // Steps are ordered: the last one, which makes the segment count, is as durable as was asked for.
+                steps.begin(self.write(part, Durability::Relaxed)).await?;
+            }
+            if is_whole {
+                return Ok(segment);
+            }
+        }
     }
 
     /// Adds entries of about `bytes` to a segment; `true` once there are no more. After an error of reading it can be
@@ -168,17 +181,16 @@ impl<B: Blocks> LogStore<B> {
     }
 
     /// Writes finished blocks of a segment that nothing refers to, and leaves what is little for the next step.
-    pub(super) async fn write_ready(&self, work: &mut Work<B>) -> Result<(), StorageError> {
-        while let Some(part) = self.take_step(work) {
+    pub(super) async fn write_ready(&self, work: &mut Work<B>, step_bytes: usize) -> Result<(), StorageError> {
+        while let Some(part) = self.take_step(work, step_bytes) {
             // Steps are ordered: the last one, which makes the segment count, is as durable as was asked for.
             self.write(part, Durability::Relaxed).await?;
         }
         Ok(())
     }
 
-    /// Takes finished blocks of a segment, if there are enough of them for a step.
-    fn take_step(&self, work: &mut Work<B>) -> Option<BlockBatch> {
-        let step_bytes = self.options.step_bytes;
+    /// Takes finished blocks of a segment, if there are enough of them for a step of about `step_bytes`.
+    fn take_step(&self, work: &mut Work<B>, step_bytes: usize) -> Option<BlockBatch> {
         let is_enough = work.segment.ready_bytes() > step_bytes;
         is_enough.then(|| {
             let puts = work.segment.take_ready(step_bytes);

@@ -1,6 +1,6 @@
 //! Segments that no longer count, until their blocks are deleted.
 //!
-//! A segment that was merged away is deleted only when no snapshot reads it any more, a few blocks with each commit. The
+//! A segment that was merged away is deleted only when no snapshot reads it any more, many blocks at a time. The
 //! manifest names those that are left, so that the next one to open the store goes on with it.
 
 use alloc::collections::VecDeque;
@@ -32,7 +32,7 @@ impl Garbage {
         self.doomed.extend(blocks);
     }
 
-    /// Up to `count` blocks to delete with the next commit.
+    /// Up to `count` blocks to delete in the next step.
     pub(super) fn next(&mut self, count: usize) -> Vec<BlockKey> {
         let Self { retired, doomed } = self;
         retired.retain(|segment| {

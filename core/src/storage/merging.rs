@@ -66,14 +66,18 @@ impl<B: Blocks> LogStore<B> {
     /// is. No entry is lost by that.
     pub async fn maintain(&self, bytes: usize) -> Result<bool, StorageError> {
         let _slice = self.slice.lock().await;
-        let Some((number, mut work)) = self.begin_slice().await? else { return self.delete_garbage().await };
+        // Space comes back before more is taken.
+        if self.delete_garbage(DELETES_PER_SLICE).await? {
+            return Ok(true);
+        }
+        let Some((number, mut work)) = self.begin_slice().await? else { return self.delete_garbage(1).await };
         let result = match self.fill(&mut work, bytes).await {
             // It is tried again from where it stands.
             Err(StorageError::Failed(error)) => {
                 self.put_back(number, work).await;
                 return Err(StorageError::Failed(error));
             }
-            Ok(false) => self.write_ready(&mut work).await,
+            Ok(false) => self.write_ready(&mut work, self.merge_step_bytes()).await,
             Ok(true) => self.finish_merge(number, &mut work).await,
             Err(error) => Err(error),
         };
@@ -166,7 +170,7 @@ impl<B: Blocks> LogStore<B> {
     /// Puts the new segment in the place of those that it was merged from.
     async fn finish_merge(&self, number: u64, work: &mut Work<B>) -> Result<(), StorageError> {
         let written = work.segment.finish()?.map(Rc::new);
-        self.write_ready(work).await?;
+        self.write_ready(work, self.merge_step_bytes()).await?;
         let mut writer = self.writer.lock().await;
         self.check_open()?;
         let version = self.version.borrow().clone();
@@ -188,16 +192,22 @@ impl<B: Blocks> LogStore<B> {
         Ok(())
     }
 
-    /// Deletes some of the blocks that do not count any more; `false` if there are none.
-    async fn delete_garbage(&self) -> Result<bool, StorageError> {
+    /// What a merge writes in one step: less than a flush, as reads and commits wait for a step that is under way.
+    fn merge_step_bytes(&self) -> usize {
+        self.options.step_bytes.div_ceil(4)
+    }
+
+    /// Deletes some of the blocks that do not count any more; `false`, and nothing is done, if there are not as many as `count`.
+    async fn delete_garbage(&self, count: usize) -> Result<bool, StorageError> {
         let mut writer = self.writer.lock().await;
         self.check_open()?;
         let deletes = writer.garbage.next(DELETES_PER_SLICE);
         let deleted = deletes.len();
-        if deleted > 0 {
-            self.write(BlockBatch { deletes, ..BlockBatch::default() }, Durability::Relaxed).await?;
-            writer.garbage.deleted(deleted);
+        if deleted < count {
+            return Ok(false);
         }
-        Ok(deleted > 0)
+        self.write(BlockBatch { deletes, ..BlockBatch::default() }, Durability::Relaxed).await?;
+        writer.garbage.deleted(deleted);
+        Ok(true)
     }
 }

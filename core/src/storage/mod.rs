@@ -36,6 +36,7 @@ mod run;
 mod salvage;
 mod segment;
 mod segment_writer;
+mod steps;
 pub mod store;
 mod version;
 

@@ -28,8 +28,6 @@ use super::{
 };
 use crate::progress::Listener;
 
-/// How many blocks of old segments a small commit deletes.
-const DELETES_PER_COMMIT: usize = 16;
 /// How many blocks of old segments are deleted when the store is closed.
 const DELETES_AT_CLOSE: usize = 1024;
 
@@ -207,12 +205,9 @@ impl<B: Blocks> LogStore<B> {
         let blocks = puts.len() as u64;
         let bytes: usize = puts.iter().map(|(_, block)| block.len()).sum();
         let memtable = version.memtable.with(run, true)?;
-        let deletes = writer.garbage.next(DELETES_PER_COMMIT);
-        let deleted = deletes.len();
-        self.write(BlockBatch { puts, deletes, are_new: true, ..BlockBatch::default() }, durability).await?;
+        self.write(BlockBatch { puts, are_new: true, ..BlockBatch::default() }, durability).await?;
         writer.next_log += blocks;
         writer.log_bytes += bytes;
-        writer.garbage.deleted(deleted);
         self.version.replace(Version { memtable, segments: version.segments });
         Ok(())
     }
