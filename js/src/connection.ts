@@ -7,7 +7,7 @@ import { type Contents, withContents } from './attachments.js'
 import { deferred } from './deferred.js'
 import { openEarly } from './early.js'
 import { Emitter } from './emitter.js'
-import { decode, encode } from './encode.js'
+import { decode, encode, encodeLines } from './encode.js'
 import { type AbortError, aborted, badRequest, closed, type ErrorReport, FirkinError, reportOf } from './errors.js'
 import { relayLogic } from './logic.js'
 import { type Call, type EngineOptions, type Question, sharedName, type ToPage, UNOPENED } from './messages.js'
@@ -29,7 +29,7 @@ interface ConnectionEvents {
   replication: EngineProgress
 }
 
-interface CallOptions {
+export interface CallOptions {
   signal?: AbortSignal | undefined
   /** The number of the replication that the call begins or cancels. */
   replication?: number
@@ -166,10 +166,23 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   /** Runs a method of the engine. What `payload` holds is taken down before this returns. */
   async call(method: string, payload: unknown, options: CallOptions = {}): Promise<unknown> {
+    this.#check(method, options.signal)
+    return this.#callWith(method, encode(payload), options)
+  }
+
+  /** As `call`, with many documents: what `head` and they hold is taken down before this returns. */
+  async callWithDocs(
+    method: string,
+    head: object,
+    docs: readonly object[],
+    options: CallOptions = {},
+  ): Promise<unknown> {
+    this.#check(method, options.signal)
+    return this.#callWith(method, encodeLines(head, docs), options)
+  }
+
+  async #callWith(method: string, bytes: Uint8Array<ArrayBuffer>, options: CallOptions): Promise<unknown> {
     const { contents, signal } = options
-    this.#check(method, signal)
-    // Around each document of a batch there is the array as well.
-    const bytes = encode(payload, method === 'bulkDocs' ? 2 : 1)
     if (contents === undefined || contents.size === 0) return decode(await this.send(method, bytes, options))
     return withContents(this, contents, async () => decode(await this.send(method, bytes.slice(), options)), signal)
   }

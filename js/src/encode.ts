@@ -1,4 +1,4 @@
-// What is sent to the engine: JSON as UTF-8 bytes.
+// What is sent to the engine: JSON as UTF-8 bytes, and many documents as lines of it.
 //
 // The engine reads JSON and nothing else, and `JSON.stringify` silently changes what JSON cannot hold. So a value is
 // looked over first, and refused before anything is sent. Left as JSON has it: a member that is `undefined`, or that has
@@ -32,7 +32,15 @@ const decoder = new TextDecoder()
  * `wrapping` levels that are not the caller's own.
  */
 export function encode(value: unknown, wrapping = 1): Uint8Array<ArrayBuffer> {
-  return encoder.encode(jsonOf(value, wrapping))
+  return bytesOf(jsonOf(value, wrapping))
+}
+
+/** The UTF-8 JSON of `head` and, each on a line of its own behind it, of `docs`; refused as `encode` does. */
+export function encodeLines(head: unknown, docs: readonly unknown[]): Uint8Array<ArrayBuffer> {
+  const stranger = strangerIn({ docs }, '', LEVELS_MAX + 2)
+  if (stranger !== undefined) throw badRequest(refusalOf(stranger))
+  // No text that JSON is written as has a line break in it.
+  return bytesOf([jsonOf(head), ...docs.map((doc) => JSON.stringify(doc) ?? 'null')].join('\n'))
 }
 
 /** As `encode`, as a text; `value` is all the caller's own. */
@@ -45,6 +53,16 @@ export function jsonOf(value: unknown, wrapping = 0): string {
 /** The value of UTF-8 JSON; `undefined` of no bytes at all. */
 export function decode(bytes: Uint8Array): unknown {
   return bytes.byteLength === 0 ? undefined : JSON.parse(decoder.decode(bytes))
+}
+
+/** From so many characters on, bytes are made at once of the size that they have if all characters are ASCII. */
+const LONG_TEXT = 65_536
+
+function bytesOf(text: string): Uint8Array<ArrayBuffer> {
+  if (text.length < LONG_TEXT) return encoder.encode(text)
+  const bytes = new Uint8Array(text.length)
+  // Where all of it was read, each character is one byte.
+  return encoder.encodeInto(text, bytes).read === text.length ? bytes : encoder.encode(text)
 }
 
 function refusalOf({ what, path, holders }: Stranger): string {

@@ -8,7 +8,7 @@ import { attachmentGiven, blobOf, type Contents, readAttachment, withBlobs, with
 import { exportFrom, type Imported, importAny } from './backup.js'
 import { exportBlocks } from './block-backup.js'
 import { ChangesFeed } from './changes.js'
-import { type Connection, connect, introduce, listDatabases } from './connection.js'
+import { type CallOptions, type Connection, connect, introduce, listDatabases } from './connection.js'
 import { identified, named, withAttribution } from './document.js'
 import { Emitter } from './emitter.js'
 import { badRequest, FirkinError } from './errors.js'
@@ -149,8 +149,7 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
     if (new_edits !== false) {
       return this.#write('put', { doc: written, options: { durability, force } }, signal, contents)
     }
-    const payload = { docs: [written], new_edits, options: { durability } }
-    const [row] = await this.#call<(Written | Refused)[]>('bulkDocs', payload, signal, contents)
+    const [row] = await this.#bulk({ new_edits, options: { durability } }, [written], { signal, contents })
     if (row !== undefined && 'error' in row) throw new FirkinError({ ...row, name: row.error })
     return { ok: true, id: String(written._id), rev: String(written._rev) }
   }
@@ -201,10 +200,8 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
     if (!Array.isArray(docs)) throw badRequest('bulkDocs takes an array of documents')
     const contents: Contents = new Map()
     const written = docs.map((doc) => this.#withoutContents(named(doc), contents))
-    const payload = { docs: written, new_edits, options: { durability, atomic } }
-    return new_edits === false
-      ? this.#call('bulkDocs', payload, signal, contents)
-      : this.#write('bulkDocs', payload, signal, contents)
+    const head = { new_edits, options: { durability, atomic } }
+    return this.#bulk(head, written, { signal, contents, write: new_edits !== false })
   }
 
   /** Many documents, or revisions of documents, at once. */
@@ -464,6 +461,10 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
   }
 
   /** As `#call`, for what changes documents, and must not do so twice. */
+  #bulk(head: object, docs: AnyDocument[], options: CallOptions): Promise<(Written | Refused)[]> {
+    return this.#connection.callWithDocs('bulkWrite', head, docs, options) as Promise<(Written | Refused)[]>
+  }
+
   #write<Answer>(method: string, payload: unknown, signal?: AbortSignal, contents?: Contents): Promise<Answer> {
     return this.#connection.call(method, payload, { signal, write: true, contents }) as Promise<Answer>
   }

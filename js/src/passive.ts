@@ -79,7 +79,7 @@ async function putWhole(connection: Connection, _id: string, asked: Asked): Prom
   const doc = await readMultipart(asked.body ?? new Blob(), asked.contentType ?? '')
   const contents: Contents = new Map()
   const docs = [withoutContents({ ...doc, _id }, contents, () => connection.newUpload())]
-  const write = () => connection.call('bulkDocs', { docs, new_edits: false, options: {} })
+  const write = () => connection.callWithDocs('bulkWrite', { new_edits: false, options: {} }, docs)
   const [row] = (await withContents(connection, contents, write, undefined)) as AnyDocument[]
   return json(row, row?.status ?? 201)
 }

@@ -2,6 +2,9 @@
 
 use firkin_core::json::write_string;
 
+/// What there is room for at first: most answers, and rows of them.
+const OBJECT_BYTES: usize = 128;
+
 /// Writes an object member by member.
 pub struct ObjectWriter {
     bytes: Vec<u8>,
@@ -17,26 +20,33 @@ impl ObjectWriter {
     /// An object without members.
     #[must_use]
     pub fn new() -> Self {
-        Self { bytes: vec![b'{'] }
+        let mut bytes = Vec::with_capacity(OBJECT_BYTES);
+        bytes.push(b'{');
+        Self { bytes }
     }
 
     /// Adds a member whose value is JSON already.
     #[must_use]
     pub fn json(mut self, name: &str, value: &[u8]) -> Self {
+        self.begin(name);
+        self.bytes.extend_from_slice(value);
+        self
+    }
+
+    fn begin(&mut self, name: &str) {
         if self.bytes.len() > 1 {
             self.bytes.push(b',');
         }
         write_string(name, &mut self.bytes);
         self.bytes.push(b':');
-        self.bytes.extend_from_slice(value);
-        self
     }
 
     /// Adds a string.
     #[must_use]
-    pub fn text(self, name: &str, value: &str) -> Self {
-        let value = string(value);
-        self.json(name, &value)
+    pub fn text(mut self, name: &str, value: &str) -> Self {
+        self.begin(name);
+        write_string(value, &mut self.bytes);
+        self
     }
 
     /// Adds a number.

@@ -4,7 +4,7 @@
 //! are passed over, and `null` is as good as absent, so that a page may be newer than its worker. (One reader of members
 //! for all methods is a tenth of the code that a derived reader for each of them would be.)
 
-use firkin_core::json::{self, Reader, Value};
+use firkin_core::json::{self, JsonError, Reader, Value};
 use firkin_core::query::QueryError;
 use firkin_core::storage::Durability;
 
@@ -22,14 +22,29 @@ pub struct Payload<'text> {
 impl<'text> Payload<'text> {
     /// Takes an object apart.
     pub fn parse(text: &'text [u8]) -> Result<Self, Failure> {
-        let mut members = Vec::new();
+        Ok(Self::parse_around(text, None)?.0)
+    }
+
+    /// Takes an object apart, and at once the array that is its member `list`: what is long is read once. The texts of its elements are
+    /// beside the other members.
+    pub fn parse_with_list(text: &'text [u8], list: &str) -> Result<(Self, Vec<&'text str>), Failure> {
+        let (payload, elements) = Self::parse_around(text, Some(list))?;
+        Ok((payload, elements.ok_or_else(|| missing(list))?))
+    }
+
+    fn parse_around(text: &'text [u8], list: Option<&str>) -> Result<(Self, Option<Vec<&'text str>>), Failure> {
+        let (mut members, mut elements) = (Vec::new(), None);
         json::read(text, |reader: &mut Reader<'text>| {
             reader.members(&mut |name, reader| {
-                members.push((name.into(), reader.cut()?));
+                if list == Some(name) {
+                    elements = Some(cut_elements(reader)?);
+                } else {
+                    members.push((name.into(), reader.cut()?));
+                }
                 Ok(())
             })
         })?;
-        Ok(Self { members })
+        Ok((Self { members }, elements))
     }
 
     /// The text of a member.
@@ -41,7 +56,7 @@ impl<'text> Payload<'text> {
 
     /// The text of a member that has to be there.
     pub fn required_json(&self, name: &str) -> Result<&'text str, Failure> {
-        self.json(name).ok_or_else(|| Failure::bad_request(format!("{name} is missing")))
+        self.json(name).ok_or_else(|| missing(name))
     }
 
     /// A member's value.
@@ -60,14 +75,7 @@ impl<'text> Payload<'text> {
 
     /// The texts of the elements of a member that is an array.
     pub fn elements(&self, name: &str) -> Result<Vec<&'text str>, Failure> {
-        let mut elements = Vec::new();
-        json::read(self.required_json(name)?.as_bytes(), |reader| {
-            reader.elements(&mut |reader| {
-                elements.push(reader.cut()?);
-                Ok(())
-            })
-        })?;
-        Ok(elements)
+        Ok(json::read(self.required_json(name)?.as_bytes(), cut_elements)?)
     }
 
     /// A member that is a string.
@@ -129,6 +137,28 @@ impl<'text> Payload<'text> {
             Some(_) => Err(wrong(name, "\"relaxed\" or \"strict\"")),
         }
     }
+}
+
+/// Reads an array and gives the texts of its elements.
+fn cut_elements<'text>(reader: &mut Reader<'text>) -> Result<Vec<&'text str>, JsonError> {
+    let mut elements = Vec::new();
+    reader.elements(&mut |reader| {
+        elements.push(reader.cut()?);
+        Ok(())
+    })?;
+    Ok(elements)
+}
+
+fn missing(name: &str) -> Failure {
+    Failure::bad_request(format!("{name} is missing"))
+}
+
+/// A payload of lines: an object, and what stands on each line behind it.
+pub fn lines(text: &[u8]) -> Result<(Payload<'_>, Vec<&str>), Failure> {
+    let text = core::str::from_utf8(text).map_err(|_| Failure::bad_request("the payload is no text"))?;
+    let mut lines = text.split('\n');
+    let head = Payload::parse(lines.next().unwrap_or_default().as_bytes())?;
+    Ok((head, lines.collect()))
 }
 
 /// The strings of an array of strings; `None` for any other value.

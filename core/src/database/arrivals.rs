@@ -74,8 +74,7 @@ impl<K: Kv> Database<K> {
 
     /// Adds revisions of a peer as they are, and notes the changes that came from it.
     pub(crate) async fn take_in(&self, documents: &[&[u8]], arrivals: &Arrivals) -> Result<Vec<BulkRow>, WriteError> {
-        let documents = self.parse_all(documents, false)?;
-        let (rows, arrived) = self.write_documents(documents, false, &WriteOptions::default()).await?;
+        let (rows, arrived) = self.write_texts(documents, false, &WriteOptions::default()).await?;
         let mut ranges = arrivals.ranges.borrow_mut();
         arrived.iter().for_each(|(first, last)| ranges.add(first, last));
         Ok(rows)

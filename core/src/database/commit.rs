@@ -1,9 +1,11 @@
 //! Committing edits: what a write changed of each document, its index, the feed and the counters, as one batch.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::mem;
 
+use futures_util::future::LocalBoxFuture;
 use hashbrown::HashMap;
 
 use super::bases;
@@ -78,53 +80,119 @@ impl Edits {
 
     /// The batch that makes the difference in what `snapshot`, `index` and `state` show; `None` if there is none. What
     /// changes is added to `changes`, if anybody is to be told.
-    pub(super) async fn stage<S: Snapshot>(
+    pub(super) fn stage<'call, S: Snapshot>(
         self,
-        snapshot: &S,
-        index: &PathIndex,
-        mut state: State,
+        snapshot: &'call S,
+        index: &'call PathIndex,
+        state: State,
         revs_limit: u32,
-        mut changes: Option<Changes>,
-        progress: &Listener,
-    ) -> Result<Option<Staged>, StorageError> {
-        let first_seq = state.seq + 1;
-        let mut batch = Batch::new();
-        let mut index = index.update(snapshot);
-        let (mut contents, mut has_purged) = (ContentChanges::default(), false);
-        let total = self.edits.len();
-        let mut arrived = Ranges::default();
-        for (done, mut edit) in self.edits.into_iter().enumerate().filter(|(_, edit)| edit.is_changed()) {
-            if total >= MANY && done.is_multiple_of(MANY) {
-                progress.tell(Task::Write, done as u64, Some(total as u64));
-            }
-            state.seq += 1;
-            bases::stage(&edit, snapshot, &state, &mut batch).await?;
-            let leaves = edit.stage(snapshot, revs_limit, &mut contents, &mut batch).await?;
-            if leaves.iter().all(|leaf| edit.bodies.iter().any(|(rev, _)| *rev == leaf.rev)) {
-                arrived.add(state.seq, state.seq);
-            }
-            // A document that was purged whole has no head any more, and no row in the feed.
-            let head = (!leaves.is_empty()).then_some(Head { seq: state.seq, leaves });
-            has_purged |= head.is_none();
-            let winners = stage_postings(snapshot, &mut edit, head.as_ref(), &mut index, &mut batch).await?;
-            stage_head(&edit, head.as_ref(), &mut batch);
-            if let Some(count) = edit.stored.as_ref().and_then(|head| state.count_of(head)) {
-                *count = count.saturating_sub(1);
-            }
-            if let Some(count) = head.as_ref().and_then(|head| state.count_of(head)) {
-                *count += 1;
-            }
-            if let (Some(changes), Some(winners)) = (&mut changes, winners) {
-                add_change(edit, winners, changes);
-            }
+        changes: Option<Changes>,
+        progress: &'call Listener,
+    ) -> LocalBoxFuture<'call, Result<Option<Staged>, StorageError>> {
+        Box::pin(async move {
+            let mut stage = Stage::begin(snapshot, index, state, changes, self.edits.len());
+            stage.add(self, revs_limit, progress).await?;
+            stage.finish().await
+        })
+    }
+}
+
+/// The batch of a write, while edits are added to it.
+pub(super) struct Stage<'base, S> {
+    snapshot: &'base S,
+    batch: Batch,
+    index: IndexUpdate<'base, S>,
+    /// What holds of the database after the edits so far.
+    state: State,
+    first_seq: u64,
+    contents: ContentChanges,
+    has_purged: bool,
+    arrived: Ranges,
+    changes: Option<Changes>,
+    /// How many documents have been added, and how many there are to be.
+    done: usize,
+    total: usize,
+}
+
+impl<'base, S: Snapshot> Stage<'base, S> {
+    /// Begins a write of `total` documents to what `snapshot`, `index` and `state` show; what changes is added to `changes`, if anybody
+    /// is to be told.
+    pub(super) fn begin(
+        snapshot: &'base S,
+        index: &'base PathIndex,
+        state: State,
+        changes: Option<Changes>,
+        total: usize,
+    ) -> Self {
+        Self {
+            snapshot,
+            batch: Batch::new(),
+            index: index.update(snapshot),
+            first_seq: state.seq + 1,
+            state,
+            contents: ContentChanges::default(),
+            has_purged: false,
+            arrived: Ranges::default(),
+            changes,
+            done: 0,
+            total,
         }
+    }
+
+    /// Adds what `edits` change. None of their documents may have been added before.
+    pub(super) async fn add(&mut self, edits: Edits, revs_limit: u32, progress: &Listener) -> Result<(), StorageError> {
+        let count = edits.edits.len();
+        for (place, edit) in edits.edits.into_iter().enumerate().filter(|(_, edit)| edit.is_changed()) {
+            let done = self.done + place;
+            if self.total >= MANY && done.is_multiple_of(MANY) {
+                progress.tell(Task::Write, done as u64, Some(self.total as u64));
+            }
+            self.add_edit(edit, revs_limit).await?;
+        }
+        if self.done == 0 {
+            self.batch.expect(count, self.total);
+        }
+        self.done += count;
+        Ok(())
+    }
+
+    async fn add_edit(&mut self, mut edit: Edit, revs_limit: u32) -> Result<(), StorageError> {
+        let Self { snapshot, batch, index, state, contents, .. } = self;
+        state.seq += 1;
+        bases::stage(&edit, *snapshot, state, batch).await?;
+        let leaves = edit.stage(*snapshot, revs_limit, contents, batch).await?;
+        if leaves.iter().all(|leaf| edit.bodies.iter().any(|(rev, _)| *rev == leaf.rev)) {
+            self.arrived.add(state.seq, state.seq);
+        }
+        // A document that was purged whole has no head any more, and no row in the feed.
+        let head = (!leaves.is_empty()).then_some(Head { seq: state.seq, leaves });
+        self.has_purged |= head.is_none();
+        let winners = stage_postings(*snapshot, &mut edit, head.as_ref(), index, batch).await?;
+        stage_head(&edit, head.as_ref(), batch);
+        if let Some(count) = edit.stored.as_ref().and_then(|head| state.count_of(head)) {
+            *count = count.saturating_sub(1);
+        }
+        if let Some(count) = head.as_ref().and_then(|head| state.count_of(head)) {
+            *count += 1;
+        }
+        if let (Some(changes), Some(winners)) = (&mut self.changes, winners) {
+            add_change(edit, winners, changes);
+        }
+        Ok(())
+    }
+
+    /// The batch; `None` if nothing differs.
+    pub(super) async fn finish(self) -> Result<Option<Staged>, StorageError> {
+        let Self {
+            snapshot, mut batch, index, mut state, first_seq, mut contents, has_purged, arrived, changes, ..
+        } = self;
         if state.seq < first_seq {
             return Ok(None);
         }
         contents.settle(snapshot, &mut batch).await?;
         state.stage(first_seq, &mut batch);
         let updated = index.stage(&mut batch).await?;
-        Ok(Some(Staged { batch, documents: total, state, updated, contents, has_purged, arrived, changes }))
+        Ok(Some(Staged { batch, documents: self.total, state, updated, contents, has_purged, arrived, changes }))
     }
 }
 
@@ -156,14 +224,21 @@ impl<K: Kv> Database<K> {
     ) -> Result<Ranges, StorageError> {
         let state = self.state.borrow().clone();
         let (limit, changes) = (self.revs_limit.get(), self.subscribers.gather());
-        match edits.stage(snapshot, &self.index, state, limit, changes, &self.progress).await? {
-            Some(mut staged) => {
-                let arrived = mem::take(&mut staged.arrived);
-                self.commit_staged(staged, write.durability, records).await?;
-                Ok(arrived)
-            }
-            None => Ok(Ranges::default()),
-        }
+        let staged = edits.stage(snapshot, &self.index, state, limit, changes, &self.progress).await?;
+        self.commit_if_any(staged, write, records).await
+    }
+
+    /// Commits what was staged, if anything was, as [`commit_edits`](Self::commit_edits) does.
+    pub(super) async fn commit_if_any(
+        &self,
+        staged: Option<Staged>,
+        write: &WriteOptions,
+        records: &[Record],
+    ) -> Result<Ranges, StorageError> {
+        let Some(mut staged) = staged else { return Ok(Ranges::default()) };
+        let arrived = mem::take(&mut staged.arrived);
+        self.commit_staged(staged, write.durability, records).await?;
+        Ok(arrived)
     }
 
     /// Commits what was staged. The caller has held the writer's lock since before it was.

@@ -9,6 +9,7 @@ mod arrivals;
 mod attached;
 mod attachments;
 mod bases;
+mod bulk;
 mod changes;
 mod commit;
 mod compact;

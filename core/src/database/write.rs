@@ -77,38 +77,6 @@ impl<K: Kv> Database<K> {
         self.write_one(tombstone, write).await
     }
 
-    /// Writes several documents as one commit. With `new_edits` each is a new edit of its own; without, each is a
-    /// revision of a replica, with its `_rev` and `_revisions`, and is added to its tree as it is.
-    ///
-    /// # Errors
-    /// A document that is none fails the whole call, as in CouchDB; a conflict only its row.
-    pub async fn bulk_docs(
-        &self,
-        documents: &[&[u8]],
-        new_edits: bool,
-        write: &WriteOptions,
-    ) -> Result<Vec<BulkRow>, WriteError> {
-        let documents = self.parse_all(documents, new_edits)?;
-        let (rows, _) = self.write_documents(documents, new_edits, write).await?;
-        if !new_edits {
-            self.unsettled.notify(usize::MAX);
-        }
-        Ok(rows)
-    }
-
-    /// The documents of a batch.
-    pub(super) fn parse_all(&self, documents: &[&[u8]], new_edits: bool) -> Result<Vec<Document>, WriteError> {
-        let parse = |text: &&[u8]| {
-            let document = Document::parse(text, self.options.document_bytes_max)?;
-            if document.is_local() { Err(DocumentError::ReservedId) } else { Ok(document) }
-        };
-        let documents: Vec<Document> = documents.iter().map(parse).collect::<Result<_, _>>()?;
-        if !new_edits && documents.iter().any(|document| document.rev.is_none()) {
-            return Err(WriteError::NoRev);
-        }
-        Ok(documents)
-    }
-
     pub(super) async fn write_one(&self, document: Document, write: &WriteOptions) -> Result<Written, WriteError> {
         match self.write_joined(document, write).await? {
             Ok(written) => Ok(written),
@@ -117,20 +85,8 @@ impl<K: Kv> Database<K> {
         }
     }
 
-    /// Writes them; what became of each, and the changes of which all leaves came with this write.
-    pub(super) async fn write_documents(
-        &self,
-        documents: Vec<Document>,
-        new_edits: bool,
-        write: &WriteOptions,
-    ) -> Result<(Vec<BulkRow>, Ranges), WriteError> {
-        let _writer = self.writer.lock().await;
-        let snapshot = self.kv.snapshot()?;
-        let kind = if new_edits { Kind::Edits { force: write.force } } else { Kind::Replicated };
-        self.write_in(&snapshot, documents, kind, write).await
-    }
-
-    /// As [`write_documents`](Self::write_documents), for a caller who holds the writer's lock since before `snapshot` was taken.
+    /// Writes documents; what became of each, and the changes of which all leaves came with this write. The caller holds the writer's
+    /// lock since before `snapshot` was taken.
     pub(super) async fn write_in(
         &self,
         snapshot: &K::Snapshot,
@@ -141,7 +97,7 @@ impl<K: Kv> Database<K> {
         let mut edits = Edits::default();
         let rows = self.add_documents(&mut edits, snapshot, documents, kind).await?;
         if write.atomic && rows.iter().any(Result::is_err) {
-            return Ok((rows.into_iter().map(refuse_with_the_others).collect(), Ranges::default()));
+            return Ok((refuse_together(rows), Ranges::default()));
         }
         let record = write.request.map(|request| Record::of_rows(request, &rows));
         let arrived = self.commit_edits(snapshot, edits, write, record.as_slice()).await?;
@@ -195,11 +151,14 @@ pub(super) async fn tombstone<S: Snapshot>(snapshot: &S, id: &str, rev: &str) ->
     Ok(Document { id, rev, local_count: 0, revisions: None, deleted: true, attachments: Vec::new(), body })
 }
 
-/// The row of a document that could have been written, in a batch of which another was refused.
-fn refuse_with_the_others(row: BulkRow) -> BulkRow {
-    let Written { id, .. } = row?;
-    let error = ErrorReport::new(409, "conflict", "Another document of this batch was refused.");
-    Err(Refused { id, rev: None, error })
+/// The rows of a batch of which none is written, since some of it was refused.
+pub(super) fn refuse_together(rows: Vec<BulkRow>) -> Vec<BulkRow> {
+    let refuse = |row| {
+        let Written { id, .. } = row?;
+        let error = ErrorReport::new(409, "conflict", "Another document of this batch was refused.");
+        Err(Refused { id, rev: None, error })
+    };
+    rows.into_iter().map(refuse).collect()
 }
 
 /// Adds a new edit of a document to what this write has done to it so far.

@@ -101,11 +101,8 @@ impl Cardinalities {
         tally: Tally,
         batch: &mut Batch,
     ) -> Result<Vec<(PathId, Cardinality)>, StorageError> {
-        let mut changed = Vec::with_capacity(tally.changes.len());
-        for (path, changes) in tally.changes {
-            if changes == [0; TYPES] {
-                continue;
-            }
+        let mut changed = Vec::new();
+        for (path, changes) in tally.into_changes() {
             let known = self.known.borrow().get(&path).copied();
             let mut cardinality = match known {
                 Some(cardinality) => cardinality,
@@ -133,20 +130,45 @@ impl Cardinalities {
     }
 }
 
+/// What changes of the counts of one path, by the type.
+type Changes = [i64; TYPES];
+
 /// What one write changes of the counts.
 #[derive(Debug, Default)]
 pub struct Tally {
-    changes: HashMap<PathId, [i64; TYPES]>,
+    /// Of the paths with small numbers, by their numbers: those of most databases.
+    near: Vec<Changes>,
+    far: HashMap<PathId, Changes>,
 }
+
+/// The paths that are counted without looking their numbers up.
+const NEAR_PATHS: usize = 1024;
 
 impl Tally {
     /// Counts a posting that came (1) or went (-1); `value` is encoded.
     pub fn count(&mut self, path: PathId, value: &[u8], change: i64) {
-        if let Some(name) = type_of_encoded(value)
-            && let Some(count) = self.changes.entry(path).or_insert([0; TYPES]).get_mut(name as usize)
-        {
+        let Some(name) = type_of_encoded(value) else { return };
+        if let Some(count) = self.changes_of(path).get_mut(name as usize) {
             *count += change;
         }
+    }
+
+    fn changes_of(&mut self, path: PathId) -> &mut Changes {
+        let place = path as usize;
+        if place < NEAR_PATHS {
+            if place >= self.near.len() {
+                self.near.resize(place + 1, Changes::default());
+            }
+            if let Some(changes) = self.near.get_mut(place) {
+                return changes;
+            }
+        }
+        self.far.entry(path).or_default()
+    }
+
+    /// The paths whose counts change, and how.
+    fn into_changes(self) -> impl Iterator<Item = (PathId, Changes)> {
+        (0..).zip(self.near).chain(self.far).filter(|(_, changes)| *changes != Changes::default())
     }
 }
 

@@ -27,6 +27,9 @@ pub(super) struct Span {
 type Part = (u64, u64);
 const PART_BYTES: usize = size_of::<Part>();
 
+/// More than this is not made room for before it is needed.
+const EXPECTED_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// The length that marks a deletion.
 const TOMBSTONE: u32 = u32::MAX;
 
@@ -113,6 +116,18 @@ impl Batch {
     /// A batch with room for so many operations, and for the bytes of their keys and values.
     pub(crate) fn with_capacity(operations: usize, bytes: usize) -> Self {
         Self { arena: Vec::with_capacity(bytes), spans: Vec::with_capacity(operations) }
+    }
+
+    /// What stands here is for so many of `total` things, of which the others are likely to take as much: room for them is made at once,
+    /// rather than over and over by moving all.
+    pub(crate) fn expect(&mut self, things: usize, total: usize) {
+        if things > 0 && total > things {
+            let rest =
+                |now: usize, unit: usize| (now.saturating_mul(total - things) / things).min(EXPECTED_BYTES_MAX / unit);
+            // Where there is no room for that, it will be seen how much there is.
+            let _ = self.arena.try_reserve(rest(self.arena.len(), 1));
+            let _ = self.spans.try_reserve(rest(self.spans.len(), size_of::<Span>()));
+        }
     }
 
     /// Adds an operation, as [`Self::put`] and [`Self::delete`] do, whose key `append_key` appends to what it is given.

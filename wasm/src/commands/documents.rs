@@ -32,12 +32,28 @@ pub async fn remove(database: &Store, asked: &Asked<'_>) -> Result<Vec<u8>, Fail
     Ok(written(&database.remove(&id, &rev, &write_options(&payload, asked.request)?).await?))
 }
 
-/// `{ docs, new_edits, options }` → a row for each document: `{ ok, id, rev }` or `{ id, error, status, reason }`
+/// `{ new_edits, options }` and, each on a line of its own behind it, documents → a row for each: `{ ok, id, rev }` or
+/// `{ id, error, status, reason }`
+pub async fn bulk_write(database: &Store, asked: &Asked<'_>) -> Result<Vec<u8>, Failure> {
+    let (head, documents) = payload::lines(asked.payload)?;
+    write_all(database, &head, documents, asked.request).await
+}
+
+/// The same as the `{ docs, new_edits, options }` of a peer.
 pub async fn bulk_docs(database: &Store, asked: &Asked<'_>) -> Result<Vec<u8>, Failure> {
-    let payload = Payload::parse(asked.payload)?;
-    let documents: Vec<&[u8]> = payload.elements("docs")?.into_iter().map(str::as_bytes).collect();
-    let new_edits = payload.flag_or("new_edits", true)?;
-    let rows = database.bulk_docs(&documents, new_edits, &write_options(&payload, asked.request)?).await?;
+    let (payload, documents) = Payload::parse_with_list(asked.payload, "docs")?;
+    write_all(database, &payload, documents, asked.request).await
+}
+
+async fn write_all(
+    database: &Store,
+    head: &Payload<'_>,
+    documents: Vec<&str>,
+    request: Option<Request>,
+) -> Result<Vec<u8>, Failure> {
+    let documents: Vec<&[u8]> = documents.into_iter().map(str::as_bytes).collect();
+    let new_edits = head.flag_or("new_edits", true)?;
+    let rows = database.bulk_docs(&documents, new_edits, &write_options(head, request)?).await?;
     Ok(array(rows.iter().map(bulk_row)))
 }
 

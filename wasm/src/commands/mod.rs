@@ -60,6 +60,7 @@ fn begin<'call>(engine: &'call Rc<Opened>, method: &str, asked: &'call Asked<'ca
         "remove" => Box::pin(documents::remove(database, asked)),
         "get" => Box::pin(documents::get(database, payload)),
         "openRevs" => Box::pin(documents::open_revs(database, payload)),
+        "bulkWrite" => Box::pin(documents::bulk_write(database, asked)),
         "bulkDocs" => Box::pin(documents::bulk_docs(database, asked)),
         "bulkGet" => Box::pin(documents::bulk_get(database, payload)),
         "allDocs" => Box::pin(documents::all_docs(database, payload)),

@@ -22,6 +22,11 @@ pub fn parse(words: &str) -> Result<Request, Failure> {
 
 /// What the call was answered, or would have been, by the engine that did `done`.
 pub fn answer(method: &str, payload: &[u8], done: &[Done]) -> Result<Vec<u8>, Failure> {
+    if method == "bulkWrite" {
+        let documents = payload::lines(payload)?.1.into_iter().map(|text| Payload::parse(text.as_bytes()));
+        let rows = documents.zip(done).map(|(document, done)| row(&document?, "_id", "_rev", done));
+        return Ok(array(rows.collect::<Result<Vec<_>, _>>()?));
+    }
     let payload = Payload::parse(payload)?;
     match method {
         "commit" => Ok(transactions::committed()),
@@ -33,11 +38,6 @@ pub fn answer(method: &str, payload: &[u8], done: &[Done]) -> Result<Vec<u8>, Fa
             };
             let deleted_revs = done.iter().filter_map(rev).collect();
             Ok(upkeep::purged_answer(&Purged { deleted_revs, document_was_removed }))
-        }
-        "bulkDocs" => {
-            let documents = payload.elements("docs")?.into_iter().map(|text| Payload::parse(text.as_bytes()));
-            let rows = documents.zip(done).map(|(document, done)| row(&document?, "_id", "_rev", done));
-            Ok(array(rows.collect::<Result<Vec<_>, _>>()?))
         }
         _ => {
             let (document, id) = match method {
