@@ -10,6 +10,7 @@ use firkin_core::storage::blocks::{BlockBatch, BlockKey, Blocks};
 use firkin_core::storage::blocks_memory::MemoryBlocks;
 use firkin_core::storage::store::{LogStore, StoreOptions};
 use firkin_core::storage::{Batch, Durability, Kv, Snapshot, StorageError};
+use futures_util::FutureExt;
 use pollster::block_on;
 
 /// A platform that takes its time for each step.
@@ -23,6 +24,13 @@ struct SlowBlocks {
     steps: Rc<RefCell<Vec<(usize, usize)>>>,
     /// The step that there is no room for, counted down.
     refused: Rc<Cell<Option<usize>>>,
+}
+
+impl SlowBlocks {
+    /// How many blocks of segments there are.
+    fn count(&self) -> usize {
+        block_on(self.keys(BlockKey::segment(0), BlockKey::from_u64(u64::MAX >> 11))).unwrap().len()
+    }
 }
 
 impl Blocks for SlowBlocks {
@@ -123,10 +131,45 @@ fn a_small_commit_writes_its_record_and_no_more_while_there_are_blocks_to_delete
         block_on(store.commit(batch(place..place + 1), Durability::Relaxed)).unwrap();
     }
     assert_eq!(*blocks.steps.borrow(), [(1, 0); 10]);
-    let stored = |blocks: &SlowBlocks| {
-        block_on(blocks.keys(BlockKey::segment(0), BlockKey::from_u64(u64::MAX >> 11))).unwrap().len()
-    };
-    let before = stored(&blocks);
+    let before = blocks.count();
     while block_on(store.maintain(64 * 1024)).unwrap() {}
-    assert!(stored(&blocks) * 2 < before, "{before}");
+    assert!(blocks.count() * 2 < before, "{before}");
+}
+
+#[test]
+fn what_a_reader_held_is_deleted_once_it_has_ended_and_something_is_written() {
+    let blocks = SlowBlocks::default();
+    let store = open(&blocks);
+    for _ in 0..4 {
+        block_on(store.commit(batch(0..1000), Durability::Relaxed)).unwrap();
+    }
+    let reader = store.snapshot().unwrap();
+    let due = store.maintenance_due();
+    while block_on(store.maintain(64 * 1024)).unwrap() {}
+    assert!(due.now_or_never().is_some(), "the merge has come to its end");
+    let due = store.maintenance_due();
+    let held = blocks.count();
+    block_on(store.commit(batch(2000..2001), Durability::Relaxed)).unwrap();
+    drop(reader);
+    let mut due = due.fuse();
+    assert!((&mut due).now_or_never().is_none(), "there was nothing to do yet");
+    block_on(store.commit(batch(2001..2002), Durability::Relaxed)).unwrap();
+    assert!(due.now_or_never().is_some());
+    while block_on(store.maintain(64 * 1024)).unwrap() {}
+    assert!(blocks.count() * 2 < held, "{held}");
+}
+
+#[test]
+fn what_a_large_commit_left_that_failed_is_deleted_without_another_write() {
+    let blocks = SlowBlocks::default();
+    let store = open(&blocks);
+    block_on(store.commit(batch(0..10), Durability::Relaxed)).unwrap();
+    while block_on(store.maintain(64 * 1024)).unwrap() {}
+    let (before, due) = (blocks.count(), store.maintenance_due());
+    blocks.refused.set(Some(20));
+    assert_eq!(block_on(store.commit(batch(10..500), Durability::Relaxed)), Err(StorageError::QuotaExceeded));
+    assert!(blocks.count() > before);
+    assert!(due.now_or_never().is_some());
+    while block_on(store.maintain(64 * 1024)).unwrap() {}
+    assert_eq!(blocks.count(), before);
 }

@@ -28,11 +28,11 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
 /**
- * The UTF-8 JSON of `value`; a 400 `bad_request` where JSON cannot hold it, or where it is nested too deep inside the
- * `wrapping` levels that are not the caller's own.
+ * The UTF-8 JSON of `value`, none at all of `undefined`; a 400 `bad_request` where JSON cannot hold it, or where it is nested too deep
+ * inside its outermost level, which is not the caller's own.
  */
-export function encode(value: unknown, wrapping = 1): Uint8Array<ArrayBuffer> {
-  return bytesOf(jsonOf(value, wrapping))
+export function encode(value: unknown): Uint8Array<ArrayBuffer> {
+  return bytesOf(jsonOf(value, 1) ?? '')
 }
 
 /** The UTF-8 JSON of `head` and, each on a line of its own behind it, of `docs`; refused as `encode` does. */

@@ -460,11 +460,11 @@ export class Firkin<Doc extends object = AnyDocument> extends Emitter<DatabaseEv
     return withoutContents(doc, contents, () => this.#connection.newUpload())
   }
 
-  /** As `#call`, for what changes documents, and must not do so twice. */
   #bulk(head: object, docs: AnyDocument[], options: CallOptions): Promise<(Written | Refused)[]> {
     return this.#connection.callWithDocs('bulkWrite', head, docs, options) as Promise<(Written | Refused)[]>
   }
 
+  /** As `#call`, for what changes documents, and must not do so twice. */
   #write<Answer>(method: string, payload: unknown, signal?: AbortSignal, contents?: Contents): Promise<Answer> {
     return this.#connection.call(method, payload, { signal, write: true, contents }) as Promise<Answer>
   }

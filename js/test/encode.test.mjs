@@ -1,13 +1,45 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { runInNewContext } from 'node:vm'
-import { decode, encode } from '../dist/encode.js'
+import { decode, encode, encodeLines } from '../dist/encode.js'
 
 const roundTrip = (value) => decode(encode(value))
 
 test('what JSON holds comes back as it went', () => {
   const value = { a: [1, -0.5, 1e300, 'ü\u0000\ud83d\ude00', true, null, {}, []], 'b.c': { d: '' } }
   assert.deepEqual(roundTrip(value), value)
+})
+
+const linesOf = (bytes) =>
+  new TextDecoder()
+    .decode(bytes)
+    .split('\n')
+    .map((line) => JSON.parse(line))
+
+test('documents go on a line each behind the head, whatever characters are in them', () => {
+  const head = { new_edits: true, options: {} }
+  const text = 'line\nline\r\u2028\u2029"\\\u0000'
+  assert.deepEqual(linesOf(encodeLines(head, [])), [head])
+  for (const long of ['', 'a'.repeat(70_000), 'ü'.repeat(70_000), `${'a'.repeat(70_000)}\ud83d\ude00`]) {
+    const docs = [{ _id: 'a', text, long }, { _id: 'b', [text]: [null, { toJSON: () => text }] }, { _id: 'c' }]
+    assert.deepEqual(linesOf(encodeLines(head, docs)), JSON.parse(JSON.stringify([head, ...docs])))
+  }
+  const lone = { _id: 'half \ud83d of a pair', long: 'a'.repeat(70_000) }
+  assert.deepEqual(linesOf(encodeLines(head, [lone])), [head, lone])
+})
+
+test('of documents on lines those are refused that JSON cannot hold, and those that are nested too deep', () => {
+  const deep = (levels) => (levels === 0 ? 1 : [deep(levels - 1)])
+  const fits = { _id: 'a', deep: deep(126) }
+  assert.deepEqual(linesOf(encodeLines({}, [fits])), [{}, fits])
+  const refused = (doc, reason) => assert.throws(() => encodeLines({}, [fits, doc]), { status: 400, reason })
+  refused({ _id: 'b', deep: deep(127) }, /nested too deep/)
+  refused({ _id: 'b', n: Number.NaN }, /no NaN, which is found at docs\.1\.n/)
+  refused(undefined, /undefined in arrays/)
+})
+
+test('nothing is no bytes', () => {
+  assert.equal(encode(undefined).byteLength, 0)
 })
 
 test('members that are undefined are left out and toJSON is called, as JSON.stringify does', () => {

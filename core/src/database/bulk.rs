@@ -6,6 +6,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::iter::Peekable;
 
 use futures_util::future::LocalBoxFuture;
 use hashbrown::HashSet;
@@ -59,7 +60,7 @@ impl<K: Kv> Database<K> {
                 return Ok(done);
             }
         }
-        let documents = self.parse_all(texts, kind)?;
+        let documents = texts.iter().map(|text| self.parse(text, kind)).collect::<Result<_, _>>()?;
         let _writer = self.writer.lock().await;
         self.write_in(&self.kv.snapshot()?, documents, kind, write).await
     }
@@ -87,8 +88,9 @@ impl<K: Kv> Database<K> {
         let mut stage = Stage::begin(snapshot, &self.index, state, changes, texts.len());
         let mut ids: HashSet<String> = HashSet::with_capacity(texts.len());
         let mut rows = Vec::with_capacity(texts.len());
-        for part in texts.chunks(PART) {
-            let documents = self.parse_all(part, kind)?;
+        let mut parsed = texts.iter().map(|text| self.parse(text, kind)).peekable();
+        while parsed.peek().is_some() {
+            let documents = next_part(&mut parsed)?;
             if documents.iter().any(|document| ids.contains(&document.id)) {
                 return Ok(None);
             }
@@ -106,15 +108,28 @@ impl<K: Kv> Database<K> {
         Ok(Some((rows, arrived)))
     }
 
-    fn parse_all(&self, texts: &[&[u8]], kind: Kind) -> Result<Vec<Document>, WriteError> {
-        let parse = |text: &&[u8]| {
-            let document = Document::parse(text, self.options.document_bytes_max)?;
-            if document.is_local() { Err(DocumentError::ReservedId) } else { Ok(document) }
-        };
-        let documents: Vec<Document> = texts.iter().map(parse).collect::<Result<_, _>>()?;
-        if kind == Kind::Replicated && documents.iter().any(|document| document.rev.is_none()) {
+    fn parse(&self, text: &[u8], kind: Kind) -> Result<Document, WriteError> {
+        let document = Document::parse(text, self.options.document_bytes_max)?;
+        if document.is_local() {
+            return Err(DocumentError::ReservedId.into());
+        }
+        if kind == Kind::Replicated && document.rev.is_none() {
             return Err(WriteError::NoRev);
         }
-        Ok(documents)
+        Ok(document)
     }
+}
+
+/// The documents of the next part. Branches of one document that are neighbours, as in backups, stay together.
+fn next_part(
+    parsed: &mut Peekable<impl Iterator<Item = Result<Document, WriteError>>>,
+) -> Result<Vec<Document>, WriteError> {
+    let mut part: Vec<Document> = Vec::with_capacity(PART);
+    while let Some(next) = parsed.next_if(|next| match (next, part.last()) {
+        (Ok(next), Some(last)) => part.len() < PART || next.id == last.id,
+        _ => true,
+    }) {
+        part.push(next?);
+    }
+    Ok(part)
 }

@@ -106,6 +106,7 @@ impl<B: Blocks> LogStore<B> {
         if result.is_err() {
             // Some of its blocks may stand already; the number is not used again.
             writer.garbage.retire(Rc::new(work.segment.abandoned()));
+            self.due.notify(usize::MAX);
         }
         result
     }

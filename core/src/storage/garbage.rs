@@ -32,6 +32,12 @@ impl Garbage {
         self.doomed.extend(blocks);
     }
 
+    /// How many blocks could be deleted now.
+    pub(super) fn free_blocks(&self) -> usize {
+        let free = self.retired.iter().filter(|segment| Rc::strong_count(segment) == 1);
+        free.map(|segment| segment.blocks as usize).sum::<usize>() + self.doomed.len()
+    }
+
     /// Up to `count` blocks to delete in the next step.
     pub(super) fn next(&mut self, count: usize) -> Vec<BlockKey> {
         let Self { retired, doomed } = self;

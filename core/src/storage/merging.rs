@@ -30,7 +30,7 @@ const SEGMENTS_BEFORE_PRESSURE: usize = 12;
 /// How many bytes a commit merges for each of its own and each segment too many. A byte is merged three or four times in all.
 const MERGED_PER_COMMITTED: usize = 2;
 /// How many blocks of old segments are deleted at a time.
-const DELETES_PER_SLICE: usize = 256;
+pub(super) const DELETES_PER_SLICE: usize = 256;
 
 /// A merge under way.
 #[derive(Debug)]
@@ -92,6 +92,11 @@ impl<B: Blocks> LogStore<B> {
                 writer.unreadable.push(newest.number);
             }
             writer.garbage.retire(Rc::new(work.segment.abandoned()));
+            drop(writer);
+            if result == Err(StorageError::QuotaExceeded) {
+                // There may be more room then.
+                let _ = self.delete_garbage(1).await;
+            }
         }
         result.map(|()| true)
     }

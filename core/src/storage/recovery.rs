@@ -239,7 +239,7 @@ pub(super) async fn create<B: Blocks>(reader: &BlockReader<B>) -> Result<Manifes
 }
 
 /// Finds the blocks that nothing refers to: those of segments that were merged away, and those of segments that were not
-/// finished. They are deleted bit by bit with later commits, and the numbers of new segments begin behind them.
+/// finished. They are deleted bit by bit beside later commits, and the numbers of new segments begin behind them.
 pub(super) async fn collect_orphans<B: Blocks>(
     reader: &BlockReader<B>,
     manifest: &Manifest,

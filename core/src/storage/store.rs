@@ -19,6 +19,7 @@ use super::blocks::{BlockBatch, BlockKey, Blocks};
 use super::flush::Writer;
 use super::joining::Waiting;
 use super::merge::{LargeValue, Merge, Value};
+use super::merging::DELETES_PER_SLICE;
 use super::reader::BlockReader;
 use super::recovery::{Found, Ownership};
 use super::run::Run;
@@ -208,6 +209,10 @@ impl<B: Blocks> LogStore<B> {
         self.write(BlockBatch { puts, are_new: true, ..BlockBatch::default() }, durability).await?;
         writer.next_log += blocks;
         writer.log_bytes += bytes;
+        // What a reader held when it was looked for, or a failure left.
+        if writer.garbage.free_blocks() >= DELETES_PER_SLICE {
+            self.due.notify(usize::MAX);
+        }
         self.version.replace(Version { memtable, segments: version.segments });
         Ok(())
     }
