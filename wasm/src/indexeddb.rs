@@ -15,9 +15,9 @@
 //! destroys the database) answers [`StorageError::Closed`] from then on, and never reopens by itself.
 
 mod factory;
+mod transaction;
 
 use std::cell::Cell;
-use std::fmt::Write;
 use std::rc::Rc;
 use std::slice;
 
@@ -25,14 +25,15 @@ use firkin_core::effects::Clock;
 use firkin_core::storage::blocks::{BlockBatch, BlockKey, Blocks, Looked};
 use firkin_core::storage::{Durability, StorageError};
 use js_sys::futures::JsFuture;
-use js_sys::{Array, Object, Promise, Reflect, Uint8Array};
+use js_sys::{Array, Object, Promise, Reflect};
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{IdbDatabase, IdbKeyRange, IdbObjectStore, IdbRequest, IdbTransaction};
+use web_sys::{IdbDatabase, IdbKeyRange, IdbRequest, IdbTransaction};
 
 use crate::clock::BrowserClock;
 use crate::js;
 pub(crate) use factory::storage_error;
+use transaction::{Sent, Transaction, block, block_key, failed_there, fence, number, range, result, rows};
 
 pub use factory::{destroy, list};
 
@@ -249,14 +250,6 @@ impl IndexedDbBlocks {
     }
 }
 
-fn fence(epoch: &[u8]) -> String {
-    epoch.iter().fold(FENCE.into(), |mut digits, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(digits, "{byte:02x}");
-        digits
-    })
-}
-
 impl Drop for IndexedDbBlocks {
     fn drop(&mut self) {
         self.connection.set_onversionchange(None);
@@ -272,10 +265,10 @@ impl IndexedDbBlocks {
         let transaction = self.begin("readonly", Durability::Relaxed)?;
         let send = || {
             let mut requests = Vec::new();
-            for row in keys.chunk_by(|key, next| key.as_u64() + 1 == next.as_u64()) {
+            for row in rows(keys) {
                 match row {
                     [first, .., last] if row.len() >= row_min => {
-                        let range = IdbKeyRange::bound(&number(*first), &number(*last))?;
+                        let range = range(*first, *last)?;
                         requests.push((row, transaction.store.get_all_with_key(&range)?));
                     }
                     _ => {
@@ -317,9 +310,8 @@ impl IndexedDbBlocks {
         let send = || {
             let store = &transaction.store;
             let blocks: Vec<IdbRequest> = keys.iter().map(|key| store.get(&number(*key))).collect::<Result<_, _>>()?;
-            let list = |(first, last): &(BlockKey, BlockKey)| {
-                store.get_all_keys_with_key(&IdbKeyRange::bound(&number(*first), &number(*last))?.into())
-            };
+            let list =
+                |(first, last): &(BlockKey, BlockKey)| store.get_all_keys_with_key(&range(*first, *last)?.into());
             let lists: Vec<IdbRequest> = ranges.iter().map(list).collect::<Result<_, JsValue>>()?;
             transaction.end()?;
             Ok((blocks, lists))
@@ -342,7 +334,7 @@ impl IndexedDbBlocks {
 
     async fn try_commit(&self, batch: BlockBatch, durability: Durability) -> Result<(), StorageError> {
         // All is made ready before the transaction begins, so that it is open for as short as can be.
-        let sent = Sent::new(&batch);
+        let sent = Sent::new(&batch).map_err(|error| self.explain(&error))?;
         if sent.takes_over {
             (self.on_event)("writes", "the database is about to be taken over");
         }
@@ -404,112 +396,5 @@ impl Blocks for IndexedDbBlocks {
 
     fn is_undisputed(&self) -> bool {
         !self.has_rivals()
-    }
-}
-
-/// Whether a request failed because there is a record already.
-fn failed_there(request: &IdbRequest) -> bool {
-    request.error().is_ok_and(|error| error.is_some_and(|error| error.name() == "ConstraintError"))
-}
-
-/// A batch in the platform's values.
-struct Sent {
-    fence: Option<JsValue>,
-    takes_over: bool,
-    puts: Vec<(JsValue, JsValue)>,
-    deletes: Vec<JsValue>,
-}
-
-impl Sent {
-    fn new(batch: &BlockBatch) -> Self {
-        Self {
-            fence: batch.guard.as_ref().map(|(_, epoch)| fence(epoch).into()),
-            takes_over: batch.puts.iter().any(|(key, _)| *key == BlockKey::epoch()),
-            puts: batch
-                .puts
-                .iter()
-                .map(|(key, block)| (number(*key), Uint8Array::from(block.as_slice()).into()))
-                .collect(),
-            deletes: batch
-                .deletes
-                .chunk_by(|key, next| next.as_u64() == key.as_u64() + 1)
-                .filter_map(deleted)
-                .collect(),
-        }
-    }
-}
-
-/// What is to be deleted for blocks that follow one another. A platform takes about a tenth of a millisecond for each request, and hardly
-/// more for one that names a range.
-fn deleted(neighbours: &[BlockKey]) -> Option<JsValue> {
-    match neighbours {
-        [] => None,
-        [key] => Some(number(*key)),
-        // Refused only where the first were beyond the last.
-        [first, .., last] => IdbKeyRange::bound(&number(*first), &number(*last)).ok().map(JsValue::from),
-    }
-}
-
-/// A transaction and the future of its end.
-struct Transaction {
-    inner: IdbTransaction,
-    store: IdbObjectStore,
-    ended: JsFuture,
-}
-
-impl Transaction {
-    /// Fails the transaction where there is this fence. The request tells of that.
-    fn pass(&self, fence: &JsValue) -> Result<IdbRequest, JsValue> {
-        let request = self.store.add_with_key(&JsValue::TRUE, fence)?;
-        self.store.delete(fence)?;
-        Ok(request)
-    }
-
-    fn send(&self, sent: &Sent) -> Result<(), JsValue> {
-        for (key, block) in &sent.puts {
-            self.store.put_with_key(block, key)?;
-        }
-        for key in &sent.deletes {
-            self.store.delete(key)?;
-        }
-        self.end()
-    }
-
-    /// Nothing follows in it. Without this the transaction ends only when this thread has seen the answers.
-    fn end(&self) -> Result<(), JsValue> {
-        #[expect(deprecated, reason = "web-sys takes it for Mozilla's old extension; it is part of IndexedDB 3.0")]
-        self.inner.commit()
-    }
-}
-
-/// The bytes of a block that was read, if it is there.
-fn block(key: BlockKey, value: &JsValue) -> Result<Option<Vec<u8>>, StorageError> {
-    if value.is_undefined() {
-        return Ok(None);
-    }
-    let foreign = || StorageError::Corrupt(format!("block {} holds something else than bytes", key.as_u64()));
-    js::bytes(value).map(Some).ok_or_else(foreign)
-}
-
-fn number(key: BlockKey) -> JsValue {
-    // Keys are below 2^53.
-    JsValue::from_f64(key.as_u64() as f64)
-}
-
-fn block_key(value: &JsValue) -> Option<BlockKey> {
-    let number = value.as_f64()?;
-    let whole = number.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(&number);
-    whole.then_some(BlockKey::from_u64(number as u64))
-}
-
-/// The result of a request once it is there, or the request's error.
-async fn result(request: &IdbRequest) -> Result<JsValue, JsValue> {
-    let settled = Promise::new(&mut |resolve, reject| {
-        request.set_onsuccess(Some(&resolve));
-        request.set_onerror(Some(&reject));
-    });
-    match JsFuture::from(settled).await {
-        Ok(_) => request.result(),
-        Err(_) => Err(request.error()?.map_or(JsValue::UNDEFINED, JsValue::from)),
     }
 }

@@ -4,7 +4,7 @@
 //! are passed over, and `null` is as good as absent, so that a page may be newer than its worker. (One reader of members
 //! for all methods is a tenth of the code that a derived reader for each of them would be.)
 
-use firkin_core::json::{self, JsonError, Reader, Value};
+use firkin_core::json::{self, Reader, Value};
 use firkin_core::query::QueryError;
 use firkin_core::storage::Durability;
 
@@ -37,7 +37,7 @@ impl<'text> Payload<'text> {
         json::read(text, |reader: &mut Reader<'text>| {
             reader.members(&mut |name, reader| {
                 if list == Some(name) {
-                    elements = Some(cut_elements(reader)?);
+                    elements = Some(reader.cut_elements()?);
                 } else {
                     members.push((name.into(), reader.cut()?));
                 }
@@ -75,7 +75,7 @@ impl<'text> Payload<'text> {
 
     /// The texts of the elements of a member that is an array.
     pub fn elements(&self, name: &str) -> Result<Vec<&'text str>, Failure> {
-        Ok(json::read(self.required_json(name)?.as_bytes(), cut_elements)?)
+        Ok(json::read(self.required_json(name)?.as_bytes(), Reader::cut_elements)?)
     }
 
     /// A member that is a string.
@@ -137,16 +137,6 @@ impl<'text> Payload<'text> {
             Some(_) => Err(wrong(name, "\"relaxed\" or \"strict\"")),
         }
     }
-}
-
-/// Reads an array and gives the texts of its elements.
-fn cut_elements<'text>(reader: &mut Reader<'text>) -> Result<Vec<&'text str>, JsonError> {
-    let mut elements = Vec::new();
-    reader.elements(&mut |reader| {
-        elements.push(reader.cut()?);
-        Ok(())
-    })?;
-    Ok(elements)
 }
 
 fn missing(name: &str) -> Failure {

@@ -79,7 +79,7 @@ impl Edits {
     }
 
     /// The batch that makes the difference in what `snapshot`, `index` and `state` show; `None` if there is none. What
-    /// changes is added to `changes`, if anybody is to be told.
+    /// changes is added to `changes`, if anybody is to be told. Callers do not carry what it takes.
     pub(super) fn stage<'call, S: Snapshot>(
         self,
         snapshot: &'call S,
@@ -150,7 +150,7 @@ impl<'base, S: Snapshot> Stage<'base, S> {
             self.add_edit(edit, revs_limit).await?;
         }
         if self.done == 0 {
-            self.batch.expect(count, self.total);
+            self.batch.make_room(count, self.total);
         }
         self.done += count;
         Ok(())

@@ -6,6 +6,7 @@
 
 use alloc::borrow::Cow;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::JsonError;
 
@@ -84,6 +85,19 @@ impl<'text> Reader<'text> {
         let start = self.position;
         self.pass_over()?;
         Ok(self.text.get(start..self.position).unwrap_or_default())
+    }
+
+    /// Reads an array and gives the texts of its elements.
+    ///
+    /// # Errors
+    /// As those of [`Reader::pass_over`], or another value.
+    pub fn cut_elements(&mut self) -> Result<Vec<&'text str>, JsonError> {
+        let mut elements = Vec::new();
+        self.elements(&mut |reader| {
+            elements.push(reader.cut()?);
+            Ok(())
+        })?;
+        Ok(elements)
     }
 
     /// Reads a string.

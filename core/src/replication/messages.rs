@@ -183,7 +183,7 @@ impl ChangesAnswer {
         read(body, |reader| {
             reader.members(&mut |member, reader| {
                 match member {
-                    "results" => rows = Some(cut_elements(reader)?),
+                    "results" => rows = Some(reader.cut_elements()?),
                     "last_seq" => last_seq = Some(reader.cut()?),
                     "pending" => pending = count(&reader.value()?),
                     _ => reader.pass_over()?,
@@ -247,16 +247,6 @@ impl Change {
         let document = document.filter(|document| revs.first() == Some(&document.rev));
         Ok(Self { seq: Sequence::read(seq.ok_or(JsonError::Missing("seq"))?)?, id, revs, document })
     }
-}
-
-/// The texts of an array's elements.
-fn cut_elements<'a>(reader: &mut Reader<'a>) -> Result<Vec<&'a str>, JsonError> {
-    let mut elements = Vec::new();
-    reader.elements(&mut |reader| {
-        elements.push(reader.cut()?);
-        Ok(())
-    })?;
-    Ok(elements)
 }
 
 /// A number that counts something.

@@ -120,7 +120,7 @@ impl Batch {
 
     /// What stands here is for so many of `total` things, of which the others are likely to take as much: room for them is made at once,
     /// rather than over and over by moving all.
-    pub(crate) fn expect(&mut self, things: usize, total: usize) {
+    pub(crate) fn make_room(&mut self, things: usize, total: usize) {
         if things > 0 && total > things {
             let rest =
                 |now: usize, unit: usize| (now.saturating_mul(total - things) / things).min(EXPECTED_BYTES_MAX / unit);

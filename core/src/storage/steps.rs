@@ -3,17 +3,16 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
-use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use super::StorageError;
+use futures_util::future::LocalBoxFuture;
 
-type Step<'store> = Pin<Box<dyn Future<Output = Result<(), StorageError>> + 'store>>;
+use super::StorageError;
 
 /// Steps that were begun one after the other; the first failure of any is kept.
 pub(super) struct Steps<'store> {
     at_once_max: usize,
-    under_way: Vec<Step<'store>>,
+    under_way: Vec<LocalBoxFuture<'store, Result<(), StorageError>>>,
     outcome: Result<(), StorageError>,
 }
 
